@@ -1,0 +1,121 @@
+//! The attribute macros of `endpoint-runtime`: what the user writes becomes what the compiler sees.
+//!
+//! Depend on `endpoint-runtime`, which re-exports them with all that they need. The way through this crate: `parse` makes syntax of
+//! tokens, `model` makes of it what the user means and collects every problem on the way, `render` makes Rust of that. A problem
+//! never swallows the user's item, and a stand-in implementation keeps one mistake from becoming ten.
+
+mod expand;
+mod hint;
+mod misplaced;
+mod model;
+mod parse;
+mod problems;
+mod render;
+mod runtime;
+// The file stands in the runtime too, which uses all of it.
+#[allow(dead_code)]
+mod template;
+
+#[cfg(test)]
+mod golden;
+
+use proc_macro::TokenStream;
+
+use crate::runtime::Runtime;
+
+/// Makes a struct an endpoint: a path at which connections are accepted, with one instance for each of them.
+///
+/// ```ignore
+/// #[server_endpoint("/rooms/{room}", idle_timeout = "60s")]
+/// struct Room {
+///     #[inject]
+///     theatre: Arc<Theatre>,
+///     #[init(Vec::with_capacity(8))]
+///     log: Vec<String>,
+///     entered: bool,
+/// }
+/// ```
+///
+/// # Arguments
+///
+/// The path comes first: an absolute URI template of whole segments, in which `{name}` takes one segment and `{*name}`, as the
+/// last one, all that are left. Methods take the values with `#[path] name: T`.
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `subprotocols = ["chat.v2", "chat.v1"]` | the subprotocols that the endpoint speaks; the client's first choice among them wins |
+/// | `scope = connection` or `singleton` | an instance for each connection (the default), or one for all, whose methods take `&self` |
+/// | `max_message_size = 65_536` | bytes of a whole message; a longer one closes the session with 1009 |
+/// | `idle_timeout = "60s"` | how long nothing may be sent either way; `"off"` for no limit |
+/// | `ping_interval = "25s"` | how long the peer may be silent before it is pinged; `"off"` for never |
+/// | `send_buffer = 1_048_576` | bytes that may be queued for one slow peer |
+/// | `overflow = disconnect`, `wait`, `drop_newest` or `drop_oldest` | what becomes of a message beyond that |
+/// | `origins = ["https://example.com"]` | which web pages may connect; the default is those of the same origin, `"*"` is any |
+/// | `crate = path` | where the runtime is, if it is not a dependency of this package by name |
+///
+/// What is left out comes from the settings of the server. Durations are written `"250ms"`, `"30s"`, `"5m"`, `"1h"`; sizes are numbers or
+/// constant expressions.
+///
+/// # Fields
+///
+/// `#[inject]` takes a component from the application context, `#[init(expression)]` evaluates the expression for each instance, and any
+/// other field is `Default::default()`.
+#[proc_macro_attribute]
+pub fn server_endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::server_endpoint(arguments.into(), item.into(), Runtime::found).into()
+}
+
+/// Makes methods of an endpoint its handlers: those with `#[on_open]`, `#[on_message]`, `#[on_close]` and `#[on_error]`.
+///
+/// ```ignore
+/// #[handlers]
+/// impl Room {
+///     #[on_open]
+///     async fn enter(&mut self, session: &Session, #[path] room: RoomId) -> Result<()> { … }
+///
+///     #[on_message]
+///     async fn say(&mut self, Json(line): Json<Line>) -> Result<Json<Line>> { … }
+/// }
+/// ```
+///
+/// Methods may be `async` or not, take `&self`, `&mut self` or neither, and remain methods that can be called. Parameters come in any
+/// order; their types say what they are: see the runtime's documentation. A `#[path] name: T` or `#[path("name")] other: T` is a
+/// variable of the path, `#[query]` is one of the query string.
+///
+/// The one argument is `crate = path`, where the runtime is if it is not a dependency of this package by name.
+#[proc_macro_attribute]
+pub fn handlers(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::handlers(arguments.into(), &item.into(), Runtime::found).into()
+}
+
+/// In a [`macro@handlers`] block: the method is called when a connection has opened, before any message.
+///
+/// One for each endpoint. If it fails, the session closes with 1011.
+#[proc_macro_attribute]
+pub fn on_open(_: TokenStream, item: TokenStream) -> TokenStream {
+    misplaced::misplaced("on_open", item.into()).into()
+}
+
+/// In a [`macro@handlers`] block: the method is called for each message of the kind that its parameter takes.
+///
+/// One for each kind: text, binary, pong.
+#[proc_macro_attribute]
+pub fn on_message(_: TokenStream, item: TokenStream) -> TokenStream {
+    misplaced::misplaced("on_message", item.into()).into()
+}
+
+/// In a [`macro@handlers`] block: the method is called when a session has ended, last of all.
+///
+/// One for each endpoint.
+#[proc_macro_attribute]
+pub fn on_close(_: TokenStream, item: TokenStream) -> TokenStream {
+    misplaced::misplaced("on_close", item.into()).into()
+}
+
+/// In a [`macro@handlers`] block: the method is called with what failed.
+///
+/// One for each type of error, `&E`, and one for any, `&Error`, which is asked last.
+#[proc_macro_attribute]
+pub fn on_error(_: TokenStream, item: TokenStream) -> TokenStream {
+    misplaced::misplaced("on_error", item.into()).into()
+}

@@ -1,0 +1,32 @@
+//! `#[on_message]` and its kind where nothing picks them up: they say what is missing.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::{FnArg, ImplItem};
+
+use crate::problems::Problems;
+
+/// The item as it was, and the remedy.
+pub(crate) fn misplaced(attribute: &str, item: TokenStream) -> TokenStream {
+    let mut problems = Problems::default();
+    problems.at(
+        Span::call_site(),
+        format!("`#[{attribute}]` means something only inside `#[handlers]`: put `#[handlers]` on the `impl` block of this method"),
+    );
+    let item = without_ours(item);
+    quote!(#item #problems)
+}
+
+/// A method's parameters without the attributes that `#[handlers]` would have taken off: they mean nothing to the compiler,
+/// which would say so too.
+fn without_ours(item: TokenStream) -> TokenStream {
+    let Ok(ImplItem::Fn(mut method)) = syn::parse2(item.clone()) else { return item };
+    for argument in &mut method.sig.inputs {
+        if let FnArg::Typed(argument) = argument {
+            argument
+                .attrs
+                .retain(|attribute| !["path", "query"].iter().any(|ours| attribute.path().is_ident(ours)));
+        }
+    }
+    method.into_token_stream()
+}

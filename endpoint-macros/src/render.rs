@@ -1,0 +1,49 @@
+//! From meaning to Rust: what the compiler sees.
+//!
+//! Everything the user wrote keeps its place, so that the compiler's words about it stand there too; everything else belongs to
+//! the macro. Generated code calls nothing but the runtime's `__private` module and `core`.
+
+mod call;
+mod endpoint;
+mod handlers;
+
+use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
+use quote::{quote, quote_spanned};
+
+use crate::runtime::Runtime;
+
+pub(crate) use self::endpoint::{endpoint, endpoint_fallback};
+pub(crate) use self::handlers::{handlers, handlers_fallback};
+
+/// `<Type as Trait>::function`, all of it at the place of the type.
+///
+/// A complaint about the type then comes out the same, word for word, wherever it is asked of the trait, and the compiler says it once.
+fn ask(ty: &TokenStream, of: &TokenStream, runtime: &Runtime, function: &str) -> TokenStream {
+    let [first, last] = ends(ty);
+    let runtime = runtime.at(last);
+    let function = Ident::new(function, last);
+    let open = quote_spanned!(first=> <);
+    let rest = quote_spanned!(last=> as #runtime::#of>::#function);
+    quote!(#open #ty #rest)
+}
+
+/// The places of the first and the last of some tokens.
+fn ends(tokens: &TokenStream) -> [Span; 2] {
+    let mut all = tokens.clone().into_iter();
+    let first = all.next();
+    let last = all.last().or_else(|| first.clone());
+    [(first, false), (last, true)].map(|(token, is_last)| match token {
+        // The invisible group that `macro_rules!` puts around `$ty:ty`.
+        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::None => {
+            ends(&group.stream())[usize::from(is_last)]
+        }
+        Some(token) => token.span(),
+        None => Span::call_site(),
+    })
+}
+
+/// Where something stands, for problems that are found when the application starts.
+fn place(runtime: &Runtime, span: Span) -> TokenStream {
+    let (file, line) = (quote_spanned!(span=> ::core::file!()), quote_spanned!(span=> ::core::line!()));
+    quote!(#runtime::Place::new(#file, #line))
+}

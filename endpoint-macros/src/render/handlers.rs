@@ -1,0 +1,355 @@
+//! What `#[handlers]` generates: a dispatch for each kind of event, and the checks that need types.
+
+use std::collections::HashSet;
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::Attribute;
+
+use super::call::{admit, asked, call, is_judged_by_type, make, needs};
+use super::{ask, ends};
+use crate::model::{Event, Handler, Handlers, Parameter, Source};
+use crate::runtime::Runtime;
+
+/// The implementation of `Handlers`, and the checks beside it.
+pub(crate) fn handlers(handlers: &Handlers, runtime: &Runtime) -> TokenStream {
+    let conditions = &handlers.conditions;
+    let header = header(handlers, runtime);
+    let functions = [
+        needs_of_all(handlers, runtime),
+        admission(handlers, runtime),
+        Some(lifecycle(handlers, Event::Open, runtime)),
+        messages(handlers, runtime),
+        Some(lifecycle(handlers, Event::Close, runtime)),
+        errors(handlers, runtime),
+    ];
+    let checks = [paths(handlers, runtime), one_for_each_error(handlers, runtime)];
+    quote! {
+        #(#conditions)*
+        #[automatically_derived]
+        #header { #(#functions)* }
+        #(#checks)*
+    }
+}
+
+/// An implementation without handlers, so that a problem with one method is not also one of the whole type.
+pub(crate) fn handlers_fallback(handlers: &Handlers, runtime: &Runtime) -> TokenStream {
+    let conditions = &handlers.conditions;
+    let header = header(handlers, runtime);
+    quote!(#(#conditions)* #[automatically_derived] #header {})
+}
+
+/// `impl Handlers for Type`, at the user's `impl Type`.
+fn header(handlers: &Handlers, runtime: &Runtime) -> TokenStream {
+    let (impl_token, self_type) = (handlers.impl_token, &handlers.self_type);
+    let span = impl_token.span;
+    let runtime = runtime.at(span);
+    let of = quote_spanned!(span=> #runtime::Handlers for);
+    quote!(#impl_token #of #self_type)
+}
+
+/// `fn needs`: what the parameters ask of the application.
+fn needs_of_all(handlers: &Handlers, runtime: &Runtime) -> Option<TokenStream> {
+    let statements = for_each_parameter(handlers, |handler, parameter| needs(handler, parameter, runtime))?;
+    Some(quote! {
+        fn needs(__needs: &mut #runtime::Needs) {
+            #statements
+        }
+    })
+}
+
+/// `fn admit`: what the parameters ask of the opening handshake. The same type asks once.
+fn admission(handlers: &Handlers, runtime: &Runtime) -> Option<TokenStream> {
+    let mut asked = HashSet::new();
+    let statements = for_each_parameter(handlers, |handler, parameter| {
+        let statement = admit(handler, parameter, runtime)?;
+        let conditions = &handler.conditions;
+        asked.insert(quote!(#(#conditions)* #statement).to_string()).then_some(statement)
+    })?;
+    Some(quote! {
+        fn admit(__handshake: &#runtime::Handshake) -> ::core::result::Result<(), #runtime::Refusal> {
+            #statements
+            ::core::result::Result::Ok(())
+        }
+    })
+}
+
+/// The statements for all parameters, if there are any, each under the conditions of its method.
+fn for_each_parameter(
+    handlers: &Handlers,
+    mut statement: impl FnMut(&Handler, &Parameter) -> Option<TokenStream>,
+) -> Option<TokenStream> {
+    let mut all = TokenStream::new();
+    for handler in &handlers.handlers {
+        let statements: TokenStream =
+            handler.parameters.iter().filter_map(|parameter| statement(handler, parameter)).collect();
+        if !statements.is_empty() {
+            all.extend(under(&handler.conditions, statements));
+        }
+    }
+    (!all.is_empty()).then_some(all)
+}
+
+/// Statements that exist under conditions.
+fn under(conditions: &[Attribute], statements: TokenStream) -> TokenStream {
+    if conditions.is_empty() { statements } else { quote!(#(#conditions)* { #statements }) }
+}
+
+/// `fn open` or `fn close`.
+fn lifecycle(handlers: &Handlers, event: Event, runtime: &Runtime) -> TokenStream {
+    handlers.of(event).map(|handler| lifecycle_of(handler, &handlers.self_type, runtime)).collect()
+}
+
+fn lifecycle_of(handler: &Handler, self_type: &TokenStream, runtime: &Runtime) -> TokenStream {
+    let span = handler.name.span();
+    let at = runtime.at(span);
+    let (function, reason, data) = match handler.event {
+        Event::Close => (
+            quote_spanned!(span=> close),
+            quote_spanned!(span=> , __reason: &'a #at::CloseReason),
+            quote!(&mut &*__reason),
+        ),
+        _ => (quote_spanned!(span=> open), TokenStream::new(), quote!(&mut ())),
+    };
+    let made = make(handler, &data, |failed| quote!(return #failed), runtime);
+    let reply = call(handler, self_type, runtime);
+    let conditions = &handler.conditions;
+    let signature = quote_spanned! {span=>
+        async fn #function<'a>(__this: &'a mut #at::Held<Self>, __context: #at::Context<'a> #reason) -> #at::Reply
+    };
+    quote! {
+        #(#conditions)*
+        #signature {
+            #made
+            #reply
+        }
+    }
+}
+
+/// `fn message`: finds the method for a message, makes its parameters while the message still lies in the reader's buffer, and
+/// calls it: at once if it is no `async fn`, else in the future.
+fn messages(handlers: &Handlers, runtime: &Runtime) -> Option<TokenStream> {
+    let methods: Vec<_> = handlers.of(Event::Message).enumerate().collect();
+    let (_, first) = methods.first()?;
+    let waiting: Vec<_> = methods.iter().filter(|(_, handler)| handler.is_async).collect();
+    let span = match waiting[..] {
+        [] => first.name.span(),
+        [(_, one)] => one.name.span(),
+        // Any of them may be the one that the compiler complains about; it says itself which.
+        _ => ends(&handlers.self_type)[0],
+    };
+    let kinds = kinds(&methods, runtime);
+    let branches: TokenStream =
+        methods.iter().map(|(index, handler)| branch(*index, handler, &waiting, handlers, runtime)).collect();
+    let choice = choice(&waiting, &branches, handlers, runtime);
+    let at = runtime.at(span);
+    let signature = quote_spanned! {span=>
+        fn message<'a>(
+            __this: &'a mut #at::Held<Self>,
+            __context: #at::Context<'a>,
+            mut __message: #at::Slot<'_>,
+        ) -> impl ::core::future::Future<Output = #at::Reply> + ::core::marker::Send + use<'a>
+    };
+    Some(quote!(#signature { #kinds #choice }))
+}
+
+/// Which messages each method takes, as constants: the checks are done when they are evaluated, and point at the method.
+fn kinds(methods: &[(usize, &Handler)], runtime: &Runtime) -> TokenStream {
+    let mut earlier = TokenStream::new();
+    let mut constants = TokenStream::new();
+    for (index, handler) in methods {
+        let conditions = &handler.conditions;
+        let kind = kind_name(*index);
+        let span = handler.name.span();
+        let at = runtime.at(span);
+        let kinds = handler
+            .parameters
+            .iter()
+            .filter(|parameter| is_judged_by_type(parameter))
+            .map(|parameter| asked(handler, parameter, runtime, "KIND"));
+        let the_message = quote_spanned!(span=> #at::the_message(&[#(#kinds),*]));
+        constants.extend(quote!(#(#conditions)* const #kind: #runtime::Kind = #the_message;));
+        if !earlier.is_empty() {
+            let only_one = quote_spanned!(span=> #at::only_one_takes(&[#earlier], #kind));
+            constants.extend(quote!(#(#conditions)* const _: () = #only_one;));
+        }
+        earlier.extend(quote!(#(#conditions)* #kind,));
+    }
+    constants
+}
+
+fn kind_name(index: usize) -> Ident {
+    format_ident!("__KIND_{index}", span = Span::mixed_site())
+}
+
+fn variant_name(index: usize) -> Ident {
+    format_ident!("Method{index}", span = Span::mixed_site())
+}
+
+/// If the message is of this method's kind: the method is called, or put off with its parameters if it waits.
+fn branch(
+    index: usize,
+    handler: &Handler,
+    waiting: &[&(usize, &Handler)],
+    handlers: &Handlers,
+    runtime: &Runtime,
+) -> TokenStream {
+    let conditions = &handler.conditions;
+    let kind = kind_name(index);
+    let leave = |reply: TokenStream| {
+        if waiting.is_empty() {
+            quote!(return ::core::future::ready(#reply))
+        } else {
+            quote!(break 'call __Call::Done(#reply))
+        }
+    };
+    let made = make(handler, &quote!(&mut __message), leave, runtime);
+    let called = if handler.is_async {
+        let variant = variant_name(index);
+        let locals = handler.parameters.iter().map(|parameter| &parameter.local);
+        quote!(break 'call __Call::#variant((#(#locals,)*)))
+    } else {
+        leave(call(handler, &handlers.self_type, runtime))
+    };
+    quote! {
+        #(#conditions)*
+        if __message.is(#kind) {
+            #made
+            #called;
+        }
+    }
+}
+
+/// The future that `fn message` returns.
+fn choice(
+    waiting: &[&(usize, &Handler)],
+    branches: &TokenStream,
+    handlers: &Handlers,
+    runtime: &Runtime,
+) -> TokenStream {
+    if waiting.is_empty() {
+        return quote! {
+            #branches
+            ::core::future::ready(#runtime::Reply::Unhandled)
+        };
+    }
+    let (generics, variants, arms): (Vec<_>, Vec<_>, Vec<_>) = waiting
+        .iter()
+        .map(|(index, handler)| {
+            let conditions = &handler.conditions;
+            let (variant, parameters) =
+                (variant_name(*index), format_ident!("P{index}", span = Span::mixed_site()));
+            let locals = handler.parameters.iter().map(|parameter| &parameter.local);
+            let reply = call(handler, &handlers.self_type, runtime);
+            (
+                quote!(#(#conditions)* #parameters),
+                quote!(#(#conditions)* #variant(#parameters)),
+                quote!(#(#conditions)* __Call::#variant((#(#locals,)*)) => #reply),
+            )
+        })
+        .collect::<Vec<_>>()
+        .into_iter()
+        .fold((vec![], vec![], vec![]), |(mut generics, mut variants, mut arms), (generic, variant, arm)| {
+            generics.push(generic);
+            variants.push(variant);
+            arms.push(arm);
+            (generics, variants, arms)
+        });
+    quote! {
+        enum __Call<#(#generics),*> {
+            Done(#runtime::Reply),
+            #(#variants,)*
+        }
+        let __call = 'call: {
+            #branches
+            __Call::Done(#runtime::Reply::Unhandled)
+        };
+        async move {
+            match __call {
+                __Call::Done(reply) => reply,
+                #(#arms,)*
+            }
+        }
+    }
+}
+
+/// `fn error`: finds the method for an error. First those for one type of error are asked, then those for any.
+fn errors(handlers: &Handlers, runtime: &Runtime) -> Option<TokenStream> {
+    let methods: Vec<_> = handlers.of(Event::Error).collect();
+    let waiting: Vec<_> = methods.iter().filter(|handler| handler.is_async).collect();
+    let span = match waiting[..] {
+        [] => methods.first()?.name.span(),
+        [one] => one.name.span(),
+        _ => ends(&handlers.self_type)[0],
+    };
+    let branches = methods.iter().map(|handler| error_branch(handler, &handlers.self_type, runtime));
+    let at = runtime.at(span);
+    let signature = quote_spanned! {span=>
+        async fn error<'a>(
+            __this: &'a mut #at::Held<Self>,
+            __context: #at::Context<'a>,
+            __error: &'a #at::Error,
+        ) -> #at::Reply
+    };
+    Some(quote! {
+        #signature {
+            for __last in [false, true] {
+                #(#branches)*
+            }
+            #runtime::Reply::Unhandled
+        }
+    })
+}
+
+fn error_branch(handler: &Handler, self_type: &TokenStream, runtime: &Runtime) -> Option<TokenStream> {
+    let error = handler.parameters.iter().find(|parameter| matches!(parameter.source, Source::Error))?;
+    let local = &error.local;
+    let caught = ask(&error.ty, &quote!(Caught), runtime, "caught");
+    let made = make(handler, &quote!(&mut ()), |failed| quote!(return #failed), runtime);
+    let reply = call(handler, self_type, runtime);
+    let conditions = &handler.conditions;
+    Some(quote! {
+        #(#conditions)*
+        if let ::core::option::Option::Some(#local) = #caught(__error, __last) {
+            #made
+            return #reply;
+        }
+    })
+}
+
+/// Each `#[path]` parameter names a variable of the path: checked at the name.
+fn paths(handlers: &Handlers, runtime: &Runtime) -> TokenStream {
+    let self_type = &handlers.self_type;
+    let mut checks = TokenStream::new();
+    for handler in &handlers.handlers {
+        for parameter in &handler.parameters {
+            let Source::Path(name, span) = &parameter.source else { continue };
+            let conditions = handlers.conditions.iter().chain(&handler.conditions);
+            let at = runtime.at(*span);
+            let check = quote_spanned!(*span=> #at::path_has::<#self_type>(#name));
+            checks.extend(quote!(#(#conditions)* const _: () = #check;));
+        }
+    }
+    checks
+}
+
+/// One method for each type of error: two would implement the same trait twice.
+fn one_for_each_error(handlers: &Handlers, runtime: &Runtime) -> TokenStream {
+    let self_type = &handlers.self_type;
+    let mut checks = TokenStream::new();
+    for handler in handlers.of(Event::Error) {
+        for parameter in
+            handler.parameters.iter().filter(|parameter| matches!(parameter.source, Source::Error))
+        {
+            let conditions = handlers.conditions.iter().chain(&handler.conditions);
+            let ty = &parameter.ty;
+            let [first, last] = ends(ty);
+            let at = runtime.at(first);
+            let open = quote_spanned!(first=> impl #at::OnlyOneOnErrorMethodFor<);
+            let close = quote_spanned!(last=> > for);
+            let block = quote_spanned!(last=> {});
+            checks.extend(quote!(#(#conditions)* #open #ty #close #self_type #block));
+        }
+    }
+    checks
+}

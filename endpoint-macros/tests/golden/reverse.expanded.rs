@@ -1,0 +1,90 @@
+/// Says it back, reversed.
+struct Reverse;
+#[automatically_derived]
+impl ::endpoint_runtime::__private::Declared for Reverse {
+    type Scope = ::endpoint_runtime::__private::PerConnection;
+    const DECLARATION: ::endpoint_runtime::__private::Declaration = ::endpoint_runtime::__private::Declaration::new(
+        "/reverse",
+        "Reverse",
+        ::core::env!("CARGO_PKG_NAME"),
+        ::endpoint_runtime::__private::Place::new(::core::file!(), ::core::line!()),
+    );
+    fn needs(__needs: &mut ::endpoint_runtime::__private::Needs) {}
+    fn create(
+        __context: &::endpoint_runtime::__private::ApplicationContext,
+    ) -> ::endpoint_runtime::__private::Result<Self> {
+        ::core::result::Result::Ok(Self {})
+    }
+}
+const _: () = {
+    ::endpoint_runtime::__private::submit! {
+        ::endpoint_runtime::__private::Registration::of:: < Reverse > ()
+    }
+};
+impl Reverse {
+    fn reverse(&self, text: String) -> String {
+        text.chars().rev().collect()
+    }
+}
+#[automatically_derived]
+impl ::endpoint_runtime::__private::Handlers for Reverse {
+    fn needs(__needs: &mut ::endpoint_runtime::__private::Needs) {
+        <String as ::endpoint_runtime::__private::Argument<
+            ::endpoint_runtime::__private::OnMessage,
+            _,
+        >>::needs(
+            ::endpoint_runtime::__private::Needs::asked_by(
+                __needs,
+                "text",
+                ::endpoint_runtime::__private::Place::new(
+                    ::core::file!(),
+                    ::core::line!(),
+                ),
+            ),
+        );
+    }
+    fn admit(
+        __handshake: &::endpoint_runtime::__private::Handshake,
+    ) -> ::core::result::Result<(), ::endpoint_runtime::__private::Refusal> {
+        <String as ::endpoint_runtime::__private::Argument<
+            ::endpoint_runtime::__private::OnMessage,
+            _,
+        >>::admit(__handshake)?;
+        ::core::result::Result::Ok(())
+    }
+    fn message<'a>(
+        __this: &'a mut ::endpoint_runtime::__private::Held<Self>,
+        __context: ::endpoint_runtime::__private::Context<'a>,
+        mut __message: ::endpoint_runtime::__private::Slot<'_>,
+    ) -> impl ::core::future::Future<
+        Output = ::endpoint_runtime::__private::Reply,
+    > + ::core::marker::Send + use<'a> {
+        const __KIND_0: ::endpoint_runtime::__private::Kind = ::endpoint_runtime::__private::the_message(
+            &[
+                <String as ::endpoint_runtime::__private::Argument<
+                    ::endpoint_runtime::__private::OnMessage,
+                    _,
+                >>::KIND,
+            ],
+        );
+        if __message.is(__KIND_0) {
+            let text = match <String as ::endpoint_runtime::__private::Argument<
+                ::endpoint_runtime::__private::OnMessage,
+                _,
+            >>::take(__context, &mut __message) {
+                ::core::result::Result::Ok(value) => value,
+                ::core::result::Result::Err(error) => {
+                    return ::core::future::ready(
+                        ::endpoint_runtime::__private::failed(error),
+                    );
+                }
+            };
+            return ::core::future::ready(
+                <String as ::endpoint_runtime::__private::IntoReply>::into_reply(
+                    Reverse::reverse(::endpoint_runtime::__private::shared(__this), text),
+                ),
+            );
+        }
+        ::core::future::ready(::endpoint_runtime::__private::Reply::Unhandled)
+    }
+}

@@ -1,0 +1,146 @@
+//! The whole contract with the macros: generated code calls nothing else. Not public API.
+//!
+//! Generated code asks a trait for everything that depends on a type of the user's, always as `<T as Trait<..>>::function`, so that the
+//! compiler says what is wrong once, in the trait's words, and at the user's `T`.
+
+pub use inventory::submit;
+
+pub use crate::context::ApplicationContext;
+pub use crate::endpoint::{
+    Argument, Caught, Completion, Context, Declaration, Declared, Handlers, Held, HeldExclusively, IntoReply,
+    Needs, OnClose, OnError, OnMessage, OnOpen, PerConnection, Place, QueryArgument, RefArgument, Refusal,
+    Reply, Scope, SegmentArgument, Singleton, Slot,
+};
+pub use crate::error::{Error, Result};
+pub use crate::exporter::Registration;
+pub use crate::message::{Bytes, CloseReason, Kind, Text};
+pub use crate::session::Handshake;
+pub use crate::settings::Overflow;
+
+use std::ops::Deref;
+
+use crate::context::Injected;
+
+/// The type of an `#[inject]` field.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be injected",
+    label = "not a component",
+    note = "an `#[inject]` field is an `Arc<T>`, an `Option<Arc<T>>`, `Sessions` or `ApplicationContext`"
+)]
+pub trait InjectedField: Sized {
+    /// What the field called `name` needs.
+    fn needs(needs: &mut Needs, name: &'static str, place: Place);
+
+    /// The value of the field.
+    fn inject(context: &ApplicationContext) -> Result<Self>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Injected> InjectedField for T {
+    fn needs(needs: &mut Needs, name: &'static str, place: Place) {
+        needs.asked_by(name, place).injected::<T>();
+    }
+
+    fn inject(context: &ApplicationContext) -> Result<Self> {
+        T::inject(context)
+    }
+}
+
+/// The type of a field that has neither `#[inject]` nor `#[init(..)]`.
+#[diagnostic::on_unimplemented(
+    message = "a field of the type `{Self}` has no initial value",
+    label = "has no `Default`",
+    note = "write `#[inject]` to have it from the application context, `#[init(expression)]` to make it, or derive `Default` for its type"
+)]
+pub trait InitialField {
+    /// The value of the field in a new instance.
+    fn initial() -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Default> InitialField for T {
+    fn initial() -> Self {
+        T::default()
+    }
+}
+
+/// The instance, for a method that takes `&self`.
+pub fn shared<E: Handlers>(held: &Held<E>) -> &E {
+    held
+}
+
+/// What is held for a parameter, for a method that takes it by reference.
+pub fn lend<H: Deref>(held: &H) -> &H::Target {
+    held
+}
+
+/// The reply of a method whose parameters could not be made.
+pub fn failed(error: Error) -> Reply {
+    Reply::Failed(error)
+}
+
+/// Two `#[on_error]` methods for one type of error implement this twice, which does not compile.
+pub trait OnlyOneOnErrorMethodFor<E: ?Sized> {}
+
+/// The kind of message that a method takes: exactly one of its parameters is the message.
+#[track_caller]
+pub const fn the_message(kinds: &[Option<Kind>]) -> Kind {
+    let mut found = None;
+    let mut index = 0;
+    while index < kinds.len() {
+        if let Some(kind) = kinds[index] {
+            assert!(found.is_none(), "this method takes two messages: keep one of these parameters");
+            found = Some(kind);
+        }
+        index += 1;
+    }
+    match found {
+        Some(kind) => kind,
+        None => panic!(
+            "this method takes no message: add a parameter such as `text: String`, `bytes: Bytes` or `Json(value): Json<T>`"
+        ),
+    }
+}
+
+/// No other method may take what this one takes.
+#[track_caller]
+pub const fn only_one_takes(earlier: &[Kind], this: Kind) {
+    let mut index = 0;
+    while index < earlier.len() {
+        if earlier[index].overlaps(this) {
+            match (earlier[index], this) {
+                (Kind::Text, Kind::Text) => {
+                    panic!("a second method for text messages: an endpoint has one for each kind of message")
+                }
+                (Kind::Binary, Kind::Binary) => {
+                    panic!(
+                        "a second method for binary messages: an endpoint has one for each kind of message"
+                    )
+                }
+                (Kind::Pong, Kind::Pong) => {
+                    panic!("a second method for pongs: an endpoint has one for each kind of message")
+                }
+                (Kind::Any, _) => {
+                    panic!(
+                        "another method takes text and binary messages, this one's among them: keep one of the two"
+                    )
+                }
+                _ => panic!(
+                    "this method takes text and binary messages, and another one some of them: keep one of the two"
+                ),
+            }
+        }
+        index += 1;
+    }
+}
+
+/// A `#[path]` parameter names a variable of the endpoint's path.
+#[track_caller]
+pub const fn path_has<E: Handlers>(name: &str) {
+    let path = E::DECLARATION.path();
+    // Without a path the declaration is a broken one, about which the compiler says enough.
+    assert!(
+        path.is_empty() || crate::path::has_variable(path, name),
+        "the endpoint's path has no variable of this name: add it to the path, or name one that is there, as in `#[path(\"name\")] parameter: T`"
+    );
+}

@@ -1,0 +1,312 @@
+//! One connection's life, from the upgrade to the end: the state machine that runs the user's methods.
+//!
+//! [`run`] is one task. It waits for a message, calls the method, and drives the method's future and the connection's I/O together: pings are
+//! answered and sends go out while a handler is busy, but the next message is not looked at before it is done. A method that panics or
+//! fails costs its own session only; `on_close` is called exactly once, last of all, with the truth.
+
+mod input;
+mod link;
+mod output;
+mod timers;
+mod transport;
+
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+
+use self::link::Link;
+pub(crate) use self::timers::Timers;
+pub(crate) use self::transport::Transport;
+use crate::endpoint::{Context, Dispatch, Reply, Slot};
+use crate::error::{Error, Panicked, ProtocolError, Result};
+use crate::message::{CloseReason, ClosedBy, Incoming, Message};
+use crate::session::outbox::Frame;
+use crate::session::{SendError, Session};
+
+/// The replies of one call.
+type Items = Pin<Box<dyn Stream<Item = Result<Message>> + Send>>;
+
+/// An upgraded connection, ready to be run.
+#[derive(Debug)]
+pub(crate) struct Upgraded {
+    pub(crate) session: Session,
+    pub(crate) transport: Transport,
+    /// What came in behind the request.
+    pub(crate) read_ahead: bytes::Bytes,
+    pub(crate) timers: Timers,
+}
+
+/// How a piece of the user's code ended.
+enum Outcome<T> {
+    Returned(T),
+    Panicked(Panicked),
+    /// The session had ended, and the handler's grace was over.
+    Cancelled,
+}
+
+/// Runs one connection: makes its instance, and calls it until the session has ended.
+///
+/// The future lives as long as the connection, so it is kept small: what can be made before it is, and what is rarely needed is
+/// boxed when it is.
+pub(crate) fn run<D: Dispatch>(
+    make: impl FnOnce() -> Result<D> + Send,
+    upgraded: Upgraded,
+) -> impl Future<Output = ()> + Send {
+    let Upgraded { session, transport, read_ahead, timers } = upgraded;
+    let link = Link::new(session.clone(), transport, &read_ahead, timers);
+    let mut connection = Connection { link, session };
+    async move {
+        connection.session.enter_registry();
+        match attempt(&connection.session, make) {
+            Outcome::Returned(Ok(mut instance)) => {
+                connection.open(&mut instance).await;
+                connection.messages(&mut instance).await;
+                connection.close(Some(&mut instance)).await;
+            }
+            other => {
+                if let Outcome::Returned(Err(error)) = other {
+                    tracing::error!(path = connection.session.path(), %error, "the endpoint could not be created");
+                }
+                connection.session.begin_close(&unexpected());
+                connection.wait_for_the_end().await;
+                connection.close(None::<&mut D>).await;
+            }
+        }
+    }
+}
+
+/// 1011: something unexpected happened on our side. The peer learns no more than that.
+fn unexpected() -> CloseReason {
+    CloseReason::error("unexpected condition").by(ClosedBy::Container)
+}
+
+/// Runs a piece of the user's code that is not a future.
+fn attempt<T>(session: &Session, act: impl FnOnce() -> T) -> Outcome<T> {
+    match catch_unwind(AssertUnwindSafe(|| session.sessions().enter(act))) {
+        Ok(value) => Outcome::Returned(value),
+        Err(payload) => Outcome::Panicked(panicked(session, &*payload)),
+    }
+}
+
+fn panicked(session: &Session, payload: &(dyn Any + Send)) -> Panicked {
+    session.home().counts.panics.fetch_add(1, Ordering::Relaxed);
+    let panicked = Panicked::from_payload(payload);
+    tracing::error!(session = %session.id(), path = session.path(), endpoint = session.home().type_name, "{panicked}");
+    panicked
+}
+
+/// Calls a method. When the session ends meanwhile it has so much time left; `None`: as much as it takes.
+async fn call<F: Future>(
+    link: &mut Link,
+    session: &Session,
+    grace: Option<Duration>,
+    make: impl FnOnce() -> F,
+) -> Outcome<F::Output> {
+    let future = match attempt(session, make) {
+        Outcome::Returned(future) => future,
+        Outcome::Panicked(panicked) => return Outcome::Panicked(panicked),
+        Outcome::Cancelled => return Outcome::Cancelled,
+    };
+    drive(link, session, grace, pin!(future)).await
+}
+
+/// Drives the user's future, and the connection beside it.
+fn drive<F: Future>(
+    link: &mut Link,
+    session: &Session,
+    grace: Option<Duration>,
+    mut future: Pin<&mut F>,
+) -> impl Future<Output = Outcome<F::Output>> {
+    link.handler_begins(grace);
+    poll_fn(move |cx| match attempt(session, || future.as_mut().poll(cx)) {
+        Outcome::Returned(Poll::Ready(value)) => Poll::Ready(Outcome::Returned(value)),
+        Outcome::Panicked(panicked) => Poll::Ready(Outcome::Panicked(panicked)),
+        Outcome::Returned(Poll::Pending) | Outcome::Cancelled => link.poll_beside(cx).map(|()| Outcome::Cancelled),
+    })
+}
+
+struct Connection {
+    link: Link,
+    session: Session,
+}
+
+impl Connection {
+    async fn open<D: Dispatch>(&mut self, instance: &mut D) {
+        let (link, session) = (&mut self.link, &self.session);
+        let context = Context::new(session);
+        let grace = Some(session.limits().handler_grace);
+        let outcome = call(link, session, grace, || instance.open(context)).await;
+        if let Err(error) = self.settle(outcome).await {
+            Box::pin(self.fail(instance, error)).await;
+            self.session.begin_close(&unexpected());
+        }
+    }
+
+    /// Until no more can come.
+    async fn messages<D: Dispatch>(&mut self, instance: &mut D) {
+        while let Some((outcome, pong)) = self.message(instance).await {
+            if let Outcome::Returned(Reply::Unhandled) = outcome {
+                // Our own pings are answered too, and few endpoints care.
+                if !pong {
+                    self.discarded();
+                }
+            } else if let Err(error) = self.settle(outcome).await {
+                Box::pin(self.fail(instance, error)).await;
+            }
+        }
+    }
+
+    /// The next message, and whether it was a pong; `None` when no more can come.
+    async fn message<D: Dispatch>(&mut self, instance: &mut D) -> Option<(Outcome<Reply>, bool)> {
+        let (link, session) = (&mut self.link, &self.session);
+        let context = Context::new(session);
+        let mut made = None;
+        let mut lent = Some(instance);
+        let mut deliver = |incoming: Incoming<'_>| {
+            if let Some(instance) = lent.take() {
+                let pong = matches!(incoming, Incoming::Pong(_));
+                // What the method takes of the message is made here, while it lies in the reader's buffer.
+                let future = attempt(session, move || instance.message(context, Slot::new(incoming)));
+                made = Some((future, pong));
+            }
+        };
+        poll_fn(|cx| link.poll_message(cx, &mut deliver)).await;
+        let (made, pong) = made?;
+        let future = match made {
+            Outcome::Returned(future) => future,
+            Outcome::Panicked(panicked) => return Some((Outcome::Panicked(panicked), pong)),
+            Outcome::Cancelled => return Some((Outcome::Cancelled, pong)),
+        };
+        let grace = Some(session.limits().handler_grace);
+        Some((drive(link, session, grace, pin!(future)).await, pong))
+    }
+
+    /// The last things: the session leaves the registry, `on_close` runs, the transport is closed.
+    async fn close<D: Dispatch>(&mut self, instance: Option<&mut D>) {
+        let reason = match self.link.reason() {
+            Some(reason) => reason.clone(),
+            None => CloseReason::lost("the connection was lost"),
+        };
+        self.session.end(&reason);
+        let (id, path, by) = (self.session.id(), self.session.path(), reason.closed_by());
+        tracing::debug!(session = %id, path, %reason, ?by, "closed");
+        if let Some(instance) = instance {
+            if let Some(violation) = self.link.take_violation() {
+                let error = ProtocolError { code: violation.code, reason: violation.reason.into_owned() };
+                Box::pin(self.fail(instance, Error::Protocol(error))).await;
+            }
+            let (link, session) = (&mut self.link, &self.session);
+            let context = Context::new(session);
+            // The last call takes as long as it takes.
+            let outcome = call(link, session, None, || instance.close(context, &reason)).await;
+            if let Err(error) = self.settle(outcome).await {
+                Box::pin(self.fail(instance, error)).await;
+            }
+        }
+        poll_fn(|cx| self.link.poll_gone(cx)).await;
+        self.link.abandon(&reason);
+    }
+
+    /// Nothing is delivered to anybody.
+    async fn wait_for_the_end(&mut self) {
+        let link = &mut self.link;
+        while poll_fn(|cx| link.poll_message(cx, &mut |_| {})).await == link::Progress::Delivered {}
+    }
+
+    /// Does what a method's return value asks for. An error is for `on_error`.
+    async fn settle(&mut self, outcome: Outcome<Reply>) -> Result<()> {
+        match outcome {
+            Outcome::Returned(Reply::Nothing | Reply::Unhandled) => Ok(()),
+            Outcome::Returned(Reply::One(message)) => {
+                if self.link.reply(Frame::from(message)) { Ok(()) } else { self.undelivered() }
+            }
+            Outcome::Returned(Reply::Many(items)) => Box::pin(self.send_all(items)).await,
+            Outcome::Returned(Reply::Failed(error)) => Err(error),
+            Outcome::Panicked(panicked) => Err(Error::Panicked(panicked)),
+            Outcome::Cancelled => {
+                tracing::warn!(
+                    session = %self.session.id(),
+                    path = self.session.path(),
+                    "a handler was cancelled: it went on after the session had ended, and its grace was over"
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends the items of a stream, each when there is room for it.
+    async fn send_all(&mut self, mut items: Items) -> Result<()> {
+        let (link, session) = (&mut self.link, &self.session);
+        let grace = Some(session.limits().handler_grace);
+        let sent = call(link, session, grace, || async {
+            while let Some(item) = items.next().await {
+                session.send(item?).await?;
+            }
+            Ok(())
+        });
+        match sent.await {
+            Outcome::Returned(Err(Error::Send(SendError::Closed(_)))) => self.undelivered(),
+            Outcome::Returned(result) => result,
+            Outcome::Panicked(panicked) => Err(Error::Panicked(panicked)),
+            Outcome::Cancelled => Ok(()),
+        }
+    }
+
+    /// A reply that cannot be sent is an error if the application closed the session (Jakarta OR-09); that a peer has gone is none.
+    fn undelivered(&self) -> Result<()> {
+        match self.session.outbox().closed() {
+            Some(reason) if reason.closed_by() == ClosedBy::Application => Err(SendError::Closed(reason).into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells `on_error`. A panic costs the session; anything else costs nothing.
+    async fn fail<D: Dispatch>(&mut self, instance: &mut D, error: Error) {
+        let (link, session) = (&mut self.link, &self.session);
+        let context = Context::new(session);
+        let grace = Some(session.limits().handler_grace);
+        let outcome = call(link, session, grace, || instance.error(context, &error)).await;
+        if let Outcome::Returned(Reply::Unhandled) = outcome {
+            self.log_unhandled(&error);
+        } else if let Err(again) = self.settle(outcome).await {
+            let (id, path) = (self.session.id(), self.session.path());
+            tracing::error!(session = %id, path, error = %again, of = %error, "on_error failed");
+            if let Error::Panicked(_) = again {
+                self.session.begin_close(&unexpected());
+            }
+        }
+        if let Error::Panicked(_) = error {
+            self.session.begin_close(&unexpected());
+        }
+    }
+
+    /// No `on_error` takes this error (Jakarta LC-08).
+    fn log_unhandled(&self, error: &Error) {
+        let (session, kind) = (&self.session, error.kind());
+        let (id, path, endpoint) = (session.id(), session.path(), session.home().type_name);
+        match error {
+            Error::Protocol(_) => tracing::debug!(session = %id, path, endpoint, kind, %error, "the peer broke a rule"),
+            // Logged where it was caught.
+            Error::Panicked(_) => {}
+            _ => tracing::warn!(session = %id, path, endpoint, kind, %error, "handler failed"),
+        }
+    }
+
+    /// The endpoint has no method for this kind of message (Jakarta A8: as Tomcat does).
+    fn discarded(&self) {
+        let home = self.session.home();
+        if home.counts.unhandled.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!(
+                path = home.path,
+                endpoint = home.type_name,
+                "a message was discarded: no `#[on_message]` method takes its kind (said once)"
+            );
+        }
+    }
+}

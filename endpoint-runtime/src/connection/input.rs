@@ -1,0 +1,110 @@
+//! [`Input`]: what was read and not yet consumed.
+//!
+//! The buffer that reads go into belongs to the thread, not to the connection: a connection borrows it for a turn and, before it
+//! goes to sleep, keeps only what is left over, which is nothing but for the beginning of a header, or for messages that wait
+//! while a handler runs.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, ReadBuf};
+
+use super::transport::Transport;
+
+/// Bytes that one read may bring. Large enough for a message of 64 KiB in one system call.
+const BUFFER: usize = 128 * 1024;
+
+/// Buffers that a thread keeps. More than one are in use only when a handler runs another runtime inside.
+const KEPT: usize = 2;
+
+thread_local! {
+    static BUFFERS: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Input {
+    /// The thread's buffer, while this connection has its turn.
+    buffer: Option<Box<[u8]>>,
+    /// What is left over, while it has not.
+    kept: Vec<u8>,
+    /// The unconsumed bytes are `start..end` of whichever holds them.
+    start: usize,
+    end: usize,
+}
+
+impl Input {
+    pub(super) fn new(read_ahead: &[u8]) -> Self {
+        Input { buffer: None, kept: read_ahead.to_vec(), start: 0, end: read_ahead.len() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    pub(super) fn bytes(&mut self) -> &mut [u8] {
+        let holder = self.buffer.as_deref_mut().unwrap_or(&mut self.kept);
+        &mut holder[self.start..self.end]
+    }
+
+    pub(super) fn consume(&mut self, bytes: usize) {
+        self.start += bytes;
+    }
+
+    pub(super) fn discard(&mut self) {
+        self.start = self.end;
+    }
+
+    /// Reads more; zero bytes are the end of the stream.
+    pub(super) fn poll_fill(&mut self, transport: &mut Transport, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let left = self.end - self.start;
+        match &mut self.buffer {
+            Some(buffer) if self.start > 0 => buffer.copy_within(self.start..self.end, 0),
+            Some(_) => {}
+            None => {
+                let mut buffer = borrow_buffer();
+                buffer[..left].copy_from_slice(&self.kept[self.start..self.end]);
+                self.kept = Vec::new();
+                self.buffer = Some(buffer);
+            }
+        }
+        (self.start, self.end) = (0, left);
+        let Some(buffer) = &mut self.buffer else { return Poll::Pending };
+        let mut read = ReadBuf::new(&mut buffer[left..]);
+        ready!(Pin::new(transport).poll_read(cx, &mut read))?;
+        let bytes = read.filled().len();
+        self.end += bytes;
+        Poll::Ready(Ok(bytes))
+    }
+
+    /// The turn is over: gives the buffer back to the thread.
+    pub(super) fn rest(&mut self) {
+        let Some(buffer) = self.buffer.take() else { return };
+        self.kept = buffer[self.start..self.end].to_vec();
+        (self.start, self.end) = (0, self.kept.len());
+        give_back(buffer);
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        if let Some(buffer) = self.buffer.take() {
+            give_back(buffer);
+        }
+    }
+}
+
+fn borrow_buffer() -> Box<[u8]> {
+    BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; BUFFER].into_boxed_slice())
+}
+
+fn give_back(buffer: Box<[u8]>) {
+    // The thread may be at its end, with its locals gone: then the buffer goes too.
+    let _ = BUFFERS.try_with(|buffers| {
+        let mut buffers = buffers.borrow_mut();
+        if buffers.len() < KEPT {
+            buffers.push(buffer);
+        }
+    });
+}

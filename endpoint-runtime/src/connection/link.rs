@@ -1,0 +1,585 @@
+//! [`Link`]: one connection's I/O, without knowing whose messages they are.
+//!
+//! It reads, writes, answers pings, watches the clock and carries the closing handshake through. The driver (`connection`) polls it for
+//! the next message, and beside a handler that is busy; so the connection stays alive whatever the handler does.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::AsyncWrite;
+use tokio::time::Instant;
+
+use super::input::Input;
+use super::output::Output;
+use super::timers::Timers;
+use super::transport::Transport;
+use crate::message::{CloseCode, CloseReason, ClosedBy, Incoming};
+use crate::session::Session;
+use crate::session::outbox::{Frame, Outgoing};
+use crate::wire::{Decoder, Gate, Role, Step, Violation};
+
+/// Gathered replies of this size are written before more messages are looked at.
+const FLUSH_AT: u64 = 64 * 1024;
+
+/// Messages in one turn, before other connections have theirs.
+const TURN: u32 = 256;
+
+/// How long the peer has to close TCP after both have sent close frames, before we do.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Pongs that are kept while a handler is busy; of more, the oldest go.
+const LATE_PONGS: usize = 16;
+
+/// Where the connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Messages come and go.
+    Open,
+    /// Our close frame is under way; the peer's is awaited.
+    Closing,
+    /// Both close frames are exchanged, or the peer broke the rules: what is queued goes out, then our end of the stream.
+    Finishing,
+    /// Our end of the stream is closed; what the peer still sends is read and thrown away, so that no reset destroys what we sent.
+    Lingering,
+    /// Nothing more can come or go.
+    Gone,
+}
+
+/// What the driver hears of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// A message was delivered.
+    Delivered,
+    /// There will be no more messages.
+    Ended,
+}
+
+#[derive(Debug)]
+pub(super) struct Link {
+    session: Session,
+    transport: Transport,
+    input: Input,
+    output: Output,
+    decoder: Decoder,
+    timers: Timers,
+    phase: Phase,
+    /// When the phase began.
+    since: Instant,
+    /// Why the session ends; set when it is no longer open.
+    reason: Option<CloseReason>,
+    /// What the peer did wrong, until the driver takes it.
+    violation: Option<Violation>,
+    /// When the peer was last heard of; when anything last went either way; when the socket last took anything.
+    heard: Instant,
+    active: Instant,
+    wrote: Instant,
+    /// When a ping went out that nothing has answered.
+    pinged: Option<Instant>,
+    /// The newest ping that could not be answered, because the socket takes nothing.
+    owed_pong: Option<Box<[u8]>>,
+    /// Pongs that came while a handler was busy.
+    late_pongs: VecDeque<Box<[u8]>>,
+    /// How long the running handler may go on when the session has ended, and until when, once it has.
+    grace: Option<Duration>,
+    grace_ends: Option<Instant>,
+    /// The deadline that the timers know of.
+    armed: Option<Instant>,
+    /// Messages delivered in this turn.
+    delivered: u32,
+}
+
+impl Link {
+    pub(super) fn new(session: Session, transport: Transport, read_ahead: &[u8], timers: Timers) -> Self {
+        let now = Instant::now();
+        Link {
+            transport,
+            input: Input::new(read_ahead),
+            output: Output::default(),
+            decoder: Decoder::new(Role::Server, session.limits().max_message_size),
+            session,
+            timers,
+            phase: Phase::Open,
+            since: now,
+            reason: None,
+            violation: None,
+            heard: now,
+            active: now,
+            wrote: now,
+            pinged: None,
+            owed_pong: None,
+            late_pongs: VecDeque::new(),
+            grace: None,
+            grace_ends: None,
+            armed: None,
+            delivered: 0,
+        }
+    }
+
+    // ---- what the driver asks for
+
+    /// Goes on until a message is delivered or the session ends. Each call delivers one message at most.
+    pub(super) fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        deliver: &mut dyn FnMut(Incoming<'_>),
+    ) -> Poll<Progress> {
+        if self.phase == Phase::Open
+            && let Some(pong) = self.late_pongs.pop_front()
+        {
+            deliver(Incoming::Pong(Cow::Owned(pong.into())));
+            return Poll::Ready(Progress::Delivered);
+        }
+        self.poll(cx, Gate::Open, deliver)
+    }
+
+    /// Goes on beside a handler, which has not finished. Ready when the handler must not go on, because the session has ended
+    /// and its grace is over.
+    pub(super) fn poll_beside(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let _ = self.poll(cx, Gate::ControlOnly, &mut |_| {});
+        if self.phase == Phase::Open {
+            return Poll::Pending;
+        }
+        if self.session.is_aborted() {
+            return Poll::Ready(());
+        }
+        if let Some(grace) = self.grace {
+            let now = Instant::now();
+            let end = *self.grace_ends.get_or_insert(now + grace);
+            if now >= end {
+                return Poll::Ready(());
+            }
+            self.arm();
+        }
+        Poll::Pending
+    }
+
+    /// Goes on until nothing is left to do: the closing handshake is over, and the transport closed.
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let _ = self.poll(cx, Gate::Open, &mut |_| {});
+        if self.phase == Phase::Gone { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// A handler begins. When the session ends meanwhile it has so much time left; `None`: as much as it takes.
+    pub(super) fn handler_begins(&mut self, grace: Option<Duration>) {
+        self.grace = grace;
+        self.grace_ends = None;
+    }
+
+    /// Puts a reply behind everything that was sent before it. `false`: the session is closing, and the reply goes nowhere.
+    pub(super) fn reply(&mut self, frame: Frame) -> bool {
+        if self.phase != Phase::Open {
+            return false;
+        }
+        let outbox = self.session.outbox();
+        if outbox.has_news() || self.output.is_blocked() {
+            // What the handler sent before it returned goes first, so the reply stands in line.
+            if outbox.closed().is_some() {
+                return false;
+            }
+            outbox.push_always(Outgoing { frame, done: None });
+        } else {
+            self.output.put_frame(&frame);
+        }
+        true
+    }
+
+    /// Why the session ended, once it has.
+    pub(super) fn reason(&self) -> Option<&CloseReason> {
+        self.reason.as_ref()
+    }
+
+    /// What the peer did wrong, once.
+    pub(super) fn take_violation(&mut self) -> Option<Violation> {
+        self.violation.take()
+    }
+
+    /// The session is over for good: nobody is left waiting.
+    pub(super) fn abandon(&mut self, reason: &CloseReason) {
+        self.output.abandon(reason);
+    }
+
+    // ---- the turn
+
+    fn poll(&mut self, cx: &mut Context<'_>, gate: Gate, deliver: &mut dyn FnMut(Incoming<'_>)) -> Poll<Progress> {
+        if self.session.take_timer() {
+            self.armed = None;
+            self.look_at_the_clock();
+        }
+        if self.session.is_aborted() {
+            self.lose("the server has stopped");
+        }
+        loop {
+            let turn = match self.phase {
+                Phase::Open | Phase::Closing => self.turn(cx, gate, deliver),
+                Phase::Finishing => self.finish(cx),
+                Phase::Lingering => self.linger(cx),
+                Phase::Gone => Turn::Wait,
+            };
+            match turn {
+                Turn::Delivered => return Poll::Ready(Progress::Delivered),
+                Turn::Again => continue,
+                Turn::Yield => cx.waker().wake_by_ref(),
+                Turn::Wait => {}
+            }
+            self.rest(cx);
+            // What came in while the waker was not yet registered would wake nobody.
+            if matches!(turn, Turn::Wait) && self.has_news() {
+                continue;
+            }
+            return match self.phase {
+                Phase::Open | Phase::Closing => Poll::Pending,
+                // No message can come any more, and who waits for one need not wait for the rest.
+                Phase::Finishing | Phase::Lingering | Phase::Gone => Poll::Ready(Progress::Ended),
+            };
+        }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>, gate: Gate, deliver: &mut dyn FnMut(Incoming<'_>)) -> Turn {
+        if self.has_news() {
+            self.pump();
+        }
+        let mut decoded = Decoded::Later;
+        if !self.output.is_blocked() && self.output.len() < FLUSH_AT && self.delivered < TURN {
+            decoded = self.decode(gate, deliver);
+            match decoded {
+                Decoded::Message => {
+                    self.delivered += 1;
+                    return Turn::Delivered;
+                }
+                Decoded::Control => return Turn::Again,
+                _ => {}
+            }
+        }
+        match self.write(cx) {
+            Poll::Ready(true) => {}
+            Poll::Ready(false) => return Turn::Again,
+            Poll::Pending => return Turn::Wait,
+        }
+        match decoded {
+            Decoded::Later if self.delivered >= TURN => Turn::Yield,
+            Decoded::Later => Turn::Again,
+            Decoded::Held => Turn::Wait,
+            _ => self.read(cx),
+        }
+    }
+
+    /// Whether there is something in the outbox that can be taken now. While the socket takes nothing it stays there, where
+    /// senders see it, unless the session closes.
+    fn has_news(&self) -> bool {
+        let outbox = self.session.outbox();
+        self.phase == Phase::Open && outbox.has_news() && (!self.output.is_blocked() || outbox.closed().is_some())
+    }
+
+    fn pump(&mut self) {
+        let budget = if self.output.is_blocked() { usize::MAX } else { FLUSH_AT as usize };
+        let output = &mut self.output;
+        if let Some(reason) = self.session.outbox().take(budget, |outgoing| output.put(outgoing)) {
+            self.begin_closing(&reason);
+        }
+    }
+
+    fn decode(&mut self, gate: Gate, deliver: &mut dyn FnMut(Incoming<'_>)) -> Decoded {
+        if self.input.is_empty() {
+            return Decoded::Nothing;
+        }
+        // Once the session is closing, messages are of no interest, and the peer's close frame may stand behind some.
+        let open = self.phase == Phase::Open;
+        let gate = if open { gate } else { Gate::Open };
+        let (used, step) = match self.decoder.decode(self.input.bytes(), gate) {
+            Ok(decoded) => decoded,
+            Err(violation) => {
+                self.violated(violation);
+                return Decoded::Control;
+            }
+        };
+        let mut closed = None;
+        let decoded = match step {
+            Step::Incomplete => Decoded::Nothing,
+            Step::Held => Decoded::Held,
+            Step::Text(text) if open => {
+                deliver(Incoming::Text(text));
+                Decoded::Message
+            }
+            Step::Binary(bytes) if open => {
+                deliver(Incoming::Binary(bytes));
+                Decoded::Message
+            }
+            Step::Pong(payload) if open && matches!(gate, Gate::Open) => {
+                deliver(Incoming::Pong(Cow::Borrowed(payload)));
+                Decoded::Message
+            }
+            Step::Pong(payload) if open => {
+                if self.late_pongs.len() == LATE_PONGS {
+                    self.late_pongs.pop_front();
+                }
+                self.late_pongs.push_back(payload.into());
+                Decoded::Control
+            }
+            Step::Ping(payload) if self.output.is_blocked() => {
+                self.owed_pong = Some(payload.into());
+                Decoded::Control
+            }
+            Step::Ping(payload) => {
+                self.output.put_pong(payload);
+                Decoded::Control
+            }
+            Step::Close(frame) => {
+                closed = Some(match frame {
+                    Some((code, text)) => CloseReason::new(code, text),
+                    None => CloseReason::new(CloseCode::Status, ""),
+                });
+                Decoded::Control
+            }
+            Step::Text(_) | Step::Binary(_) | Step::Pong(_) => Decoded::Control,
+        };
+        self.input.consume(used);
+        if let Some(reason) = closed {
+            self.peer_closed(reason.by(ClosedBy::Peer));
+        }
+        decoded
+    }
+
+    /// `true`: all is written. `false`: the connection is lost.
+    fn write(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.output.is_empty() {
+            return Poll::Ready(true);
+        }
+        let (was_blocked, before) = (self.output.is_blocked(), self.output.len());
+        let result = self.output.poll_write(&mut self.transport, cx);
+        if self.output.len() < before || !was_blocked {
+            self.wrote = Instant::now();
+            self.active = self.wrote;
+        }
+        match result {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => {
+                self.lose_by(&error);
+                Poll::Ready(false)
+            }
+            Poll::Ready(Ok(())) => {
+                if let Some(payload) = self.owed_pong.take() {
+                    self.output.put_pong(&payload);
+                    return self.write(cx);
+                }
+                Poll::Ready(true)
+            }
+        }
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Turn {
+        match self.input.poll_fill(&mut self.transport, cx) {
+            Poll::Pending => Turn::Wait,
+            Poll::Ready(Ok(0)) => {
+                self.lose("the connection was lost without a closing handshake");
+                Turn::Again
+            }
+            Poll::Ready(Ok(_)) => {
+                self.heard = Instant::now();
+                self.active = self.heard;
+                self.pinged = None;
+                Turn::Again
+            }
+            Poll::Ready(Err(error)) => {
+                self.lose_by(&error);
+                Turn::Again
+            }
+        }
+    }
+
+    fn finish(&mut self, cx: &mut Context<'_>) -> Turn {
+        match self.write(cx) {
+            Poll::Ready(true) => {}
+            Poll::Ready(false) => return Turn::Again,
+            Poll::Pending => return Turn::Wait,
+        }
+        match Pin::new(&mut self.transport).poll_shutdown(cx) {
+            Poll::Pending => Turn::Wait,
+            Poll::Ready(Ok(())) => {
+                self.enter(Phase::Lingering);
+                Turn::Again
+            }
+            Poll::Ready(Err(_)) => {
+                self.enter(Phase::Gone);
+                Turn::Again
+            }
+        }
+    }
+
+    fn linger(&mut self, cx: &mut Context<'_>) -> Turn {
+        self.input.discard();
+        match self.input.poll_fill(&mut self.transport, cx) {
+            Poll::Pending => Turn::Wait,
+            Poll::Ready(Ok(bytes)) if bytes > 0 => Turn::Again,
+            Poll::Ready(_) => {
+                self.enter(Phase::Gone);
+                Turn::Again
+            }
+        }
+    }
+
+    fn rest(&mut self, cx: &Context<'_>) {
+        self.session.outbox().register(cx);
+        self.input.rest();
+        self.output.rest();
+        self.delivered = 0;
+        self.arm();
+    }
+
+    // ---- how it ends
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.since = Instant::now();
+        if phase == Phase::Gone {
+            self.input = Input::default();
+        }
+    }
+
+    /// Our close frame goes out behind what is queued; then the peer's is awaited.
+    fn begin_closing(&mut self, reason: &CloseReason) {
+        self.output.put_close(reason.code(), reason.text());
+        self.reason.get_or_insert_with(|| reason.clone());
+        self.enter(Phase::Closing);
+    }
+
+    /// The runtime ends the session: the peer is told `code`, the application 1006 (SEMANTICS of Jakarta 2.1.5).
+    fn end_by_container(&mut self, code: CloseCode, text: &str, next: Phase) {
+        let reason = CloseReason::new(CloseCode::Abnormal, text).by(ClosedBy::Container);
+        self.session.begin_close(&reason);
+        // Who closed first is the one who did.
+        self.reason.get_or_insert_with(|| reason);
+        self.output.put_close(code, text);
+        self.enter(next);
+    }
+
+    fn peer_closed(&mut self, reason: CloseReason) {
+        if self.phase == Phase::Open {
+            self.session.begin_close(&reason);
+            let output = &mut self.output;
+            let first = self.session.outbox().take(usize::MAX, |outgoing| output.put(outgoing));
+            // A clean close frame gets its own code back, unless we were about to close ourselves.
+            let reason = first.unwrap_or(reason);
+            self.output.put_close(reason.code(), if reason.closed_by() == ClosedBy::Peer { "" } else { reason.text() });
+            self.reason.get_or_insert(reason);
+        }
+        self.enter(Phase::Finishing);
+    }
+
+    fn violated(&mut self, violation: Violation) {
+        let reason = CloseReason::new(violation.code, violation.reason.as_ref()).by(ClosedBy::Container);
+        if self.phase == Phase::Open {
+            self.session.outbox().close(&reason, true);
+            self.session.begin_close(&reason);
+            self.output.put_close(reason.code(), reason.text());
+            self.reason.get_or_insert(reason);
+            self.violation = Some(violation);
+        }
+        self.input.discard();
+        self.enter(Phase::Finishing);
+    }
+
+    fn lose_by(&mut self, error: &std::io::Error) {
+        self.lose(&format!("the connection was lost: {}", error.kind()));
+    }
+
+    /// Nothing more can come or go.
+    fn lose(&mut self, text: &str) {
+        if self.phase == Phase::Gone {
+            return;
+        }
+        let reason = self.session.outbox().closed().unwrap_or_else(|| CloseReason::lost(text));
+        self.session.begin_close(&reason);
+        self.reason.get_or_insert(reason);
+        self.enter(Phase::Gone);
+    }
+
+    // ---- the clock
+
+    fn look_at_the_clock(&mut self) {
+        let now = Instant::now();
+        let limits = *self.session.limits();
+        let passed = |since: Instant, time: Duration| now >= since + time;
+        match self.phase {
+            Phase::Open => {
+                if !self.output.is_empty() && passed(self.wrote, limits.send_timeout) {
+                    self.session.too_slow();
+                } else if limits.idle_timeout.is_some_and(|idle| passed(self.active, idle)) {
+                    let idle = limits.idle_timeout.unwrap_or_default();
+                    self.end_by_container(CloseCode::Away, &format!("idle for {idle:?}"), Phase::Closing);
+                } else if let Some(pinged) = self.pinged {
+                    if passed(pinged, limits.pong_timeout) {
+                        let text = format!("no answer to a ping for {:?}", limits.pong_timeout);
+                        self.end_by_container(CloseCode::Away, &text, Phase::Finishing);
+                    }
+                } else if limits.ping_interval.is_some_and(|interval| passed(self.heard, interval)) {
+                    self.output.put_frame(&Frame::Ping(bytes::Bytes::new()));
+                    self.pinged = Some(now);
+                }
+            }
+            Phase::Closing if passed(self.since, limits.close_timeout) => {
+                // Who does not even take what was sent will not take the end of the stream either.
+                self.enter(if self.output.is_empty() { Phase::Finishing } else { Phase::Gone });
+            }
+            Phase::Finishing | Phase::Lingering if passed(self.since, LINGER) => self.enter(Phase::Gone),
+            _ => {}
+        }
+    }
+
+    /// The earliest thing that may come due.
+    fn deadline(&self) -> Option<Instant> {
+        let limits = self.session.limits();
+        let of_phase = match self.phase {
+            Phase::Open => {
+                let stalled = (!self.output.is_empty()).then(|| self.wrote + limits.send_timeout);
+                let idle = limits.idle_timeout.map(|idle| self.active + idle);
+                let ping = match self.pinged {
+                    Some(pinged) => Some(pinged + limits.pong_timeout),
+                    None => limits.ping_interval.map(|interval| self.heard + interval),
+                };
+                [stalled, idle, ping].into_iter().flatten().min()
+            }
+            Phase::Closing => Some(self.since + limits.close_timeout),
+            Phase::Finishing | Phase::Lingering => Some(self.since + LINGER),
+            Phase::Gone => None,
+        };
+        [of_phase, self.grace_ends].into_iter().flatten().min()
+    }
+
+    fn arm(&mut self) {
+        if let Some(deadline) = self.deadline()
+            && self.armed.is_none_or(|armed| deadline < armed)
+        {
+            self.timers.arm(deadline, self.session.downgrade());
+            self.armed = Some(deadline);
+        }
+    }
+}
+
+/// How a turn ends.
+#[derive(Clone, Copy)]
+enum Turn {
+    Delivered,
+    Again,
+    /// There is more to do, but others are waiting.
+    Yield,
+    /// Until the socket, the outbox or a timer has something.
+    Wait,
+}
+
+/// What was found in the input.
+#[derive(Clone, Copy)]
+enum Decoded {
+    /// A message, which is delivered.
+    Message,
+    /// Something that is dealt with.
+    Control,
+    /// A message, which waits for the handler.
+    Held,
+    /// Not enough for anything.
+    Nothing,
+    /// Not looked at: replies are to be written first.
+    Later,
+}

@@ -1,0 +1,191 @@
+//! [`Output`]: frames on their way into the socket.
+//!
+//! Small frames are gathered in one buffer that belongs to the thread while the connection has its turn; large payloads are
+//! written from where they lie. Everything that is queued when the socket is writable goes in one call.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use tokio::io::AsyncWrite;
+use tokio::sync::oneshot;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use super::transport::Transport;
+use crate::message::{CloseCode, CloseReason};
+use crate::session::SendError;
+use crate::session::outbox::{Frame, Outgoing};
+use crate::wire;
+
+/// A payload of this size or more is not copied. Below, a copy is cheaper than a slot in a vectored write.
+const LARGE: usize = 8 * 1024;
+
+/// Slices in one vectored write.
+const SLICES: usize = 16;
+
+/// The largest gathering buffer that a thread keeps.
+const KEPT: usize = 256 * 1024;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    /// What goes first: large payloads, and what was gathered before them.
+    parts: VecDeque<Bytes>,
+    /// What goes last: small frames, gathered; written up to `written`.
+    small: Vec<u8>,
+    written: usize,
+    /// Bytes ever queued, and bytes ever written.
+    queued_total: u64,
+    written_total: u64,
+    /// Who waits until so many bytes are written.
+    receipts: VecDeque<(u64, oneshot::Sender<Result<(), SendError>>)>,
+    /// The socket took no more.
+    blocked: bool,
+}
+
+impl Output {
+    pub(super) fn is_empty(&self) -> bool {
+        self.queued_total == self.written_total
+    }
+
+    /// Bytes that wait.
+    pub(super) fn len(&self) -> u64 {
+        self.queued_total - self.written_total
+    }
+
+    /// The socket took no more when it was last asked.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    pub(super) fn put(&mut self, outgoing: Outgoing) {
+        self.put_frame(&outgoing.frame);
+        if let Some(done) = outgoing.done {
+            self.receipts.push_back((self.queued_total, done));
+        }
+    }
+
+    pub(super) fn put_frame(&mut self, frame: &Frame) {
+        let (opcode, payload) = match frame {
+            Frame::Text(payload) => (OpCode::Data(Data::Text), payload),
+            Frame::Binary(payload) => (OpCode::Data(Data::Binary), payload),
+            Frame::Ping(payload) => (OpCode::Control(Control::Ping), payload),
+            Frame::Pong(payload) => (OpCode::Control(Control::Pong), payload),
+        };
+        if payload.len() < LARGE {
+            self.gather(|small| wire::put_frame(small, opcode, payload));
+        } else {
+            self.gather(|small| wire::put_header(small, true, opcode, payload.len(), None));
+            self.parts.push_back(Bytes::copy_from_slice(&self.small[self.written..]));
+            self.parts.push_back(payload.clone());
+            self.small.clear();
+            self.written = 0;
+            self.queued_total += payload.len() as u64;
+        }
+    }
+
+    pub(super) fn put_pong(&mut self, payload: &[u8]) {
+        self.gather(|small| wire::put_frame(small, OpCode::Control(Control::Pong), payload));
+    }
+
+    pub(super) fn put_close(&mut self, code: CloseCode, text: &str) {
+        self.gather(|small| wire::put_close(small, code, text));
+    }
+
+    fn gather(&mut self, put: impl FnOnce(&mut Vec<u8>)) {
+        if self.small.capacity() == 0 {
+            self.small = BUFFER.take();
+        }
+        let before = self.small.len();
+        put(&mut self.small);
+        self.queued_total += (self.small.len() - before) as u64;
+    }
+
+    /// Writes until nothing is left, or the socket takes no more.
+    pub(super) fn poll_write(&mut self, transport: &mut Transport, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.is_empty() {
+            let result = if self.parts.is_empty() {
+                Pin::new(&mut *transport).poll_write(cx, &self.small[self.written..])
+            } else {
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let mut count = 0;
+                let small = [&self.small[self.written..]];
+                let all = self.parts.iter().map(|part| &part[..]).chain(small);
+                for (slot, bytes) in slices.iter_mut().zip(all) {
+                    *slot = IoSlice::new(bytes);
+                    count += 1;
+                }
+                Pin::new(&mut *transport).poll_write_vectored(cx, &slices[..count])
+            };
+            self.blocked = result.is_pending();
+            match ready!(result)? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                bytes => self.advance(bytes),
+            }
+        }
+        self.blocked = false;
+        // TCP has no buffer of its own to flush; a stream that has one is flushed when nothing more is ready.
+        Pin::new(transport).poll_flush(cx)
+    }
+
+    fn advance(&mut self, mut bytes: usize) {
+        self.written_total += bytes as u64;
+        while bytes > 0 {
+            let Some(part) = self.parts.front_mut() else { break };
+            let step = bytes.min(part.len());
+            part.advance(step);
+            bytes -= step;
+            if part.is_empty() {
+                self.parts.pop_front();
+            }
+        }
+        self.written += bytes;
+        while self.receipts.front().is_some_and(|(position, _)| *position <= self.written_total) {
+            let Some((_, done)) = self.receipts.pop_front() else { break };
+            // Nobody need wait for it.
+            let _ = done.send(Ok(()));
+        }
+        if self.is_empty() {
+            self.small.clear();
+            self.written = 0;
+        }
+    }
+
+    /// The turn is over: gives the buffer back to the thread, and keeps only what the socket did not take.
+    pub(super) fn rest(&mut self) {
+        if self.small.capacity() == 0 {
+            return;
+        }
+        let left = self.small[self.written..].to_vec();
+        let mut buffer = std::mem::replace(&mut self.small, left);
+        self.written = 0;
+        buffer.clear();
+        if buffer.capacity() <= KEPT {
+            // The thread may be at its end, with its locals gone: then the buffer goes too.
+            let _ = BUFFER.try_with(|kept| kept.replace(buffer));
+        }
+        if self.parts.is_empty() {
+            self.parts = VecDeque::new();
+        }
+        if self.receipts.is_empty() {
+            self.receipts = VecDeque::new();
+        }
+    }
+
+    /// The connection has ended: who waits learns it.
+    pub(super) fn abandon(&mut self, reason: &CloseReason) {
+        for (_, done) in self.receipts.drain(..) {
+            let _ = done.send(Err(SendError::Closed(reason.clone())));
+        }
+        self.parts.clear();
+        self.small = Vec::new();
+        self.written = 0;
+        self.written_total = self.queued_total;
+    }
+}

@@ -1,0 +1,90 @@
+//! [`Transport`]: the byte stream under a WebSocket, whatever it is.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
+
+/// The stream that hyper gave back, as itself where we know it: so the connection is compiled once, and reads and writes reach
+/// the socket without a detour.
+#[derive(Debug)]
+pub(crate) enum Transport {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+    Memory(DuplexStream),
+    /// Another server's stream, as under a foreign hyper.
+    Other(Box<TokioIo<Upgraded>>),
+}
+
+impl Transport {
+    /// The stream under an upgraded connection, and what was read past the handshake.
+    pub(crate) fn from_upgraded(upgraded: Upgraded) -> (Self, bytes::Bytes) {
+        macro_rules! known {
+            ($upgraded:expr, $($ty:ty => $variant:ident),*) => {{
+                let mut upgraded = $upgraded;
+                $(
+                    upgraded = match upgraded.downcast::<TokioIo<$ty>>() {
+                        Ok(parts) => return (Transport::$variant(parts.io.into_inner()), parts.read_buf),
+                        Err(upgraded) => upgraded,
+                    };
+                )*
+                upgraded
+            }};
+        }
+        let upgraded = known!(upgraded, TcpStream => Tcp, DuplexStream => Memory);
+        #[cfg(unix)]
+        let upgraded = known!(upgraded, UnixStream => Unix);
+        (Transport::Other(Box::new(TokioIo::new(upgraded))), bytes::Bytes::new())
+    }
+}
+
+macro_rules! each {
+    ($transport:expr, $io:ident => $act:expr) => {
+        match $transport {
+            Transport::Tcp($io) => $act,
+            #[cfg(unix)]
+            Transport::Unix($io) => $act,
+            Transport::Memory($io) => $act,
+            Transport::Other($io) => $act,
+        }
+    };
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        each!(self.get_mut(), io => Pin::new(io).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        each!(self.get_mut(), io => Pin::new(io).poll_write(cx, buf))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self.get_mut(), io => Pin::new(io).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self.get_mut(), io => Pin::new(io).poll_shutdown(cx))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(self.get_mut(), io => Pin::new(io).poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        each!(self, io => io.is_write_vectored())
+    }
+}

@@ -1,0 +1,240 @@
+//! What an annotated endpoint declares, and what generated code implements for it.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use super::{Context, Held, Needs, Refusal, Reply, Scope, Slot};
+use crate::context::ApplicationContext;
+use crate::error::{Error, Result};
+use crate::message::CloseReason;
+use crate::session::Handshake;
+use crate::settings::Overflow;
+
+/// A place in the source, for people who look for the cause of a problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    file: &'static str,
+    line: u32,
+}
+
+impl Place {
+    /// The place of `file!()` and `line!()`.
+    pub const fn new(file: &'static str, line: u32) -> Self {
+        Place { file, line }
+    }
+
+    /// The place of the caller.
+    #[track_caller]
+    pub(crate) fn caller() -> Self {
+        let location = std::panic::Location::caller();
+        Place { file: location.file(), line: location.line() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// What may be set for one endpoint; what is not comes from the [`Settings`](crate::Settings).
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub(crate) subprotocols: Vec<String>,
+    pub(crate) max_message_size: Option<usize>,
+    pub(crate) idle_timeout: Option<Option<Duration>>,
+    pub(crate) ping_interval: Option<Option<Duration>>,
+    pub(crate) send_buffer: Option<usize>,
+    pub(crate) overflow: Option<Overflow>,
+    pub(crate) origins: Option<Vec<String>>,
+}
+
+/// What `#[server_endpoint]` says of a type, as constants.
+#[derive(Clone, Copy, Debug)]
+pub struct Declaration {
+    pub(crate) path: &'static str,
+    pub(crate) type_name: &'static str,
+    pub(crate) package: &'static str,
+    pub(crate) place: Place,
+    subprotocols: &'static [&'static str],
+    max_message_size: Option<usize>,
+    idle_timeout: Option<Option<Duration>>,
+    ping_interval: Option<Option<Duration>>,
+    send_buffer: Option<usize>,
+    overflow: Option<Overflow>,
+    origins: Option<&'static [&'static str]>,
+}
+
+impl Declaration {
+    /// An endpoint at `path`, with nothing else said.
+    pub const fn new(path: &'static str, type_name: &'static str, package: &'static str, place: Place) -> Self {
+        Declaration {
+            path,
+            type_name,
+            package,
+            place,
+            subprotocols: &[],
+            max_message_size: None,
+            idle_timeout: None,
+            ping_interval: None,
+            send_buffer: None,
+            overflow: None,
+            origins: None,
+        }
+    }
+
+    /// The path template.
+    pub const fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// `subprotocols = [..]`
+    pub const fn subprotocols(mut self, subprotocols: &'static [&'static str]) -> Self {
+        self.subprotocols = subprotocols;
+        self
+    }
+
+    /// `max_message_size = ..`, bytes
+    pub const fn max_message_size(mut self, bytes: usize) -> Self {
+        self.max_message_size = Some(bytes);
+        self
+    }
+
+    /// `idle_timeout = ".."`, milliseconds; `None` for `"off"`
+    pub const fn idle_timeout(mut self, millis: Option<u64>) -> Self {
+        self.idle_timeout = Some(duration(millis));
+        self
+    }
+
+    /// `ping_interval = ".."`, milliseconds; `None` for `"off"`
+    pub const fn ping_interval(mut self, millis: Option<u64>) -> Self {
+        self.ping_interval = Some(duration(millis));
+        self
+    }
+
+    /// `send_buffer = ..`, bytes
+    pub const fn send_buffer(mut self, bytes: usize) -> Self {
+        self.send_buffer = Some(bytes);
+        self
+    }
+
+    /// `overflow = ..`
+    pub const fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = Some(overflow);
+        self
+    }
+
+    /// `origins = [..]`
+    pub const fn origins(mut self, origins: &'static [&'static str]) -> Self {
+        self.origins = Some(origins);
+        self
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        let owned = |list: &[&str]| list.iter().map(|&item| item.to_owned()).collect::<Vec<_>>();
+        Options {
+            subprotocols: owned(self.subprotocols),
+            max_message_size: self.max_message_size,
+            idle_timeout: self.idle_timeout,
+            ping_interval: self.ping_interval,
+            send_buffer: self.send_buffer,
+            overflow: self.overflow,
+            origins: self.origins.map(owned),
+        }
+    }
+}
+
+const fn duration(millis: Option<u64>) -> Option<Duration> {
+    match millis {
+        Some(millis) => Some(Duration::from_millis(millis)),
+        None => None,
+    }
+}
+
+/// Implemented by `#[server_endpoint]`: what a type declares, and how an instance is made.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an endpoint",
+    label = "has no `#[server_endpoint(\"/path\")]`",
+    note = "put `#[server_endpoint(\"/path\")]` on the struct whose methods these are"
+)]
+pub trait Declared: Sized + Send + 'static {
+    /// How many instances there are.
+    type Scope: Scope<Self>;
+
+    /// What it declares.
+    const DECLARATION: Declaration;
+
+    /// What its `#[inject]` fields ask for.
+    fn needs(needs: &mut Needs);
+
+    /// A new instance.
+    ///
+    /// # Errors
+    /// A component is missing, which the exporter has ruled out.
+    fn create(context: &ApplicationContext) -> Result<Self>;
+}
+
+/// Implemented by `#[handlers]`: how an event reaches the methods.
+///
+/// The futures capture the instance and the session, never the message: what a method takes of it is made before the
+/// future is, while the message still lies in the reader's buffer.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is declared an endpoint but has no handlers",
+    label = "no `#[handlers] impl` block for this type",
+    note = "write `#[handlers] impl {Self} {{ #[on_message] fn … }}`"
+)]
+pub trait Handlers: Declared {
+    /// What the parameters of its methods ask of the application.
+    fn needs(needs: &mut Needs) {
+        let _ = needs;
+    }
+
+    /// What the parameters of its methods ask of the opening handshake.
+    ///
+    /// # Errors
+    /// The refusal.
+    fn admit(handshake: &Handshake) -> Result<(), Refusal> {
+        let _ = handshake;
+        Ok(())
+    }
+
+    /// `#[on_open]`
+    fn open<'a>(
+        this: &'a mut Held<Self>,
+        context: Context<'a>,
+    ) -> impl Future<Output = Reply> + Send + use<'a, Self> {
+        let _ = (this, context);
+        std::future::ready(Reply::Nothing)
+    }
+
+    /// `#[on_message]`
+    fn message<'a>(
+        this: &'a mut Held<Self>,
+        context: Context<'a>,
+        message: Slot<'_>,
+    ) -> impl Future<Output = Reply> + Send + use<'a, Self> {
+        let _ = (this, context, message);
+        std::future::ready(Reply::Unhandled)
+    }
+
+    /// `#[on_close]`
+    fn close<'a>(
+        this: &'a mut Held<Self>,
+        context: Context<'a>,
+        reason: &'a CloseReason,
+    ) -> impl Future<Output = Reply> + Send + use<'a, Self> {
+        let _ = (this, context, reason);
+        std::future::ready(Reply::Nothing)
+    }
+
+    /// `#[on_error]`
+    fn error<'a>(
+        this: &'a mut Held<Self>,
+        context: Context<'a>,
+        error: &'a Error,
+    ) -> impl Future<Output = Reply> + Send + use<'a, Self> {
+        let _ = (this, context, error);
+        std::future::ready(Reply::Unhandled)
+    }
+}

@@ -1,0 +1,142 @@
+//! What a handler returns, and what becomes of it.
+
+use std::fmt;
+use std::pin::Pin;
+
+use futures_util::{Stream, StreamExt};
+
+use crate::error::Error;
+use crate::message::{IntoMessage, Message};
+
+/// What a handler's return value comes to.
+pub enum Reply {
+    /// Nothing is sent.
+    Nothing,
+    /// One message to the peer.
+    One(Message),
+    /// A message for each item of a stream.
+    Many(Pin<Box<dyn Stream<Item = Result<Message, Error>> + Send>>),
+    /// The handler failed.
+    Failed(Error),
+    /// No method takes this event.
+    Unhandled,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reply::Nothing => "Nothing",
+            Reply::One(_) => "One",
+            Reply::Many(_) => "Many",
+            Reply::Failed(_) => "Failed",
+            Reply::Unhandled => "Unhandled",
+        })
+    }
+}
+
+/// What a handler may return: `()`, anything [`IntoMessage`], [`Replies`], or an `Option` or `Result` of these.
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot return `{Self}`",
+    label = "cannot be sent to the peer",
+    note = "a handler returns `()`, a message (`String`, `Text`, numbers, `Json<T>`, `Bytes`, `Vec<u8>`, `Message`, your own `T: IntoMessage`), `Replies<impl Stream>`, or an `Option` or `Result` of these",
+    note = "a handler that waits for a future is an `async fn`"
+)]
+pub trait IntoReply {
+    /// What is to be done.
+    fn into_reply(self) -> Reply;
+}
+
+impl IntoReply for () {
+    fn into_reply(self) -> Reply {
+        Reply::Nothing
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: IntoMessage> IntoReply for T {
+    fn into_reply(self) -> Reply {
+        match self.into_message() {
+            Ok(message) => Reply::One(message),
+            Err(error) => Reply::Failed(Error::Encode(error)),
+        }
+    }
+}
+
+impl<T: IntoReply> IntoReply for Option<T> {
+    fn into_reply(self) -> Reply {
+        self.map_or(Reply::Nothing, T::into_reply)
+    }
+}
+
+impl<T: IntoReply, E: Into<Error>> IntoReply for Result<T, E> {
+    fn into_reply(self) -> Reply {
+        match self {
+            Ok(value) => value.into_reply(),
+            Err(error) => Reply::Failed(error.into()),
+        }
+    }
+}
+
+/// Several replies: each item of the stream is a message, or a `Result` of one. An error ends the stream and goes to `#[on_error]`.
+///
+/// The next item is asked for when the one before it has found room in the session's queue, so an endless stream meets the
+/// peer's own pace.
+///
+/// ```
+/// use endpoint_runtime::prelude::*;
+/// use futures_util::stream::{self, Stream};
+///
+/// #[server_endpoint("/count")]
+/// struct Count;
+///
+/// #[handlers]
+/// impl Count {
+///     #[on_message]
+///     fn count(&self, to: u32) -> Replies<impl Stream<Item = u32> + Send + use<>> {
+///         Replies(stream::iter(1..=to))
+///     }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Replies<S>(pub S);
+
+impl<S, T> IntoReply for Replies<S>
+where
+    S: Stream<Item = T> + Send + 'static,
+    T: IntoReply + 'static,
+{
+    fn into_reply(self) -> Reply {
+        Reply::Many(Box::pin(self.0.map(IntoReply::into_reply).filter_map(async |reply| match reply {
+            Reply::One(message) => Some(Ok(message)),
+            Reply::Failed(error) => Some(Err(error)),
+            Reply::Nothing | Reply::Unhandled => None,
+            Reply::Many(_) => Some(Err(Error::msg("a stream of replies cannot hold streams of replies"))),
+        })))
+    }
+}
+
+/// What an `#[on_close]` method may return: nothing can be sent any more.
+#[diagnostic::on_unimplemented(
+    message = "an `#[on_close]` method cannot return `{Self}`",
+    label = "nothing can be sent any more",
+    note = "an `#[on_close]` method returns `()` or `Result<()>`"
+)]
+pub trait Completion {
+    /// Whether it went well.
+    fn into_reply(self) -> Reply;
+}
+
+impl Completion for () {
+    fn into_reply(self) -> Reply {
+        Reply::Nothing
+    }
+}
+
+impl<E: Into<Error>> Completion for Result<(), E> {
+    fn into_reply(self) -> Reply {
+        match self {
+            Ok(()) => Reply::Nothing,
+            Err(error) => Reply::Failed(error.into()),
+        }
+    }
+}

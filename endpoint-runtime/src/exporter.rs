@@ -1,0 +1,225 @@
+//! The exporter: collects the annotated endpoints, checks everything, and serves them.
+//!
+//! Order: collect → validate → mount → bind → ready. Everything is validated before anything is started, all problems are
+//! reported at once, and a failure starts nothing (Jakarta WebSocket 5.2.1, WSC-5.2.1-3: all or nothing).
+
+mod check;
+mod config;
+mod problem;
+mod registration;
+mod signal;
+mod start;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use tower_service::Service;
+
+pub(crate) use self::config::Launcher;
+pub use self::config::{ServerEndpointConfig, ServerEndpointConfigBuilder};
+pub use self::problem::{DeployError, Problem, Report};
+pub use self::registration::Registration;
+use crate::context::Components;
+use crate::error::{BoxError, Result};
+use crate::server::{Fallback, Server, boxed_fallback};
+use crate::settings::Settings;
+
+/// Exports the endpoints of this program, and serves them. Made by [`export_all`](crate::export_all).
+///
+/// ```no_run
+/// use endpoint_runtime as runtime;
+///
+/// # async fn f() -> runtime::Result<()> {
+/// runtime::export_all()
+///     .bind("0.0.0.0:9000")
+///     .on_ready(|server| println!("listening on {}", server.local_addr()))
+///     .serve()
+///     .await
+/// # }
+/// ```
+#[must_use = "an exporter does nothing until it is served, started or checked"]
+pub struct ServerEndpointExporter {
+    /// Whether to collect what the annotations registered.
+    registered: bool,
+    explicit: Vec<ServerEndpointConfig>,
+    only: Vec<Filter>,
+    expected: Vec<String>,
+    allow_empty: bool,
+    components: Components,
+    fallback: Option<Fallback>,
+    /// What the builder changes of the settings, in its order.
+    changes: Vec<Change>,
+    /// Whether the builder names an address.
+    binds: bool,
+    settings: Option<Settings>,
+    ready: Vec<Ready>,
+}
+
+type Filter = Box<dyn Fn(&ServerEndpointConfig) -> bool + Send + Sync>;
+type Change = Box<dyn Fn(&mut Settings) + Send + Sync>;
+type Ready = Box<dyn FnOnce(&Server) + Send>;
+
+impl ServerEndpointExporter {
+    /// An exporter of what the annotations registered.
+    pub(crate) fn all() -> Self {
+        ServerEndpointExporter {
+            registered: true,
+            explicit: Vec::new(),
+            only: Vec::new(),
+            expected: Vec::new(),
+            allow_empty: false,
+            components: Components::default(),
+            fallback: None,
+            changes: Vec::new(),
+            binds: false,
+            settings: None,
+            ready: Vec::new(),
+        }
+    }
+
+    /// Adds an endpoint: a programmatic one, or an annotated type by [`ServerEndpointConfig::of`]. A type that is registered by its
+    /// annotation too is deployed once.
+    pub fn endpoint(mut self, config: ServerEndpointConfig) -> Self {
+        self.explicit.push(config);
+        self
+    }
+
+    /// Deploys only the endpoints for which this is true (Jakarta's `ServerApplicationConfig`). Several filters must all agree.
+    pub fn only(mut self, select: impl Fn(&ServerEndpointConfig) -> bool + Send + Sync + 'static) -> Self {
+        self.only.push(Box::new(select));
+        self
+    }
+
+    /// Makes it an error if there is no endpoint at one of these paths, as when the crate that declares it is not linked.
+    pub fn expect_paths<S: Into<String>>(mut self, paths: impl IntoIterator<Item = S>) -> Self {
+        self.expected.extend(paths.into_iter().map(Into::into));
+        self
+    }
+
+    /// Serves even if there is no endpoint at all.
+    pub fn allow_empty(mut self) -> Self {
+        self.allow_empty = true;
+        self
+    }
+
+    /// Listens here: `127.0.0.1:8080`, `[::]:8080`, `localhost:0` for any free port, `unix:/run/app.sock`. The first call replaces what the
+    /// settings say, further ones add listeners.
+    pub fn bind(mut self, address: impl Into<String>) -> Self {
+        let address = address.into();
+        let first = !std::mem::replace(&mut self.binds, true);
+        self.changes.push(Box::new(move |settings| {
+            if first {
+                settings.bind.clear();
+            }
+            settings.bind.push(address.clone());
+        }));
+        self
+    }
+
+    /// From which pages browsers may connect to endpoints that do not say it themselves: `https://example.com`, or `*` for any.
+    pub fn origins<S: Into<String>>(self, origins: impl IntoIterator<Item = S>) -> Self {
+        let origins: Vec<String> = origins.into_iter().map(Into::into).collect();
+        self.configure(move |settings| settings.origins = Some(origins.clone()))
+    }
+
+    /// Changes settings: this wins over `endpoint.toml` and the environment.
+    pub fn configure(mut self, change: impl Fn(&mut Settings) + Send + Sync + 'static) -> Self {
+        self.changes.push(Box::new(change));
+        self
+    }
+
+    /// Uses these settings, and reads neither `endpoint.toml` nor the environment.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = Some(settings);
+        self
+    }
+
+    /// Provides a component, by its type.
+    pub fn provide<T: Send + Sync + 'static>(self, component: T) -> Self {
+        self.provide_shared(Arc::new(component))
+    }
+
+    /// Provides a component that is shared already; `T` may be a trait: `provide_shared::<dyn Audit>(..)`.
+    pub fn provide_shared<T: ?Sized + Send + Sync + 'static>(mut self, component: Arc<T>) -> Self {
+        self.components.add(component);
+        self
+    }
+
+    /// Lets any tower service answer the requests that are not for an endpoint: pages, health checks, a whole axum application.
+    ///
+    /// A plain request to an endpoint's own path goes there too; if the service answers 404 it gets 426.
+    pub fn fallback<S, B>(mut self, service: S) -> Self
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.fallback = Some(boxed_fallback(service));
+        self
+    }
+
+    /// Called when all listeners are open, once.
+    pub fn on_ready(mut self, act: impl FnOnce(&Server) + Send + 'static) -> Self {
+        self.ready.push(Box::new(act));
+        self
+    }
+
+    /// Looks for every deployment problem, without starting anything: for a unit test.
+    ///
+    /// ```
+    /// # use endpoint_runtime as runtime;
+    /// let report = runtime::export_all().allow_empty().check();
+    /// assert!(report.problems().is_empty(), "{report}");
+    /// ```
+    pub fn check(&self) -> Report {
+        self.plan().report()
+    }
+
+    /// Starts the server and returns its handle.
+    ///
+    /// # Errors
+    /// [`DeployError`] with all problems, or the address that could not be bound. Then nothing was started.
+    pub async fn start(self) -> Result<Server> {
+        start::start(self).await
+    }
+
+    /// Starts the server without any listener.
+    #[cfg(feature = "test")]
+    pub(crate) async fn start_in_memory(self) -> Result<Server> {
+        start::start_in_memory(self).await
+    }
+
+    /// Starts the server, and stops it gracefully at Ctrl-C or SIGTERM. If the program has set up no logging, the runtime's
+    /// lines go to the standard error output.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn serve(self) -> Result<()> {
+        self.serve_with_shutdown(signal::shutdown()).await
+    }
+
+    /// Starts the server, and stops it gracefully when the future is done.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn serve_with_shutdown(self, shutdown: impl Future<Output = ()>) -> Result<()> {
+        #[cfg(feature = "log")]
+        signal::log_if_nobody_does();
+        let server = self.start().await?;
+        shutdown.await;
+        server.shutdown().await;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ServerEndpointExporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerEndpointExporter").field("explicit", &self.explicit).finish_non_exhaustive()
+    }
+}

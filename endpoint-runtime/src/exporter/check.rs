@@ -1,0 +1,230 @@
+//! Collecting and checking: what would be deployed, and everything that is wrong with it.
+
+use std::any::TypeId;
+use std::collections::{BTreeMap, HashSet};
+
+use super::{DeployError, Problem, Registration, Report, ServerEndpointConfig, ServerEndpointExporter};
+use crate::context::ApplicationContext;
+use crate::handshake::{self, OriginRule};
+use crate::path::{Router, Template};
+use crate::server::Binding;
+use crate::session::Sessions;
+use crate::settings::Settings;
+
+/// A deployment that was thought through.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) settings: Settings,
+    pub(super) endpoints: Vec<Planned>,
+    pub(super) bindings: Vec<Binding>,
+    pub(super) sessions: Sessions,
+    pub(super) context: ApplicationContext,
+    problems: Vec<Problem>,
+}
+
+/// One endpoint of it.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) config: ServerEndpointConfig,
+    /// `None` if it is malformed, which is a problem.
+    pub(super) template: Option<Template>,
+    pub(super) origins: OriginRule,
+}
+
+impl Plan {
+    pub(super) fn report(self) -> Report {
+        let endpoints = self.endpoints.into_iter().map(|planned| planned.config).collect();
+        Report { endpoints, problems: self.problems }
+    }
+
+    /// The plan, if nothing is wrong with it.
+    pub(super) fn sound(self) -> Result<Self, DeployError> {
+        if self.problems.is_empty() { Ok(self) } else { Err(DeployError::new(self.problems)) }
+    }
+}
+
+impl ServerEndpointExporter {
+    /// Thinks the deployment through, without starting anything.
+    pub(super) fn plan(&self) -> Plan {
+        let mut problems = Vec::new();
+        let settings = self.merged_settings(&mut problems);
+        let sessions = Sessions::new();
+        let mut components = self.components.clone();
+        for name in components.repeated() {
+            problems.push(Problem::new(format!("the component `{name}` was provided more than once")));
+        }
+        components.add(std::sync::Arc::new(sessions.clone()));
+        let context = components.freeze();
+        let bindings = bindings(&settings, &mut problems);
+        let (all, selected) = self.collect();
+        let endpoints: Vec<_> = selected.into_iter().map(|config| planned(config, &settings, &mut problems)).collect();
+        conflicts(&endpoints, &mut problems);
+        missing_components(&endpoints, &context, &mut problems);
+        self.expectations(all, &endpoints, &mut problems);
+        Plan { settings, endpoints, bindings, sessions, context, problems }
+    }
+
+    fn merged_settings(&self, problems: &mut Vec<Problem>) -> Settings {
+        let mut settings = match &self.settings {
+            Some(settings) => settings.clone(),
+            None => Settings::load().unwrap_or_else(|error| {
+                problems.extend(error.problems().iter().map(Problem::new));
+                Settings::default()
+            }),
+        };
+        self.changes.iter().for_each(|change| change(&mut settings));
+        problems.extend(settings.problems().into_iter().map(|(key, text)| Problem::new(format!("`{key}`: {text}"))));
+        settings
+    }
+
+    /// How many endpoints there are, and those that are selected, in a stable order: link order is none.
+    fn collect(&self) -> (usize, Vec<ServerEndpointConfig>) {
+        let mut seen: HashSet<TypeId> = self.explicit.iter().map(|config| config.type_id).collect();
+        let mut registered = Vec::new();
+        if self.registered {
+            for registration in inventory::iter::<Registration> {
+                // A module that both a library and a binary include is registered twice, but each is a type of its own.
+                if seen.insert((registration.type_id)()) {
+                    registered.push((registration.config)());
+                }
+            }
+        }
+        registered.sort_by(|a, b| (a.path(), a.type_name(), a.place()).cmp(&(b.path(), b.type_name(), b.place())));
+        let mut all = self.explicit.clone();
+        all.append(&mut registered);
+        let count = all.len();
+        all.retain(|config| self.only.iter().all(|select| select(config)));
+        (count, all)
+    }
+
+    fn expectations(&self, all: usize, endpoints: &[Planned], problems: &mut Vec<Problem>) {
+        let paths: Vec<&str> = endpoints.iter().map(|planned| planned.config.path()).collect();
+        if endpoints.is_empty() && !self.allow_empty {
+            problems.push(Problem::new(match all {
+                0 => NOT_LINKED.to_owned(),
+                _ => format!("none of the {all} endpoints passes `.only(..)`; say `.allow_empty()` if that is meant"),
+            }));
+        }
+        for expected in &self.expected {
+            if !paths.contains(&expected.as_str()) {
+                let found = if paths.is_empty() { "none".to_owned() } else { paths.join(", ") };
+                problems.push(Problem::new(format!(
+                    "no endpoint at the expected path `{expected}` (found: {found}). {UNNAMED_CRATE}"
+                )));
+            }
+        }
+    }
+}
+
+const NOT_LINKED: &str = "there is no endpoint. A type is one if it has `#[server_endpoint(\"/path\")]` and a `#[handlers]` block. If it stands in \
+     another crate: a crate that no code names is not linked, so write `use that_crate as _;` or `endpoint_runtime::link!(that_crate);` in the program. \
+     A server without endpoints needs `.allow_empty()`";
+
+const UNNAMED_CRATE: &str = "If it stands in another crate, that crate must be named in the program to be linked: `use that_crate as _;` or \
+     `endpoint_runtime::link!(that_crate);`";
+
+fn bindings(settings: &Settings, problems: &mut Vec<Problem>) -> Vec<Binding> {
+    let mut bindings = Vec::new();
+    for address in &settings.bind {
+        match Binding::parse(address) {
+            Ok(binding) => bindings.push(binding),
+            // The settings' own check has named it already.
+            Err(_) if !settings.problems().is_empty() => {}
+            Err(text) => problems.push(Problem::new(text)),
+        }
+    }
+    bindings
+}
+
+/// Checks one endpoint by itself.
+fn planned(config: ServerEndpointConfig, settings: &Settings, problems: &mut Vec<Problem>) -> Planned {
+    let mut problem = |text: String| {
+        problems.push(Problem::new(format!("{} ({}): {text}", config.type_name(), config.place())).at(config.place()));
+    };
+    let template = Template::parse(config.path()).map_err(|error| problem(error.to_string())).ok();
+    let list = config.options.origins.as_deref().or(settings.origins.as_deref());
+    let origins = OriginRule::new(list).unwrap_or_else(|invalid| {
+        invalid.iter().for_each(|origin| problem(origin.to_string()));
+        OriginRule::Same
+    });
+    let mut names = HashSet::new();
+    for name in config.subprotocols() {
+        if !handshake::is_token(name) {
+            problem(format!("`{name}` is not the name of a subprotocol: letters, digits and some signs, no spaces"));
+        } else if !names.insert(name) {
+            problem(format!("the subprotocol `{name}` is listed twice"));
+        }
+    }
+    if config.options.max_message_size == Some(0) {
+        problem("`max_message_size` is 0: no message could arrive".to_owned());
+    }
+    if config.options.send_buffer == Some(0) {
+        problem("`send_buffer` is 0: no message could be queued".to_owned());
+    }
+    Planned { config, template, origins }
+}
+
+/// The same path twice, or templates that match the same paths.
+fn conflicts(endpoints: &[Planned], problems: &mut Vec<Problem>) {
+    let mut router: Router<&ServerEndpointConfig> = Router::new();
+    for planned in endpoints {
+        let (Some(template), config) = (&planned.template, &planned.config) else { continue };
+        if let Err(conflict) = router.insert(template.clone(), config) {
+            let other = conflict.value;
+            let how = if other.path() == config.path() { "the same path" } else { "paths that match the same requests" };
+            let text = format!(
+                "{} ({}) and {} ({}) have {how}: `{}` and `{}`",
+                other.type_name(),
+                other.place(),
+                config.type_name(),
+                config.place(),
+                other.path(),
+                config.path(),
+            );
+            problems.push(Problem::new(text).at(other.place()).at(config.place()));
+        }
+    }
+}
+
+/// All components that somebody needs and nobody provided.
+fn missing_components(endpoints: &[Planned], context: &ApplicationContext, problems: &mut Vec<Problem>) {
+    let mut missing = BTreeMap::new();
+    for planned in endpoints {
+        let config = &planned.config;
+        for need in config.launcher.needs(config.place()) {
+            if !context.contains(need.component) {
+                // A parameter of several methods is one problem each; the same one twice is not.
+                missing.entry((need.place, config.type_name(), need.asked_by)).or_insert(need.component_name);
+            }
+        }
+    }
+    for ((place, endpoint, asked_by), component) in missing {
+        let text = format!(
+            "{endpoint}.{asked_by} ({place}) needs the component `{component}`, and nobody provides it: say `.provide(..)`{}",
+            near_miss(component, context)
+        );
+        problems.push(Problem::new(text).at(place));
+    }
+}
+
+/// What was provided instead, perhaps.
+fn near_miss(component: &str, context: &ApplicationContext) -> String {
+    let last = |name: &str| {
+        let name = name.trim_end_matches('>');
+        name.rsplit([':', '<', ' ']).next().unwrap_or(name).to_ascii_lowercase()
+    };
+    let wanted = last(component);
+    let near = context.names().into_iter().find(|name| {
+        let name = last(name);
+        name.contains(&wanted) || wanted.contains(&name)
+    });
+    match near {
+        Some(near) if component.starts_with("dyn ") => {
+            let name = component.trim_start_matches("dyn ");
+            format!(". `{near}` is provided; as the trait: `.provide_shared::<dyn {name}>(Arc::new(..))`")
+        }
+        Some(near) if near.contains("Arc<") => format!(". `{near}` is provided; an `Arc` goes to `.provide_shared(..)`"),
+        Some(near) => format!(". `{near}` is provided: is that the type that was meant?"),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,217 @@
+//! The opening handshake (RFC 6455 4.2): a request becomes an accepted or refused upgrade.
+//!
+//! What is wrong with a request is answered in HTTP, with the status that says it and a line that explains it; a request that is
+//! refused never becomes a socket.
+
+mod origin;
+
+use http::header::{
+    ALLOW, CONNECTION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::{Method, Response, StatusCode, Version, request};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+pub(crate) use self::origin::OriginRule;
+use crate::endpoint::Refusal;
+use crate::message::Text;
+use crate::session::Handshake;
+
+/// The version of the protocol that RFC 6455 defines.
+const VERSION: HeaderValue = HeaderValue::from_static("13");
+const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
+
+/// A request that asks for a WebSocket in the right words.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    /// What proves to the client that its key was read (RFC 6455 1.3).
+    accept: HeaderValue,
+}
+
+impl Opening {
+    /// Reads the request's head.
+    ///
+    /// # Errors
+    /// 405: not a GET; 426: not an upgrade, or to another version; 400: a bad key.
+    pub(crate) fn read(head: &request::Parts) -> Result<Self, Refusal> {
+        if head.method != Method::GET {
+            let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket is opened by GET");
+            return Err(refusal.header(ALLOW, HeaderValue::from_static("GET")));
+        }
+        let asked = head.version >= Version::HTTP_11
+            && names(&head.headers, &CONNECTION, "upgrade")
+            && names(&head.headers, &UPGRADE, "websocket");
+        if !asked {
+            return Err(upgrade_required("this is a WebSocket endpoint: connect with ws:// or wss://"));
+        }
+        if only(&head.headers, &SEC_WEBSOCKET_VERSION) != Some(&VERSION) {
+            return Err(upgrade_required("this server speaks version 13 of the WebSocket protocol"));
+        }
+        match only(&head.headers, &SEC_WEBSOCKET_KEY) {
+            Some(key) if is_key(key.as_bytes()) => {
+                let accept = derive_accept_key(key.as_bytes());
+                // Base64 is fit for a header.
+                let accept = HeaderValue::try_from(accept).map_err(|_| bad_key())?;
+                Ok(Opening { accept })
+            }
+            _ => Err(bad_key()),
+        }
+    }
+
+    /// 101: the connection is a WebSocket from here on.
+    pub(crate) fn accept<B: Default>(self, subprotocol: Option<&Text>) -> Response<B> {
+        let mut response = Response::new(B::default());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, WEBSOCKET);
+        headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept);
+        // A subprotocol is a token, checked when the endpoint was deployed: it is fit for a header.
+        if let Some(Ok(name)) = subprotocol.map(|name| HeaderValue::from_str(name)) {
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, name);
+        }
+        response
+    }
+}
+
+/// The first of the client's subprotocols that the endpoint speaks (Jakarta A10: the javadoc's order).
+pub(crate) fn choose_subprotocol(handshake: &Handshake, spoken: &[Text]) -> Option<Text> {
+    handshake.offered_subprotocols().find_map(|offered| spoken.iter().find(|name| ***name == *offered).cloned())
+}
+
+/// 503: not now.
+pub(crate) fn unavailable(reason: &'static str) -> Refusal {
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason)
+        .header(RETRY_AFTER, HeaderValue::from_static("5"))
+        .header(CONNECTION, HeaderValue::from_static("close"))
+}
+
+/// 404: nothing here.
+pub(crate) fn not_found() -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, "there is no endpoint at this path")
+}
+
+/// Whether a text is a token (RFC 9110 5.6.2), as the name of a subprotocol must be.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+fn upgrade_required(reason: &'static str) -> Refusal {
+    Refusal::new(StatusCode::UPGRADE_REQUIRED, reason)
+        .header(UPGRADE, WEBSOCKET)
+        .header(CONNECTION, HeaderValue::from_static("Upgrade"))
+        .header(SEC_WEBSOCKET_VERSION, VERSION)
+}
+
+fn bad_key() -> Refusal {
+    Refusal::bad_request("Sec-WebSocket-Key must be 16 bytes in base64")
+}
+
+/// The value of a header that must not be repeated.
+fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
+/// Whether a header, a list over several lines perhaps, names `token`.
+fn names(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(token))
+}
+
+/// 24 characters that are 16 bytes in base64.
+fn is_key(key: &[u8]) -> bool {
+    let Some((digits, b"==")) = key.split_last_chunk::<2>().map(|(digits, end)| (digits, end)) else { return false };
+    digits.len() == 22 && digits.iter().all(|digit| digit.is_ascii_alphanumeric() || matches!(digit, b'+' | b'/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: [(&str, &str); 4] = [
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+
+    fn head(method: &str, headers: &[(&str, &str)]) -> request::Parts {
+        let mut request = http::Request::builder().method(method).uri("/chat");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    /// The good headers with one replaced, removed (`None`) or, by another line of the same name, repeated.
+    fn with(name: &'static str, value: Option<&'static str>) -> Vec<(&'static str, &'static str)> {
+        let others = GOOD.into_iter().filter(|(other, _)| *other != name);
+        others.chain(value.map(|value| (name, value))).collect()
+    }
+
+    #[test]
+    fn the_example_of_the_rfc_is_accepted() {
+        let response: Response<()> = Opening::read(&head("GET", &GOOD)).unwrap().accept(Some(&"chat".into()));
+        assert_eq!(response.status(), 101);
+        assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(response.headers()["sec-websocket-protocol"], "chat");
+        assert_eq!(response.headers()["upgrade"], "websocket");
+    }
+
+    #[test]
+    fn requests_and_their_status() {
+        let cases: &[(&str, Vec<(&str, &str)>, u16)] = &[
+            ("GET", with("connection", Some("keep-alive, Upgrade")), 101),
+            ("GET", with("upgrade", Some("h2c, WebSocket")), 101),
+            ("POST", GOOD.to_vec(), 405),
+            ("HEAD", GOOD.to_vec(), 405),
+            ("GET", vec![], 426),
+            ("GET", with("connection", Some("keep-alive")), 426),
+            ("GET", with("upgrade", Some("h2c")), 426),
+            ("GET", with("upgrade", None), 426),
+            ("GET", with("sec-websocket-version", Some("8")), 426),
+            ("GET", with("sec-websocket-version", Some("13, 8")), 426),
+            ("GET", with("sec-websocket-version", None), 426),
+            ("GET", with("sec-websocket-key", None), 400),
+            ("GET", with("sec-websocket-key", Some("")), 400),
+            ("GET", with("sec-websocket-key", Some("c2hvcnQ=")), 400),
+            ("GET", with("sec-websocket-key", Some("dGhlIHNhbXBsZSBub25jZQ=a")), 400),
+            ("GET", with("sec-websocket-key", Some("dGhlIHNhbXBsZSBub25j*Q==")), 400),
+            ("GET", GOOD.into_iter().chain([GOOD[3]]).collect(), 400),
+        ];
+        for (method, headers, status) in cases {
+            let result = Opening::read(&head(method, headers));
+            let answered = result.as_ref().map_or_else(|refusal| refusal.status().as_u16(), |_| 101);
+            assert_eq!(answered, *status, "{method} {headers:?}");
+            if let Err(refusal) = result {
+                let response = refusal.into_response();
+                match status {
+                    405 => assert_eq!(response.headers()["allow"], "GET"),
+                    426 => {
+                        assert_eq!(response.headers()["upgrade"], "websocket");
+                        assert_eq!(response.headers()["sec-websocket-version"], "13");
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn two_connection_headers_are_one_list() {
+        let headers: Vec<_> = GOOD.into_iter().chain([("connection", "keep-alive")]).collect();
+        assert!(Opening::read(&head("GET", &headers)).is_ok());
+    }
+
+    #[test]
+    fn tokens() {
+        for good in ["chat.v1", "a", "x-y_z!"] {
+            assert!(is_token(good), "{good}");
+        }
+        for bad in ["", "a b", "a,b", "ü", "a/b"] {
+            assert!(!is_token(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Annotated WebSocket endpoints: declare, export, serve.
+//!
+//! ```no_run
+//! use endpoint_runtime as runtime;
+//! use runtime::prelude::*;
+//!
+//! /// Says it back, reversed.
+//! #[server_endpoint("/reverse")]
+//! struct Reverse;
+//!
+//! #[handlers]
+//! impl Reverse {
+//!     #[on_message]
+//!     fn reverse(&self, text: String) -> String {
+//!         text.chars().rev().collect()
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> runtime::Result<()> {
+//!     runtime::export_all().serve().await
+//! }
+//! ```
+
+// The macros name this crate by the name that its users know it by; here, that is this.
+#[allow(unused_extern_crates)]
+extern crate self as endpoint_runtime;
+
+#[doc(hidden)]
+pub mod __private;
+mod connection;
+mod context;
+mod endpoint;
+mod error;
+mod exporter;
+mod handshake;
+mod message;
+mod path;
+mod server;
+mod session;
+mod settings;
+#[cfg(feature = "test")]
+pub mod test;
+mod wire;
+
+pub use endpoint_macros::{handlers, on_close, on_error, on_message, on_open, server_endpoint};
+
+pub use bytes::Bytes;
+pub use http;
+
+pub use crate::context::{ApplicationContext, Inject, Injected};
+pub use crate::endpoint::{
+    Completion, Context, Endpoint, FromContext, IntoReply, Needs, Place, Principal, Query, Refusal, Replies, Reply,
+};
+pub use crate::error::{ArgumentError, BoxError, Error, Panicked, ProtocolError, Result};
+pub use crate::exporter::{
+    DeployError, Problem, Report, ServerEndpointConfig, ServerEndpointConfigBuilder, ServerEndpointExporter,
+};
+#[cfg(feature = "json")]
+pub use crate::message::Json;
+pub use crate::message::{
+    CloseCode, CloseReason, ClosedBy, DecodeError, EncodeError, FromMessage, Incoming, IntoMessage, Kind, Message,
+    Parsed, Pong, Text,
+};
+pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
+pub use crate::server::{Address, Server};
+pub use crate::session::{
+    Attributes, Audience, Batch, Delivery, Handshake, InvalidSessionId, Receipt, SendError, Session, SessionId,
+    Sessions, TrySendError,
+};
+pub use crate::settings::{Overflow, Settings, SettingsError};
+
+/// Everything that an endpoint's source usually needs.
+pub mod prelude {
+    #[cfg(feature = "json")]
+    pub use crate::Json;
+    pub use crate::{
+        ApplicationContext, Bytes, CloseCode, CloseReason, DecodeError, Error, FromContext, FromMessage, Handshake,
+        Inject, IntoMessage, Message, Overflow, Parsed, Pong, Principal, Query, Replies, Result, Session, SessionId,
+        Sessions, Text, handlers, on_close, on_error, on_message, on_open, server_endpoint,
+    };
+}
+
+/// Exports every endpoint that an annotation has registered in this program: the start of all.
+///
+/// ```no_run
+/// # async fn f() -> endpoint_runtime::Result<()> {
+/// endpoint_runtime::export_all().bind("127.0.0.1:9000").serve().await
+/// # }
+/// ```
+pub fn export_all() -> ServerEndpointExporter {
+    ServerEndpointExporter::all()
+}
+
+/// Links crates whose endpoints register themselves but that no other code names: without this they would not be part of the program.
+///
+/// ```
+/// // In the program, at the top level of a module:
+/// endpoint_runtime::link!(serde, tokio);
+/// ```
+#[macro_export]
+macro_rules! link {
+    ($($krate:ident),+ $(,)?) => {
+        $(
+            #[allow(unused_imports)]
+            use ::$krate as _;
+        )+
+    };
+}
+
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "macos",
+    target_os = "windows",
+    target_os = "android",
+    target_os = "ios",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+)))]
+compile_error!(
+    "endpoints register themselves at link time, and on this system that would do nothing without a word of warning"
+);

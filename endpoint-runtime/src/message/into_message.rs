@@ -1,0 +1,101 @@
+//! What may be sent: [`IntoMessage`] and the forms that come with the runtime.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::{Message, Text};
+use crate::error::BoxError;
+
+/// A value that can be sent, or returned from a handler: it becomes one message.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message",
+    label = "cannot be sent",
+    note = "what can be sent: `String`, `&str`, `Text`, `char`, `bool`, numbers, `Json<T>`, `Bytes`, `Vec<u8>`, `&[u8]`, `Message`, or your own `T: IntoMessage`"
+)]
+pub trait IntoMessage {
+    /// Makes the message.
+    ///
+    /// # Errors
+    /// The value has no form as a message, as serde may find.
+    fn into_message(self) -> Result<Message, EncodeError>;
+}
+
+/// A value could not be turned into a message.
+#[derive(Debug)]
+pub struct EncodeError {
+    source: BoxError,
+}
+
+impl EncodeError {
+    /// The value could not be encoded because of `source`.
+    pub fn new(source: impl Into<BoxError>) -> Self {
+        EncodeError { source: source.into() }
+    }
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot encode the message: {}", self.source)
+    }
+}
+
+impl StdError for EncodeError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+impl IntoMessage for Message {
+    fn into_message(self) -> Result<Message, EncodeError> {
+        Ok(self)
+    }
+}
+
+impl IntoMessage for &Message {
+    fn into_message(self) -> Result<Message, EncodeError> {
+        Ok(self.clone())
+    }
+}
+
+macro_rules! into_message {
+    ($variant:ident: $($ty:ty => |$value:ident| $payload:expr),* $(,)?) => {
+        $(impl IntoMessage for $ty {
+            fn into_message(self) -> Result<Message, EncodeError> {
+                let $value = self;
+                Ok(Message::$variant($payload))
+            }
+        })*
+    };
+}
+
+into_message!(Text:
+    Text => |text| text,
+    &Text => |text| text.clone(),
+    String => |text| Text::from(text),
+    &String => |text| Text::from(text.as_str()),
+    &str => |text| Text::from(text),
+    Cow<'_, str> => |text| Text::from(text),
+);
+
+into_message!(Binary:
+    Bytes => |bytes| bytes,
+    &Bytes => |bytes| bytes.clone(),
+    Vec<u8> => |bytes| Bytes::from(bytes),
+    &[u8] => |bytes| Bytes::copy_from_slice(bytes),
+    Cow<'_, [u8]> => |bytes| Bytes::from(bytes.into_owned()),
+);
+
+impl<const N: usize> IntoMessage for [u8; N] {
+    fn into_message(self) -> Result<Message, EncodeError> {
+        self.as_slice().into_message()
+    }
+}
+
+impl<const N: usize> IntoMessage for &[u8; N] {
+    fn into_message(self) -> Result<Message, EncodeError> {
+        self.as_slice().into_message()
+    }
+}

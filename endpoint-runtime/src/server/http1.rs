@@ -1,0 +1,54 @@
+//! HTTP/1.1 on one connection, by hyper, until it is upgraded or closed.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use super::door::Door;
+use crate::session::Ends;
+
+/// Connections over the limit that are told so. Beyond, they are just closed: to tell them costs too.
+const TOLD: usize = 256;
+
+/// Serves one connection. It returns when the connection has been upgraded or closed.
+///
+/// A peer that says nothing, or says it too slowly, is closed after `head_timeout`; so is one that stays silent between two requests.
+pub(crate) async fn serve<I>(door: Arc<Door>, io: I, ends: Ends, stop: CancellationToken)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let admission = door.admit();
+    if admission.over() > TOLD {
+        return;
+    }
+    let full = admission.over() > 0;
+    let settings = door.settings();
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(settings.head_timeout)
+        .max_headers(settings.max_headers)
+        .max_buf_size(settings.max_head_size);
+    let service = service_fn(|request| {
+        let door = Arc::clone(&door);
+        async move { Ok::<_, Infallible>(door.answer(request, ends, full).await) }
+    });
+    let connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = stop.cancelled() => {
+            // A request that is being answered is answered; an idle connection is closed.
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(peer = ?ends.remote, %error, "HTTP connection ended");
+    }
+}

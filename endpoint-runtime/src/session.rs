@@ -1,0 +1,541 @@
+//! Sessions: the handle on one connection ([`Session`]), all of them ([`Sessions`]), and what goes out through them.
+
+mod attributes;
+mod audience;
+mod current;
+mod handshake;
+mod home;
+mod id;
+pub(crate) mod outbox;
+mod registry;
+mod send;
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub use self::attributes::Attributes;
+pub use self::audience::{Audience, Delivery};
+pub(crate) use self::current::Current;
+pub use self::handshake::Handshake;
+pub(crate) use self::handshake::Ends;
+pub(crate) use self::home::{Counts, Home, Limits};
+pub use self::id::{InvalidSessionId, SessionId};
+use self::outbox::{Frame, Outbox, Outgoing, Refused};
+use self::registry::GroupKey;
+pub use self::registry::Sessions;
+pub use self::send::{Batch, Receipt, SendError, TrySendError};
+use crate::context::{ApplicationContext, Injected};
+use crate::error::Result;
+use crate::message::{CloseCode, CloseReason, IntoMessage};
+use crate::settings::Overflow;
+
+/// The largest payload of a ping or pong, bytes (RFC 6455 5.5).
+const MAX_CONTROL: usize = 125;
+
+/// One WebSocket connection, as a handle: cheap to clone, to be kept and used from any task or thread.
+///
+/// What is sent by one task goes out in its order; messages of several tasks are never mixed up. All readers (`id`, `uri`,
+/// `attributes`, …) work after the session has closed; sending gives [`SendError::Closed`].
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    id: SessionId,
+    home: Arc<Home>,
+    handshake: Handshake,
+    outbox: Outbox,
+    phase: AtomicU8,
+    /// Set when a timer of the connection has come due: see `connection::timers`.
+    timer: AtomicBool,
+    /// Set when the connection is to end without further ado.
+    aborted: AtomicBool,
+    attributes: Attributes,
+    memberships: Mutex<Memberships>,
+    /// Cancels what was spawned through the session; made when first asked for.
+    scope: OnceLock<CancellationToken>,
+    reason: OnceLock<CloseReason>,
+}
+
+#[derive(Default)]
+struct Memberships {
+    rooms: Vec<Box<str>>,
+    user: Option<Box<str>>,
+    /// The session has left the registry, and joins nothing any more.
+    gone: bool,
+}
+
+const OPEN: u8 = 0;
+const CLOSING: u8 = 1;
+const CLOSED: u8 = 2;
+
+impl Session {
+    /// A session that has just been upgraded, not yet in the registry.
+    pub(crate) fn new(home: Arc<Home>, handshake: Handshake) -> Self {
+        Session(Arc::new(Inner {
+            id: home.sessions.next_id(),
+            home,
+            handshake,
+            outbox: Outbox::default(),
+            phase: AtomicU8::new(OPEN),
+            timer: AtomicBool::new(false),
+            aborted: AtomicBool::new(false),
+            attributes: Attributes::default(),
+            memberships: Mutex::default(),
+            scope: OnceLock::new(),
+            reason: OnceLock::new(),
+        }))
+    }
+
+    // ---- what it is
+
+    /// Its identity, unique in the whole cluster.
+    pub fn id(&self) -> &SessionId {
+        &self.0.id
+    }
+
+    /// The opening handshake: headers, URI, addresses, extensions.
+    pub fn handshake(&self) -> &Handshake {
+        &self.0.handshake
+    }
+
+    /// The URI of the opening request.
+    pub fn uri(&self) -> &http::Uri {
+        self.0.handshake.uri()
+    }
+
+    /// The path template of the endpoint.
+    pub fn path(&self) -> &str {
+        &self.0.home.path
+    }
+
+    /// The value of a variable of the endpoint's path, decoded.
+    pub fn path_param(&self, name: &str) -> Option<&str> {
+        self.0.handshake.path_param(name)
+    }
+
+    /// The subprotocol that was agreed on.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.0.handshake.subprotocol()
+    }
+
+    /// The version of the protocol: `"13"` (Jakarta SES-09).
+    pub fn protocol_version(&self) -> &'static str {
+        "13"
+    }
+
+    /// Whether the connection is encrypted.
+    pub fn is_secure(&self) -> bool {
+        self.0.handshake.is_secure()
+    }
+
+    /// Whether messages can still be sent.
+    pub fn is_open(&self) -> bool {
+        self.0.phase.load(Ordering::Acquire) == OPEN
+    }
+
+    /// Why the session has ended; `None` while it has not.
+    pub fn close_reason(&self) -> Option<&CloseReason> {
+        self.0.reason.get()
+    }
+
+    /// Values of the application that belong to the session, by type.
+    pub fn attributes(&self) -> &Attributes {
+        &self.0.attributes
+    }
+
+    /// All sessions of the server.
+    pub fn sessions(&self) -> &Sessions {
+        &self.0.home.sessions
+    }
+
+    /// The sessions of the same endpoint, this one too (Jakarta SES-30).
+    pub fn siblings(&self) -> Audience {
+        Audience::new(self.sessions().clone(), audience::Target::Group(GroupKey::Endpoint(self.0.home.type_id)))
+    }
+
+    /// The components of the application.
+    pub fn application(&self) -> &ApplicationContext {
+        &self.0.home.application
+    }
+
+    // ---- sending
+
+    /// Sends a message: it is queued, in order. Waits for room in the queue (`send_buffer`), at most `send_timeout`.
+    ///
+    /// # Errors
+    /// The session is closing or closed; the value cannot be encoded; the peer took nothing for `send_timeout`, in which case
+    /// `overflow = disconnect` has closed the session. Under `drop_newest` and `drop_oldest` nobody waits and a dropped message
+    /// is no error, only [counted](Self::dropped).
+    pub async fn send(&self, message: impl IntoMessage) -> Result<(), SendError> {
+        let frame = message.into_message()?.into();
+        self.queue(Outgoing { frame, done: None }).await
+    }
+
+    /// Sends a message if there is room in the queue now.
+    ///
+    /// # Errors
+    /// There is none, or the session is closing or closed: the message is given back.
+    pub fn try_send(&self, message: impl IntoMessage) -> Result<(), TrySendError> {
+        let frame = message.into_message().map_err(TrySendError::Encode)?.into();
+        self.0.outbox.try_push(Outgoing { frame, done: None }, self.limits().send_buffer).map_err(|(back, refused)| {
+            let message = back.frame.into_message();
+            match refused {
+                Refused::Full => TrySendError::Full(message),
+                Refused::Closed(reason) => TrySendError::Closed(message, reason),
+            }
+        })
+    }
+
+    /// Sends a message and waits until the kernel has it (Java's `BasicRemote`). That says nothing of the peer.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); or the connection ended first.
+    pub async fn send_and_flush(&self, message: impl IntoMessage) -> Result<(), SendError> {
+        let (done, receiver) = oneshot::channel();
+        let frame = message.into_message()?.into();
+        self.queue(Outgoing { frame, done: Some(done) }).await?;
+        Receipt::waiting(receiver).await
+    }
+
+    /// Sends a message and returns at once; the receipt tells how it went (Java's `AsyncRemote`). A full queue is the business
+    /// of the endpoint's `overflow`.
+    pub fn post(&self, message: impl IntoMessage) -> Receipt {
+        let (done, receiver) = oneshot::channel();
+        match message.into_message() {
+            Ok(message) => {
+                // An error reaches the receipt by way of `done`.
+                let _ = self.push(Outgoing { frame: message.into(), done: Some(done) });
+                Receipt::waiting(receiver)
+            }
+            Err(error) => Receipt::failed(error.into()),
+        }
+    }
+
+    /// Sends several messages together: nothing comes between them, and they are written at once.
+    ///
+    /// ```
+    /// # async fn f(session: &endpoint_runtime::Session) -> endpoint_runtime::Result<()> {
+    /// session.batch(|batch| {
+    ///     batch.send("one").send("two");
+    /// }).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); then none of them is sent.
+    pub async fn batch(&self, fill: impl FnOnce(&mut Batch)) -> Result<(), SendError> {
+        let mut batch = Batch::default();
+        fill(&mut batch);
+        if let Some(error) = batch.error {
+            return Err(error.into());
+        }
+        let outgoing = batch.messages.into_iter().map(|message| Outgoing { frame: message.into(), done: None }).collect();
+        self.queue_all(outgoing).await
+    }
+
+    /// Sends a ping with up to 125 bytes; the answer goes to the `#[on_message]` method that takes a [`Pong`](crate::Pong).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); or there are more than 125 bytes.
+    pub async fn ping(&self, payload: impl AsRef<[u8]>) -> Result<(), SendError> {
+        let frame = Frame::Ping(control(payload.as_ref())?);
+        self.queue(Outgoing { frame, done: None }).await
+    }
+
+    /// Sends a pong that nobody asked for, as a heartbeat (RFC 6455 5.5.3). Pings are answered without this.
+    ///
+    /// # Errors
+    /// As [`ping`](Self::ping).
+    pub async fn pong(&self, payload: impl AsRef<[u8]>) -> Result<(), SendError> {
+        let frame = Frame::Pong(control(payload.as_ref())?);
+        self.queue(Outgoing { frame, done: None }).await
+    }
+
+    /// Messages that were dropped because the peer was too slow.
+    pub fn dropped(&self) -> u64 {
+        self.0.outbox.dropped()
+    }
+
+    /// Bytes that wait to be written, besides what is being written.
+    pub fn queued_bytes(&self) -> usize {
+        self.0.outbox.queued_bytes()
+    }
+
+    /// Queues one message, or waits until there is room for it.
+    async fn queue(&self, outgoing: Outgoing) -> Result<(), SendError> {
+        if self.drops() {
+            return self.queue_or_drop(outgoing);
+        }
+        match self.0.outbox.try_push(outgoing, self.limits().send_buffer) {
+            Ok(()) => Ok(()),
+            Err((_, Refused::Closed(reason))) => Err(SendError::Closed(reason)),
+            // Rarely needed, and large: boxed, it does not weigh on every future that sends.
+            Err((outgoing, Refused::Full)) => Box::pin(self.queue_when_there_is_room(vec![outgoing])).await,
+        }
+    }
+
+    /// Queues all or none, or waits until there is room for them.
+    async fn queue_all(&self, outgoing: Vec<Outgoing>) -> Result<(), SendError> {
+        if self.drops() {
+            return outgoing.into_iter().try_for_each(|one| self.queue_or_drop(one));
+        }
+        Box::pin(self.queue_when_there_is_room(outgoing)).await
+    }
+
+    /// Whether a full queue drops messages, so that nobody waits.
+    fn drops(&self) -> bool {
+        matches!(self.limits().overflow, Overflow::DropNewest | Overflow::DropOldest)
+    }
+
+    fn queue_or_drop(&self, outgoing: Outgoing) -> Result<(), SendError> {
+        match self.push(outgoing) {
+            Err(SendError::Full) => Ok(()),
+            result => result,
+        }
+    }
+
+    async fn queue_when_there_is_room(&self, mut outgoing: Vec<Outgoing>) -> Result<(), SendError> {
+        let limits = self.limits();
+        let room = poll_fn(|cx| self.0.outbox.poll_push_all(cx, &mut outgoing, limits.send_buffer));
+        match tokio::time::timeout(limits.send_timeout, room).await {
+            Ok(result) => result.map_err(SendError::Closed),
+            Err(_) => {
+                if limits.overflow == Overflow::Disconnect {
+                    self.too_slow();
+                }
+                Err(SendError::Full)
+            }
+        }
+    }
+
+    /// Queues without waiting, under the endpoint's `overflow`.
+    pub(crate) fn push(&self, outgoing: Outgoing) -> Result<(), SendError> {
+        let limits = self.limits();
+        let was_open = self.is_open();
+        let result = self.0.outbox.push(outgoing, limits.send_buffer, limits.overflow);
+        if was_open && matches!(result, Err(SendError::Full)) && limits.overflow == Overflow::Disconnect {
+            self.note_too_slow();
+        }
+        result
+    }
+
+    /// The peer takes nothing: the session closes with 1013.
+    pub(crate) fn too_slow(&self) {
+        self.0.outbox.overflowed();
+        self.note_too_slow();
+    }
+
+    fn note_too_slow(&self) {
+        if self.0.phase.compare_exchange(OPEN, CLOSING, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            self.0.home.counts.too_slow.fetch_add(1, Ordering::Relaxed);
+            tracing::info!(session = %self.id(), path = self.path(), "peer is too slow, closing with 1013");
+        }
+    }
+
+    // ---- closing
+
+    /// Closes the session: what is queued goes first, then the close frame; the peer's answer is awaited in the background, and
+    /// `#[on_close]` gets this reason. Closing twice does nothing.
+    ///
+    /// # Errors
+    /// A code that must not be sent: 1004, 1006, 1015, below 1000, or above 4999. 1005 (`CloseCode::Status`) sends an empty close frame.
+    pub async fn close(&self, reason: CloseReason) -> Result<(), SendError> {
+        let code = reason.code();
+        if code != CloseCode::Status && !crate::wire::may_be_sent(code) {
+            return Err(SendError::InvalidCloseCode(code.into()));
+        }
+        self.begin_close(&reason);
+        Ok(())
+    }
+
+    /// Closes, and says whether the session was open until now.
+    pub(crate) fn begin_close(&self, reason: &CloseReason) -> bool {
+        let first = self.0.outbox.close(reason, false);
+        let _ = self.0.phase.compare_exchange(OPEN, CLOSING, Ordering::AcqRel, Ordering::Acquire);
+        first
+    }
+
+    // ---- belonging
+
+    /// Enters a room; says whether it was new to this session. A closed session enters nothing.
+    pub fn join(&self, room: &str) -> bool {
+        let mut memberships = self.memberships();
+        if memberships.gone || !self.sessions().join(GroupKey::Room(room.into()), self) {
+            return false;
+        }
+        memberships.rooms.push(room.into());
+        true
+    }
+
+    /// Leaves a room; says whether it was in it.
+    pub fn leave(&self, room: &str) -> bool {
+        let mut memberships = self.memberships();
+        let Some(position) = memberships.rooms.iter().position(|joined| **joined == *room) else { return false };
+        memberships.rooms.swap_remove(position);
+        self.sessions().leave(&GroupKey::Room(room.into()), *self.id())
+    }
+
+    /// The rooms it is in, or was in when it closed.
+    pub fn rooms(&self) -> Vec<String> {
+        self.memberships().rooms.iter().map(ToString::to_string).collect()
+    }
+
+    /// Says whose session this is, so that [`Sessions::user`] finds it. A user may have several sessions.
+    pub fn set_user(&self, name: &str) {
+        let mut memberships = self.memberships();
+        if memberships.gone {
+            return;
+        }
+        if let Some(before) = memberships.user.replace(name.into()) {
+            self.sessions().leave(&GroupKey::User(before), *self.id());
+        }
+        self.sessions().join(GroupKey::User(name.into()), self);
+    }
+
+    /// Whose session this is.
+    pub fn user(&self) -> Option<String> {
+        self.memberships().user.as_ref().map(ToString::to_string)
+    }
+
+    fn memberships(&self) -> MutexGuard<'_, Memberships> {
+        self.0.memberships.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Spawns a task that ends with the session: when it has closed, the task is cancelled at its next `.await`.
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<Option<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let scope = self.0.scope.get_or_init(CancellationToken::new).clone();
+        if self.0.phase.load(Ordering::Acquire) == CLOSED {
+            scope.cancel();
+        }
+        tokio::spawn(async move { scope.run_until_cancelled(future).await })
+    }
+
+    // ---- for the connection that runs it
+
+    pub(crate) fn home(&self) -> &Arc<Home> {
+        &self.0.home
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.home.limits
+    }
+
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.0.outbox
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakSession {
+        WeakSession(Arc::downgrade(&self.0))
+    }
+
+    /// Whether a timer has come due since the last look.
+    pub(crate) fn take_timer(&self) -> bool {
+        self.0.timer.load(Ordering::Relaxed) && self.0.timer.swap(false, Ordering::AcqRel)
+    }
+
+    /// Ends the connection without a closing handshake, whatever it is doing.
+    pub(crate) fn abort(&self) {
+        self.0.aborted.store(true, Ordering::Release);
+        self.0.outbox.wake();
+    }
+
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.0.aborted.load(Ordering::Acquire)
+    }
+
+    /// Puts it where others find it.
+    pub(crate) fn enter_registry(&self) {
+        self.sessions().insert(self);
+        self.sessions().join(GroupKey::Endpoint(self.0.home.type_id), self);
+    }
+
+    /// The session is over: nobody finds it any more, and what was spawned through it is cancelled.
+    pub(crate) fn end(&self, reason: &CloseReason) {
+        self.0.outbox.close(reason, true);
+        self.0.phase.store(CLOSED, Ordering::Release);
+        // Set once: a session ends once.
+        let _ = self.0.reason.set(reason.clone());
+        let id = *self.id();
+        let mut memberships = self.memberships();
+        memberships.gone = true;
+        for room in &memberships.rooms {
+            self.sessions().leave(&GroupKey::Room(room.clone()), id);
+        }
+        if let Some(user) = &memberships.user {
+            self.sessions().leave(&GroupKey::User(user.clone()), id);
+        }
+        drop(memberships);
+        self.sessions().leave(&GroupKey::Endpoint(self.0.home.type_id), id);
+        self.sessions().remove(id);
+        if let Some(scope) = self.0.scope.get() {
+            scope.cancel();
+        }
+    }
+}
+
+fn control(payload: &[u8]) -> Result<Bytes, SendError> {
+    if payload.len() > MAX_CONTROL {
+        return Err(SendError::ControlTooLong { bytes: payload.len() });
+    }
+    Ok(Bytes::copy_from_slice(payload))
+}
+
+impl PartialEq for Session {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for Session {}
+
+impl std::hash::Hash for Session {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("id", self.id()).field("path", &self.path()).finish_non_exhaustive()
+    }
+}
+
+/// A session, if somebody still holds it.
+#[derive(Clone)]
+pub(crate) struct WeakSession(Weak<Inner>);
+
+impl fmt::Debug for WeakSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakSession")
+    }
+}
+
+impl WeakSession {
+    /// Tells the connection that a timer has come due.
+    pub(crate) fn ring(&self) {
+        if let Some(inner) = self.0.upgrade() {
+            inner.timer.store(true, Ordering::Release);
+            inner.outbox.wake();
+        }
+    }
+}
+
+impl Injected for Sessions {
+    fn inject(context: &ApplicationContext) -> Result<Self> {
+        context
+            .get::<Sessions>()
+            .map(|sessions| (*sessions).clone())
+            .ok_or_else(|| crate::Error::msg("there are no sessions outside of a server"))
+    }
+}

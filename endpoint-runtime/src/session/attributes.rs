@@ -1,0 +1,86 @@
+//! [`Attributes`]: what the application keeps of a session, by type.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Values that belong to a session, one for each type (Jakarta's user properties, SES-28, but typed). They live as long as
+/// somebody holds the session, so `#[on_close]` still reads them.
+///
+/// ```
+/// # use endpoint_runtime::Session;
+/// #[derive(Clone)]
+/// struct Nickname(String);
+///
+/// fn rename(session: &Session, name: &str) {
+///     session.attributes().insert(Nickname(name.to_owned()));
+/// }
+///
+/// fn name(session: &Session) -> String {
+///     session.attributes().get().map_or_else(|| "stranger".to_owned(), |Nickname(name)| name)
+/// }
+/// ```
+#[derive(Default)]
+pub struct Attributes(Mutex<Option<Box<Values>>>);
+
+type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
+
+impl Attributes {
+    /// Keeps `value`; gives back the one of this type that was there before.
+    pub fn insert<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
+        let before = self.with(|values| values.get_or_insert_default().insert(TypeId::of::<T>(), Arc::new(value)));
+        before.and_then(|before| before.downcast().ok())
+    }
+
+    /// A copy of the value of type `T`.
+    pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        self.get_shared::<T>().map(Arc::unwrap_or_clone)
+    }
+
+    /// The value of type `T`, shared: for what cannot be cloned, or is large.
+    pub fn get_shared<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let value = self.with(|values| values.as_ref()?.get(&TypeId::of::<T>()).cloned());
+        value.and_then(|value| value.downcast().ok())
+    }
+
+    /// Takes the value of type `T` out.
+    pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let value = self.with(|values| values.as_mut()?.remove(&TypeId::of::<T>()));
+        value.and_then(|value| value.downcast().ok())
+    }
+
+    /// Whether there is a value of type `T`.
+    pub fn contains<T: Send + Sync + 'static>(&self) -> bool {
+        self.with(|values| values.as_ref().is_some_and(|values| values.contains_key(&TypeId::of::<T>())))
+    }
+
+    /// No code of the user's runs under this lock, not even a destructor.
+    fn with<R>(&self, act: impl FnOnce(&mut Option<Box<Values>>) -> R) -> R {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Attributes({})", self.with(|values| values.as_ref().map_or(0, |values| values.len())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_value_for_each_type() {
+        let attributes = Attributes::default();
+        assert_eq!(attributes.insert(1u8), None);
+        assert_eq!(attributes.insert(2u8).as_deref(), Some(&1));
+        attributes.insert("text");
+        assert_eq!(attributes.get::<u8>(), Some(2));
+        assert_eq!(attributes.get_shared::<u8>().as_deref(), Some(&2));
+        assert!(attributes.contains::<&str>());
+        assert_eq!(attributes.remove::<u8>().as_deref(), Some(&2));
+        assert_eq!(attributes.get::<u8>(), None);
+    }
+}

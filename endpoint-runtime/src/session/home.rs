@@ -1,0 +1,63 @@
+//! [`Home`]: what the sessions of one deployed endpoint have in common.
+
+use std::any::TypeId;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use super::Sessions;
+use crate::context::ApplicationContext;
+use crate::settings::{Overflow, Settings};
+
+/// One deployed endpoint, as its sessions see it.
+#[derive(Debug)]
+pub(crate) struct Home {
+    /// The path template.
+    pub(crate) path: String,
+    pub(crate) type_id: TypeId,
+    pub(crate) type_name: &'static str,
+    pub(crate) limits: Limits,
+    pub(crate) sessions: Sessions,
+    pub(crate) application: ApplicationContext,
+    pub(crate) counts: Counts,
+}
+
+/// What holds for one session, after settings and annotation have been laid over each other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) max_message_size: usize,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) ping_interval: Option<Duration>,
+    pub(crate) pong_timeout: Duration,
+    pub(crate) send_buffer: usize,
+    pub(crate) send_timeout: Duration,
+    pub(crate) overflow: Overflow,
+    pub(crate) handler_grace: Duration,
+    pub(crate) close_timeout: Duration,
+}
+
+impl From<&Settings> for Limits {
+    fn from(settings: &Settings) -> Self {
+        Limits {
+            max_message_size: settings.max_message_size,
+            idle_timeout: settings.idle_timeout,
+            ping_interval: settings.ping_interval,
+            pong_timeout: settings.pong_timeout,
+            send_buffer: settings.send_buffer,
+            send_timeout: settings.send_timeout,
+            overflow: settings.overflow,
+            handler_grace: settings.handler_grace,
+            close_timeout: settings.close_timeout,
+        }
+    }
+}
+
+/// What is counted for one deployed endpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// Messages for which the endpoint has no method.
+    pub(crate) unhandled: AtomicU64,
+    /// Handlers that panicked.
+    pub(crate) panics: AtomicU64,
+    /// Peers that were closed for being too slow.
+    pub(crate) too_slow: AtomicU64,
+}

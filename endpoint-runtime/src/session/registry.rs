@@ -1,0 +1,236 @@
+//! [`Sessions`]: every session of a server, by id, endpoint, room and user.
+//!
+//! The maps are sharded, and no lock is held while a message is queued or code of the user's runs: who sends to a group takes a snapshot
+//! of its members, which is made once and kept until somebody joins or leaves.
+
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use super::audience::{Audience, Target};
+use super::{Session, SessionId};
+
+const SHARDS: usize = 16;
+
+/// Every session of a server: to find, count, address and close them.
+///
+/// A handler takes `&Sessions` as a parameter, an endpoint or component has it injected, and anything else gets it from the
+/// [`Server`](crate::Server). Cheap to clone.
+///
+/// ```
+/// # use endpoint_runtime::{Session, Sessions};
+/// # async fn f(sessions: &Sessions, session: &Session) {
+/// sessions.room("blue").except(session).send("hello, blue ones").await;
+/// sessions.user("bo").close(endpoint_runtime::CloseReason::away("logged out")).await;
+/// assert!(sessions.get(session.id()).is_some());
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Sessions(Arc<Registry>);
+
+struct Registry {
+    /// Names this server in session ids.
+    node: u64,
+    serial: AtomicU64,
+    open: AtomicUsize,
+    by_id: [RwLock<HashMap<SessionId, Session>>; SHARDS],
+    groups: [Mutex<HashMap<GroupKey, Arc<Group>>>; SHARDS],
+    hasher: RandomState,
+}
+
+/// What a session may be a member of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum GroupKey {
+    Endpoint(TypeId),
+    Room(Box<str>),
+    User(Box<str>),
+}
+
+/// A set of sessions that is cheap to iterate.
+#[derive(Default)]
+struct Group {
+    members: Mutex<Members>,
+}
+
+#[derive(Default)]
+struct Members {
+    list: Vec<Session>,
+    position: HashMap<SessionId, usize>,
+    snapshot: Option<Arc<[Session]>>,
+}
+
+impl Group {
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Members {
+    fn add(&mut self, session: &Session) -> bool {
+        let position = self.list.len();
+        if self.position.contains_key(session.id()) {
+            return false;
+        }
+        self.position.insert(*session.id(), position);
+        self.list.push(session.clone());
+        self.snapshot = None;
+        true
+    }
+
+    /// Takes the session out. What is to be dropped is handed out, to be dropped when no lock is held.
+    fn remove(&mut self, id: &SessionId) -> Option<(Session, Option<Arc<[Session]>>)> {
+        let position = self.position.remove(id)?;
+        let session = self.list.swap_remove(position);
+        if let Some(moved) = self.list.get(position) {
+            self.position.insert(*moved.id(), position);
+        }
+        Some((session, self.snapshot.take()))
+    }
+
+    fn snapshot(&mut self) -> Arc<[Session]> {
+        Arc::clone(self.snapshot.get_or_insert_with(|| self.list.as_slice().into()))
+    }
+}
+
+impl Sessions {
+    pub(crate) fn new() -> Self {
+        let hasher = RandomState::new();
+        Sessions(Arc::new(Registry {
+            // Random enough to name a server: the keys of the hash maps come from the system's source of randomness.
+            node: hasher.hash_one("node").max(1),
+            serial: AtomicU64::new(1),
+            open: AtomicUsize::new(0),
+            by_id: Default::default(),
+            groups: Default::default(),
+            hasher,
+        }))
+    }
+
+    /// The session of this id, if it is open.
+    pub fn get(&self, id: &SessionId) -> Option<Session> {
+        self.shard(*id).read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// How many sessions are open.
+    pub fn count(&self) -> usize {
+        self.0.open.load(Ordering::Relaxed)
+    }
+
+    /// Every session.
+    pub fn all(&self) -> Audience {
+        Audience::new(self.clone(), Target::All)
+    }
+
+    /// The sessions in a room: see [`Session::join`].
+    pub fn room(&self, name: &str) -> Audience {
+        Audience::new(self.clone(), Target::Group(GroupKey::Room(name.into())))
+    }
+
+    /// The sessions of a user: see [`Session::set_user`].
+    pub fn user(&self, name: &str) -> Audience {
+        Audience::new(self.clone(), Target::Group(GroupKey::User(name.into())))
+    }
+
+    /// The sessions of the endpoint type `E`.
+    pub fn endpoint<E: 'static>(&self) -> Audience {
+        Audience::new(self.clone(), Target::Group(GroupKey::Endpoint(TypeId::of::<E>())))
+    }
+
+    /// The rooms that have members, sorted.
+    pub fn rooms(&self) -> Vec<String> {
+        let mut rooms = Vec::new();
+        for shard in &self.0.groups {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            rooms.extend(shard.keys().filter_map(|key| match key {
+                GroupKey::Room(name) => Some(name.to_string()),
+                _ => None,
+            }));
+        }
+        rooms.sort_unstable();
+        rooms
+    }
+
+    /// What names this server; never zero.
+    pub(crate) fn node(&self) -> u64 {
+        self.0.node
+    }
+
+    pub(crate) fn next_id(&self) -> SessionId {
+        SessionId::new(self.0.node, self.0.serial.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn insert(&self, session: &Session) {
+        let id = *session.id();
+        self.shard(id).write().unwrap_or_else(PoisonError::into_inner).insert(id, session.clone());
+        self.0.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn remove(&self, id: SessionId) {
+        let removed = self.shard(id).write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        if removed.is_some() {
+            self.0.open.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn join(&self, key: GroupKey, session: &Session) -> bool {
+        let mut groups = self.groups(&key);
+        let group = groups.entry(key).or_default();
+        group.members().add(session)
+    }
+
+    pub(crate) fn leave(&self, key: &GroupKey, id: SessionId) -> bool {
+        let mut groups = self.groups(key);
+        let Some(group) = groups.get(key) else { return false };
+        let mut members = group.members();
+        let removed = members.remove(&id);
+        let empty = members.list.is_empty();
+        drop(members);
+        if empty {
+            groups.remove(key);
+        }
+        drop(groups);
+        removed.is_some()
+    }
+
+    /// The members of a group at this moment.
+    pub(crate) fn members(&self, key: &GroupKey) -> Option<Arc<[Session]>> {
+        let group = Arc::clone(self.groups(key).get(key)?);
+        let snapshot = group.members().snapshot();
+        Some(snapshot)
+    }
+
+    pub(crate) fn member_count(&self, key: &GroupKey) -> usize {
+        self.groups(key).get(key).map_or(0, |group| group.members().list.len())
+    }
+
+    pub(crate) fn is_member(&self, key: &GroupKey, id: &SessionId) -> bool {
+        self.groups(key).get(key).is_some_and(|group| group.members().position.contains_key(id))
+    }
+
+    /// Every session at this moment.
+    pub(crate) fn snapshot(&self) -> Vec<Session> {
+        let mut all = Vec::with_capacity(self.count());
+        for shard in &self.0.by_id {
+            all.extend(shard.read().unwrap_or_else(PoisonError::into_inner).values().cloned());
+        }
+        all
+    }
+
+    fn shard(&self, id: SessionId) -> &RwLock<HashMap<SessionId, Session>> {
+        &self.0.by_id[id.serial() as usize % SHARDS]
+    }
+
+    fn groups(&self, key: &GroupKey) -> MutexGuard<'_, HashMap<GroupKey, Arc<Group>>> {
+        let shard = &self.0.groups[self.0.hasher.hash_one(key) as usize % SHARDS];
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sessions({} open)", self.count())
+    }
+}

@@ -1,0 +1,199 @@
+//! Settings: what an operator may change without touching code.
+//!
+//! Later wins: the defaults, `endpoint.toml`, `ENDPOINT_*` variables, and then the exporter's builder. In the
+//! file a key is the name of a field of [`Settings`]; as a variable it is that name in capitals after
+//! `ENDPOINT_`:
+//!
+//! ```toml
+//! bind = ["0.0.0.0:9000", "unix:/run/app.sock"]
+//! max_message_size = "1MiB"           # ENDPOINT_MAX_MESSAGE_SIZE=1MiB
+//! ping_interval = "25s"               # ENDPOINT_PING_INTERVAL=25s
+//! idle_timeout = "off"                # ENDPOINT_IDLE_TIMEOUT=off
+//! origins = ["https://example.com"]   # ENDPOINT_ORIGINS=https://example.com,https://example.org
+//! ```
+//!
+//! Durations are written `"250ms"`, `"30s"`, `"5m"`, `"1h"` or, where that makes sense, `"off"`; sizes in
+//! bytes or as `"64KiB"`, `"1MiB"`, `"1GiB"`; lists as arrays, or in one string with commas. Whatever is not
+//! understood is an error, and all errors come at once.
+
+mod error;
+mod keys;
+mod limits;
+mod overflow;
+mod sources;
+mod value;
+
+use std::path::Path;
+use std::time::Duration;
+
+pub use error::SettingsError;
+pub use overflow::Overflow;
+pub use value::parse_duration;
+
+use sources::Sources;
+
+/// Everything that can be set for a server. [`Settings::default`] has the defaults, [`Settings::load`] what
+/// the operator made of them.
+///
+/// What stands here holds for all endpoints; an endpoint's own arguments, such as `max_message_size`, win for
+/// it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Where to listen: `host:port`, where port 0 means any free port, or `unix:/path`. Default:
+    /// `127.0.0.1:8080`.
+    ///
+    /// The default is reachable from this machine only; `0.0.0.0:8080` and `[::]:8080` are reachable from
+    /// everywhere.
+    pub bind: Vec<String>,
+
+    /// The largest message admitted, in bytes, whole and after decompression. Default: 65,536.
+    ///
+    /// A larger one closes its session with 1009. Every connection may hold one message of this size while it
+    /// arrives, so that a high limit is memory given to strangers; large data may come in fragments or as a
+    /// stream instead.
+    pub max_message_size: usize,
+
+    /// How long a session may exchange no message before it is closed; pings and pongs count. Default:
+    /// `None`, off.
+    ///
+    /// Dead peers are found by `ping_interval` without it, and answered pings keep a session from being idle.
+    /// So this is for peers that are to be closed when they are alive but silent, together with
+    /// `ping_interval` off or longer.
+    pub idle_timeout: Option<Duration>,
+
+    /// After how much silence a peer is pinged; `None` is never. Default: 25 s.
+    ///
+    /// Shorter finds dead peers sooner, and costs a frame each way and, on mobile devices, battery. Proxies
+    /// commonly drop connections that are silent for 60 s.
+    pub ping_interval: Option<Duration>,
+
+    /// How long after a ping a peer that stays silent counts as dead, and is closed with 1006. Default: 20 s.
+    ///
+    /// Shorter closes those who only have bad reception.
+    pub pong_timeout: Duration,
+
+    /// How many bytes may wait to be sent to one slow peer. Default: 1,048,576 (1 MiB).
+    ///
+    /// Beyond it `overflow` decides. A larger buffer rides out longer stalls; in the worst case all
+    /// connections fill theirs.
+    pub send_buffer: usize,
+
+    /// How long a sender waits for room in a full buffer where `overflow` is `wait`. Default: 20 s.
+    ///
+    /// After it the send fails. Longer bears longer stalls of a peer, and keeps the handlers that send to it
+    /// waiting.
+    pub send_timeout: Duration,
+
+    /// What becomes of a message for which `send_buffer` has no room. Default: [`Overflow::Disconnect`].
+    pub overflow: Overflow,
+
+    /// Whose pages may connect: `https://example.com`, each as browsers write it in `Origin`, or `*` for any.
+    /// Default: `None`, pages of the same origin only.
+    ///
+    /// Clients that send no `Origin` are no browsers and are always admitted. An empty list admits no page at
+    /// all. `*` lets any page that a user visits act with that user's cookies.
+    pub origins: Option<Vec<String>>,
+
+    /// How long a handler may still run when its session has been closed or lost, before it is cancelled.
+    /// Default: 5 s.
+    ///
+    /// Zero cancels it at once.
+    pub handler_grace: Duration,
+
+    /// How long to wait for the peer's answer to our close frame. Default: 5 s.
+    ///
+    /// Longer is kinder to slow peers and holds on to connections whose peer is gone.
+    pub close_timeout: Duration,
+
+    /// How long a shutdown may take in all. Default: 30 s.
+    ///
+    /// Sessions that are left then are cut off, without a close frame. Keep it below the time after which the
+    /// service manager kills the process. Zero cuts all off at once.
+    pub drain_timeout: Duration,
+
+    /// How many sessions a shutdown closes in one round. Default: 1,000.
+    ///
+    /// Smaller rounds spread the reconnecting clients over more time, at the expense of `drain_timeout`.
+    pub drain_batch: usize,
+
+    /// The pause between two rounds of a shutdown. Default: 100 ms. Zero is no pause.
+    pub drain_interval: Duration,
+
+    /// How many connections may be open at a time, handshakes included; 0 is no limit. Default: 16,384.
+    ///
+    /// Beyond it handshakes are answered 503. As many idle connections take some 100 MiB; the worst case is
+    /// as many times `send_buffer` plus `max_message_size`. The operating system has a limit of its own
+    /// (`ulimit -n`).
+    pub max_connections: usize,
+
+    /// The largest head of a request, in bytes. Default: 16,384 (16 KiB). At least 8,192.
+    ///
+    /// Cookies and tokens stand there. Every client may make the server hold this much before it is known.
+    pub max_head_size: usize,
+
+    /// How many header fields a request may have. Default: 100. From 5, which a handshake needs, to 10,000.
+    pub max_headers: usize,
+
+    /// How long a client may take to send the head of its request. Default: 10 s.
+    ///
+    /// It bounds how long silent and deliberately slow clients hold a connection.
+    pub head_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            bind: vec!["127.0.0.1:8080".to_owned()],
+            max_message_size: 64 * 1024,
+            idle_timeout: None,
+            ping_interval: Some(Duration::from_secs(25)),
+            pong_timeout: Duration::from_secs(20),
+            send_buffer: 1024 * 1024,
+            send_timeout: Duration::from_secs(20),
+            overflow: Overflow::Disconnect,
+            origins: None,
+            handler_grace: Duration::from_secs(5),
+            close_timeout: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(30),
+            drain_batch: 1000,
+            drain_interval: Duration::from_millis(100),
+            max_connections: 16 * 1024,
+            max_head_size: 16 * 1024,
+            max_headers: 100,
+            head_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Settings {
+    /// The defaults, changed by `endpoint.toml` in the working directory, if there is one, and then by the
+    /// `ENDPOINT_*` variables of the environment. `ENDPOINT_CONFIG` names another file, which must exist.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong, at once: a file that cannot be read or is not TOML, a key or variable that is no
+    /// setting, a value that is none for its setting or with which no server could work.
+    pub fn load() -> Result<Self, SettingsError> {
+        let mut sources = Sources::new();
+        sources.load(Path::new(""), std::env::vars_os());
+        sources.finish()
+    }
+
+    /// As [`Settings::load`], from the path and text of a file and from an environment.
+    #[cfg(test)]
+    pub(crate) fn from_sources(
+        file: Option<(&Path, &str)>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, SettingsError> {
+        let mut sources = Sources::new();
+        if let Some((path, text)) = file {
+            sources.file(path, text);
+        }
+        sources.environment(environment.map(|(name, value)| (name.into(), value.into())));
+        sources.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

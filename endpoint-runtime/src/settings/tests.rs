@@ -1,0 +1,370 @@
+//! Settings from files and environments, good and bad.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::*;
+
+const FILE: &str = "conf/endpoint.toml";
+
+fn read(file: &str, environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Settings::from_sources(Some((Path::new(FILE), file)), environment)
+}
+
+/// All problems that are found in a file and an environment.
+fn problems(file: &str, environment: &[(&str, &str)]) -> Vec<String> {
+    read(file, environment).expect_err(file).problems().to_vec()
+}
+
+#[test]
+fn nothing_set_means_the_defaults() {
+    let unset = Settings::from_sources(None, std::iter::empty()).unwrap();
+    assert_eq!(unset, Settings::default());
+    assert_eq!(read("", &[]).unwrap(), unset);
+    assert_eq!(read("# nothing\n", &[("PORT", "9000"), ("HOME", "/"), ("ENDPOINTS", "x")]).unwrap(), unset);
+}
+
+/// All settings, as a file and as an environment write them, none at its default.
+fn everything() -> Settings {
+    let seconds = Duration::from_secs;
+    Settings {
+        bind: vec!["0.0.0.0:9000".into(), "unix:/run/app.sock".into()],
+        max_message_size: 1 << 20,
+        idle_timeout: Some(seconds(60)),
+        ping_interval: None,
+        pong_timeout: seconds(1),
+        send_buffer: 70_000,
+        send_timeout: seconds(2),
+        overflow: Overflow::DropOldest,
+        origins: Some(vec!["https://example.com".into(), "http://localhost:3000".into()]),
+        handler_grace: Duration::ZERO,
+        close_timeout: Duration::from_millis(250),
+        drain_timeout: seconds(7200),
+        drain_batch: 10,
+        drain_interval: Duration::ZERO,
+        max_connections: 0,
+        max_head_size: 32_768,
+        max_headers: 50,
+        head_timeout: seconds(180),
+    }
+}
+
+#[test]
+fn everything_can_be_set_in_the_file() {
+    let file = r#"
+        bind = ["0.0.0.0:9000", "unix:/run/app.sock"]
+        max_message_size = "1MiB"
+        idle_timeout = "60s"
+        ping_interval = "off"
+        pong_timeout = "1s"
+        send_buffer = 70_000
+        send_timeout = "2s"
+        overflow = "drop_oldest"
+        origins = ["https://example.com", "http://localhost:3000"]
+        handler_grace = "0s"
+        close_timeout = "250ms"
+        drain_timeout = "2h"
+        drain_batch = 10
+        drain_interval = "0ms"
+        max_connections = 0
+        max_head_size = 0x8000
+        max_headers = 50
+        head_timeout = "3m"
+    "#;
+    assert_eq!(read(file, &[]).unwrap(), everything());
+}
+
+const ENVIRONMENT: &[(&str, &str)] = &[
+    ("ENDPOINT_BIND", "0.0.0.0:9000, unix:/run/app.sock"),
+    ("ENDPOINT_MAX_MESSAGE_SIZE", "1MiB"),
+    ("ENDPOINT_IDLE_TIMEOUT", "60s"),
+    ("ENDPOINT_PING_INTERVAL", "off"),
+    ("ENDPOINT_PONG_TIMEOUT", "1s"),
+    ("ENDPOINT_SEND_BUFFER", "70000"),
+    ("ENDPOINT_SEND_TIMEOUT", "2s"),
+    ("ENDPOINT_OVERFLOW", "drop_oldest"),
+    ("ENDPOINT_ORIGINS", "https://example.com,http://localhost:3000"),
+    ("ENDPOINT_HANDLER_GRACE", "0s"),
+    ("ENDPOINT_CLOSE_TIMEOUT", "250ms"),
+    ("ENDPOINT_DRAIN_TIMEOUT", "2h"),
+    ("ENDPOINT_DRAIN_BATCH", "10"),
+    ("ENDPOINT_DRAIN_INTERVAL", "0s"),
+    ("ENDPOINT_MAX_CONNECTIONS", "0"),
+    ("ENDPOINT_MAX_HEAD_SIZE", "32KiB"),
+    ("ENDPOINT_MAX_HEADERS", "50"),
+    ("ENDPOINT_HEAD_TIMEOUT", "3m"),
+];
+
+#[test]
+fn everything_can_be_set_in_the_environment() {
+    assert_eq!(read("", ENVIRONMENT).unwrap(), everything());
+}
+
+#[test]
+fn a_variable_wins_over_the_file() {
+    let settings = read(
+        "ping_interval = \"1s\"\npong_timeout = \"2s\"\ndrain_batch = 0",
+        &[("ENDPOINT_PING_INTERVAL", "3s"), ("ENDPOINT_DRAIN_BATCH", "5")],
+    )
+    .unwrap();
+    assert_eq!(settings.ping_interval, Some(Duration::from_secs(3)));
+    assert_eq!(settings.pong_timeout, Duration::from_secs(2));
+    assert_eq!(settings.drain_batch, 5);
+}
+
+#[test]
+fn overflow_has_four_policies() {
+    let all = [Overflow::Disconnect, Overflow::Wait, Overflow::DropNewest, Overflow::DropOldest];
+    for policy in all {
+        assert_eq!(read(&format!("overflow = \"{policy}\""), &[]).unwrap().overflow, policy);
+    }
+}
+
+#[test]
+fn a_bad_file_is_told_with_line_and_column() {
+    let not_a_duration = "is not a duration: write one like \"250ms\", \"30s\", \"5m\", \"1h\", or \"off\"";
+    let not_a_size = "is not a size: write a number of bytes, or \"64KiB\", \"1MiB\", \"1GiB\"";
+    let table: &[(&str, &str)] = &[
+        (
+            "\nping_intervall = \"1s\"",
+            "2:1: `ping_intervall` is not a setting: did you mean `ping_interval`?",
+        ),
+        (
+            "max_size = 1",
+            "1:1: `max_size` is not a setting: did you mean `max_head_size` or `max_message_size`?",
+        ),
+        ("[bind]\n", "1:1: `bind`: a table is not a list: write [\"first\", \"second\"]"),
+        (
+            "\n [server]\nport = 1\n",
+            "2:3: `server` is not a setting: there are `bind`, `max_message_size`, `idle_timeout`, `ping_interval`, \
+             `pong_timeout`, `send_buffer`, `send_timeout`, `overflow`, `origins`, `handler_grace`, `close_timeout`, \
+             `drain_timeout`, `drain_batch`, `drain_interval`, `max_connections`, `max_head_size`, `max_headers` and \
+             `head_timeout`",
+        ),
+        ("ping_interval = 25s", "1:17: string values must be quoted, expected literal string"),
+        ("bind = \"a:1\"\nbind = \"b:1\"", "2:1: duplicate key"),
+        (
+            "ping_interval = 25",
+            "1:17: `ping_interval`: \"25\" has no unit: write \"25s\" for seconds, or ms, m, h",
+        ),
+        ("ping_interval = false", &format!("1:17: `ping_interval`: false {not_a_duration}")),
+        ("ping_interval = 1.5", &format!("1:17: `ping_interval`: 1.5 {not_a_duration}")),
+        ("ping_interval = 10:00:00", &format!("1:17: `ping_interval`: 10:00:00 {not_a_duration}")),
+        ("max_message_size = \"64KB\"", &format!("1:20: `max_message_size`: \"64KB\" {not_a_size}")),
+        ("max_message_size = -1", &format!("1:20: `max_message_size`: -1 {not_a_size}")),
+        ("max_message_size = [1]", &format!("1:20: `max_message_size`: an array {not_a_size}")),
+        (
+            "send_buffer = 99999999999999999999",
+            &format!("1:15: `send_buffer`: 99999999999999999999 {not_a_size}"),
+        ),
+        ("drain_batch = \"1KiB\"", "1:15: `drain_batch`: \"1KiB\" is not a count: write a whole number"),
+        ("bind = [\"localhost:1\", 2]", "1:8: `bind`: 2 is not a text: write it in quotes"),
+        ("bind = \"localhost:1,\"", "1:8: `bind`: an item of the list is empty: remove it"),
+        (
+            "overflow = \"drop\"",
+            "1:12: `overflow`: \"drop\" is not what can be done on overflow: write one of \"disconnect\", \"wait\", \
+             \"drop_newest\", \"drop_oldest\"",
+        ),
+    ];
+    for (file, problem) in table {
+        assert_eq!(problems(file, &[]), [format!("{FILE}:{problem}")], "{file}");
+    }
+}
+
+#[test]
+fn a_bad_variable_is_told_by_name() {
+    let table = [
+        (
+            ("ENDPOINT_PING", "1s"),
+            "the environment: `ENDPOINT_PING` is not a setting: did you mean `ENDPOINT_PING_INTERVAL`?",
+        ),
+        (
+            ("ENDPOINT_PORT", "9000"),
+            "the environment: `ENDPOINT_PORT` is not a setting: did you mean `ENDPOINT_BIND`?",
+        ),
+        (
+            ("ENDPOINT_bind", "localhost:1"),
+            "the environment: `ENDPOINT_bind` is not a setting: did you mean `ENDPOINT_BIND`?",
+        ),
+        (
+            ("ENDPOINT_PING_INTERVAL", "25"),
+            "ENDPOINT_PING_INTERVAL: \"25\" has no unit: write \"25s\" for seconds, or ms, m, h",
+        ),
+        (
+            ("ENDPOINT_DRAIN_BATCH", "ten"),
+            "ENDPOINT_DRAIN_BATCH: \"ten\" is not a count: write a whole number",
+        ),
+        (("ENDPOINT_ORIGINS", " "), "ENDPOINT_ORIGINS: the value is empty: give one, or unset it"),
+        (
+            ("ENDPOINT_BIND", "9000"),
+            "ENDPOINT_BIND: \"9000\" is not where one can listen: write \"127.0.0.1:9000\", or \"0.0.0.0:9000\" for all \
+             interfaces",
+        ),
+    ];
+    for (variable, problem) in table {
+        assert_eq!(problems("", &[variable]), [problem], "{variable:?}");
+    }
+}
+
+#[test]
+fn what_would_break_a_server_is_refused_with_the_reason() {
+    let table = [
+        ("bind = []", "1:8: `bind`: an empty list listens nowhere"),
+        ("bind = \"localhost\"", "1:8: `bind`: \"localhost\" is not where one can listen"),
+        ("max_message_size = 0", "1:20: `max_message_size`: 0 admits no message"),
+        ("idle_timeout = \"0s\"", "1:16: `idle_timeout`: 0s would close every session at once"),
+        ("ping_interval = \"0s\"", "1:17: `ping_interval`: 0s would ping without pause"),
+        ("pong_timeout = \"0s\"", "1:16: `pong_timeout`: 0s leaves no time to answer a ping"),
+        (
+            "pong_timeout = \"off\"",
+            "1:16: `pong_timeout`: cannot be \"off\": a dead peer would never be found",
+        ),
+        ("send_buffer = 0", "1:15: `send_buffer`: 0 has no room for any message"),
+        ("send_timeout = \"0ms\"", "1:16: `send_timeout`: 0s leaves no time to wait"),
+        ("send_timeout = \"off\"", "1:16: `send_timeout`: cannot be \"off\": one slow peer"),
+        ("origins = \"example.com\"", "1:11: `origins`: \"example.com\" is not an origin"),
+        ("handler_grace = \"off\"", "1:17: `handler_grace`: cannot be \"off\": a handler that never returns"),
+        ("close_timeout = \"0s\"", "1:17: `close_timeout`: 0s leaves no time for a closing handshake"),
+        ("close_timeout = \"off\"", "1:17: `close_timeout`: cannot be \"off\": a peer that never answers"),
+        ("drain_timeout = \"off\"", "1:17: `drain_timeout`: cannot be \"off\": one peer"),
+        ("drain_batch = 0", "1:15: `drain_batch`: 0 never closes a session"),
+        ("drain_interval = \"off\"", "1:18: `drain_interval`: cannot be \"off\": write \"0s\""),
+        ("max_head_size = 8191", "1:17: `max_head_size`: less than 8KiB"),
+        ("max_headers = 4", "1:15: `max_headers`: less than 5"),
+        ("max_headers = 10001", "1:15: `max_headers`: more than 10000"),
+        ("head_timeout = \"0s\"", "1:16: `head_timeout`: 0s leaves no time to send a request"),
+        ("head_timeout = \"off\"", "1:16: `head_timeout`: cannot be \"off\": a silent client"),
+        ("head_timeout = \"8761h\"", "1:16: `head_timeout`: \"8761h\" is too long"),
+    ];
+    for (file, problem) in table {
+        let found = problems(file, &[]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with(&format!("{FILE}:{problem}")), "{file}: {found:?}");
+    }
+}
+
+#[test]
+fn what_the_code_sets_can_be_asked_about_too() {
+    let century = Duration::from_secs(100 * 366 * 24 * 3600);
+    let settings = Settings {
+        drain_batch: 0,
+        idle_timeout: Some(century),
+        handler_grace: century,
+        bind: vec![":1".into()],
+        ..Settings::default()
+    };
+    let problems = settings.problems();
+    let names: Vec<_> = problems.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["drain_batch", "idle_timeout", "handler_grace", "bind"], "{problems:?}");
+}
+
+#[test]
+fn all_problems_come_at_once() {
+    let file = "ping = 1\nbind = [\n  3,\n]\nsend_buffer = \noverflow = \"no\" # größe\nmax_headers = 0\n";
+    let environment = [("ENDPOINT_DRAIN_BATCH", "0"), ("ENDPOINT_HEAD_TIMEOUT", "1")];
+    let error = read(file, &environment).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "7 problems in the settings:
+  conf/endpoint.toml:1:1: `ping` is not a setting: did you mean `ping_interval`?
+  conf/endpoint.toml:2:8: `bind`: 3 is not a text: write it in quotes
+  conf/endpoint.toml:5:15: string values must be quoted, expected literal string
+  conf/endpoint.toml:6:12: `overflow`: \"no\" is not what can be done on overflow: write one of \"disconnect\", \
+   \"wait\", \"drop_newest\", \"drop_oldest\"
+  ENDPOINT_HEAD_TIMEOUT: \"1\" has no unit: write \"1s\" for seconds, or ms, m, h
+  ENDPOINT_DRAIN_BATCH: 0 never closes a session: write how many to close in a round
+  conf/endpoint.toml:7:15: `max_headers`: less than 5 refuses every handshake, which needs as many: write 5 or more"
+    );
+    // A variable that is not understood is not to blame for the value in the file.
+    assert_eq!(
+        problems("drain_batch = 0", &[("ENDPOINT_DRAIN_BATCH", "x")]),
+        [
+            "ENDPOINT_DRAIN_BATCH: \"x\" is not a count: write a whole number",
+            "conf/endpoint.toml:1:15: `drain_batch`: 0 never closes a session: write how many to close in a round",
+        ]
+    );
+    assert!(
+        read("drain_batch = 0", &[])
+            .unwrap_err()
+            .to_string()
+            .starts_with("1 problem in the settings:\n  conf/")
+    );
+}
+
+/// A directory of its own, removed when the test is done.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("endpoint-settings-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, name: &str, content: &[u8]) {
+        std::fs::write(self.0.join(name), content).unwrap();
+    }
+
+    fn load(&self, environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let mut sources = Sources::new();
+        let environment =
+            environment.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        sources.load(&self.0, environment);
+        sources.finish()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // What stays behind in the temporary directory harms nobody.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn the_file_in_the_directory_is_read_if_it_is_there() {
+    let directory = Directory::new("plain");
+    assert_eq!(directory.load(&[]).unwrap(), Settings::default());
+    directory.write("endpoint.toml", b"\xEF\xBB\xBFdrain_batch = 7\r\nmax_headers = 60\r\n");
+    let settings = directory.load(&[("ENDPOINT_MAX_HEADERS", "70"), ("PORT", "1")]).unwrap();
+    assert_eq!((settings.drain_batch, settings.max_headers), (7, 70));
+}
+
+#[test]
+fn the_environment_may_name_another_file_which_must_exist() {
+    let directory = Directory::new("named");
+    directory.write("endpoint.toml", b"drain_batch = 7");
+    directory.write("other.toml", b"max_headers = 60");
+    let settings = directory.load(&[("ENDPOINT_CONFIG", "other.toml")]).unwrap();
+    assert_eq!((settings.drain_batch, settings.max_headers), (1000, 60));
+
+    let empty = directory.load(&[("ENDPOINT_CONFIG", "")]).unwrap_err();
+    assert_eq!(empty.problems(), ["ENDPOINT_CONFIG: the value is empty: give one, or unset it"]);
+
+    let error = directory.load(&[("ENDPOINT_CONFIG", "none.toml"), ("ENDPOINT_BIND", "1")]).unwrap_err();
+    let missing = format!("ENDPOINT_CONFIG: cannot read {}: ", directory.0.join("none.toml").display());
+    assert!(error.problems()[0].starts_with(&missing), "{error}");
+    assert!(error.problems()[1].starts_with("ENDPOINT_BIND: \"1\" is not where"), "{error}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error() {
+    let directory = Directory::new("unreadable");
+    directory.write("endpoint.toml", b"# \xFF");
+    let place = format!("cannot read {}: ", directory.0.join("endpoint.toml").display());
+    let error = directory.load(&[]).unwrap_err();
+    assert!(error.problems()[0].starts_with(&place), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_value_that_is_not_utf_8_is_an_error() {
+    use std::os::unix::ffi::OsStringExt;
+
+    let mut sources = Sources::new();
+    let value = OsString::from_vec(b"unix:/\xFF".to_vec());
+    sources.environment([(OsString::from("ENDPOINT_BIND"), value)].into_iter());
+    let error = sources.finish().unwrap_err();
+    assert_eq!(error.problems(), ["ENDPOINT_BIND: the value is not UTF-8"]);
+}

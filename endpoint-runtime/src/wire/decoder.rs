@@ -1,0 +1,219 @@
+//! Bytes in, messages and control frames out: the receiving half of RFC 6455 (sections 5, 7 and 8).
+
+use std::borrow::Cow;
+
+use tokio_tungstenite::tungstenite;
+use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
+
+use super::assembly::{Assembly, Outlook};
+use super::header::{self, Header};
+use super::mask::Key;
+use super::text::Text;
+use super::{MAX_CONTROL, Role, Violation, may_be_sent};
+
+/// What the reader wants to hear about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// Everything.
+    Open,
+    /// Control frames only, because a handler is still busy with the last message. No byte of a data frame is
+    /// consumed, so the peer feels it as TCP backpressure and not we as memory.
+    ControlOnly,
+}
+
+/// What the consumed bytes meant.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step<'b> {
+    /// Everything usable was consumed. What is left of the input is at most an incomplete header (13 bytes) or an
+    /// incomplete control frame (130 bytes); it must be given again with more bytes behind it.
+    Incomplete,
+    /// The next byte belongs to a data frame and [`Gate::ControlOnly`] keeps it.
+    Held,
+    /// A text message; borrowed when it lay in the input as one frame.
+    Text(Cow<'b, str>),
+    /// A binary message; borrowed when it lay in the input as one frame.
+    Binary(Cow<'b, [u8]>),
+    /// A ping, to be answered with its payload.
+    Ping(&'b [u8]),
+    /// A pong, asked for or not.
+    Pong(&'b [u8]),
+    /// The peer's close frame; `None` when it is empty, which readers of codes call 1005.
+    Close(Option<(CloseCode, Cow<'b, str>)>),
+}
+
+/// Reads one peer's frames.
+///
+/// It owns memory only while a message is incomplete. After a [`Violation`] the stream has no meaning any more: the
+/// decoder must not be asked again.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    role: Role,
+    max_message: usize,
+    assembly: Assembly,
+    /// How much payload the current data frame still owes; 0 between frames.
+    owed: usize,
+    /// The mask of what is owed.
+    key: Key,
+    /// Whether the current data frame is the last of its message.
+    last_frame: bool,
+}
+
+impl Decoder {
+    /// A decoder at the start of a stream, right behind the handshake, that admits messages of `max_message` bytes.
+    pub(crate) fn new(role: Role, max_message: usize) -> Self {
+        Self { role, max_message, assembly: Assembly::None, owed: 0, key: Key::default(), last_frame: false }
+    }
+
+    /// Changes the limit in bytes. It is applied to frames whose header has not been read yet.
+    pub(crate) fn set_max_message(&mut self, bytes: usize) {
+        self.max_message = bytes;
+    }
+
+    /// Reads on until something is worth telling. `input` begins at the first byte that was not yet consumed; the
+    /// result says how many of its bytes are consumed now, and what they meant. Consumed bytes are unmasked where
+    /// they lie and must not be given again; the others are untouched.
+    ///
+    /// # Errors
+    ///
+    /// The first rule or limit that the peer broke, with the close code to fail the connection with.
+    pub(crate) fn decode<'b>(
+        &mut self,
+        input: &'b mut [u8],
+        gate: Gate,
+    ) -> Result<(usize, Step<'b>), Violation> {
+        let total = input.len();
+        let mut rest = input;
+        loop {
+            let Some(&next) = rest.first() else { return Ok((total, Step::Incomplete)) };
+            let consumed = total - rest.len();
+            let between_frames = self.owed == 0;
+            if gate == Gate::ControlOnly && (!between_frames || header::is_data(next)) {
+                return Ok((consumed, Step::Held));
+            }
+            if between_frames {
+                let Some(header) = header::parse(rest, self.role)? else {
+                    return Ok((consumed, Step::Incomplete));
+                };
+                if let OpCode::Data(data) = header.frame.opcode {
+                    self.check_message(data, header.payload)?;
+                }
+                let whole = header.end().filter(|&end| end <= rest.len());
+                match (header.frame.opcode, whole) {
+                    (OpCode::Control(_), None) => return Ok((consumed, Step::Incomplete)),
+                    (OpCode::Control(control), Some(end)) => {
+                        let payload = unmasked(&mut rest[..end], &header);
+                        return Ok((consumed + end, control_frame(control, payload)?));
+                    }
+                    (OpCode::Data(data), Some(end)) if header.frame.is_final && data != Data::Continue => {
+                        let payload = unmasked(&mut rest[..end], &header);
+                        return Ok((consumed + end, message(data, payload)?));
+                    }
+                    (OpCode::Data(data), _) => {
+                        self.begin_frame(data, &header);
+                        rest = &mut rest[header.size..];
+                    }
+                }
+            }
+            let (piece, after) = rest.split_at_mut(self.owed.min(rest.len()));
+            rest = after;
+            if let Some(step) = self.take_in(piece)? {
+                return Ok((total - rest.len(), step));
+            }
+        }
+    }
+
+    /// How many bytes of heap the decoder holds.
+    #[cfg(test)]
+    pub(super) fn heap(&self) -> usize {
+        self.assembly.capacity()
+    }
+
+    /// Whether a data frame may come now, and with so much payload (RFC 6455, 5.4).
+    #[inline]
+    fn check_message(&self, data: Data, payload: u64) -> Result<(), Violation> {
+        let begun = !matches!(self.assembly, Assembly::None);
+        match (data, begun) {
+            (Data::Continue, false) => {
+                return Err(Violation::protocol("continuation frame without a message to continue"));
+            }
+            (Data::Continue, true) | (_, false) => {}
+            (_, true) => return Err(Violation::protocol("new message inside a fragmented one")),
+        }
+        if payload.saturating_add(self.assembly.len() as u64) > self.max_message as u64 {
+            return Err(Violation::too_large(self.max_message));
+        }
+        Ok(())
+    }
+
+    /// Gets ready for the payload of a data frame that passed [`Self::check_message`].
+    fn begin_frame(&mut self, data: Data, header: &Header) {
+        match data {
+            Data::Text => self.assembly = Assembly::Text(Text::default()),
+            Data::Binary => self.assembly = Assembly::Binary(Vec::new()),
+            // Reserved ones do not pass the header's own check.
+            Data::Continue | Data::Reserved(_) => {}
+        }
+        // No more than `max_message`, so nothing is cut off.
+        self.owed = header.payload as usize;
+        self.key = Key::new(header.frame.mask.unwrap_or_default());
+        self.last_frame = header.frame.is_final;
+    }
+
+    /// Takes the next piece of the current data frame; returns the message if it ends with it.
+    fn take_in(&mut self, piece: &mut [u8]) -> Result<Option<Step<'static>>, Violation> {
+        if self.role == Role::Server {
+            self.key.apply(piece);
+        }
+        let outlook = Outlook { announced: self.owed, last_frame: self.last_frame, limit: self.max_message };
+        self.assembly.append(piece, outlook)?;
+        self.owed -= piece.len();
+        if self.owed == 0 && self.last_frame { self.assembly.deliver().map(Some) } else { Ok(None) }
+    }
+}
+
+/// The payload of a whole frame, readable.
+#[inline]
+fn unmasked<'b>(frame: &'b mut [u8], header: &Header) -> &'b [u8] {
+    let payload = &mut frame[header.size..];
+    if let Some(key) = header.frame.mask {
+        Key::new(key).apply(payload);
+    }
+    payload
+}
+
+/// A message that is one frame.
+#[inline]
+fn message(data: Data, payload: &[u8]) -> Result<Step<'_>, Violation> {
+    if data == Data::Binary {
+        return Ok(Step::Binary(Cow::Borrowed(payload)));
+    }
+    match simdutf8::basic::from_utf8(payload) {
+        Ok(text) => Ok(Step::Text(Cow::Borrowed(text))),
+        Err(_) => Err(Violation::not_utf8("text message is not UTF-8")),
+    }
+}
+
+fn control_frame(control: Control, payload: &[u8]) -> Result<Step<'_>, Violation> {
+    debug_assert!(payload.len() <= MAX_CONTROL, "the header's own check");
+    match control {
+        Control::Ping => Ok(Step::Ping(payload)),
+        Control::Pong => Ok(Step::Pong(payload)),
+        // Reserved ones do not pass the header's own check.
+        Control::Close | Control::Reserved(_) => close_frame(payload).map(Step::Close),
+    }
+}
+
+/// The body of a close frame (RFC 6455, 5.5.1 and 7.4): nothing, or a code that may be sent and a reason in UTF-8.
+fn close_frame(payload: &[u8]) -> Result<Option<(CloseCode, Cow<'_, str>)>, Violation> {
+    let (code, reason) = match payload {
+        [] => return Ok(None),
+        [_] => return Err(Violation::protocol("close frame with half a code")),
+        [high, low, reason @ ..] => (CloseCode::from(u16::from_be_bytes([*high, *low])), reason),
+    };
+    if !may_be_sent(code) {
+        return Err(Violation::protocol("close code that must not be sent"));
+    }
+    // 1007 and not 1002: the frame is well formed, its text is not (RFC 6455, 8.1).
+    let reason = std::str::from_utf8(reason).map_err(|_| Violation::not_utf8("close reason is not UTF-8"))?;
+    Ok(Some((code, Cow::Borrowed(reason))))
+}

@@ -1,0 +1,202 @@
+// Node's `ws` as a client of our server.
+//
+//   client.cjs echo          everything that /echo and /bcast promise
+//   client.cjs limit PATH    the endpoint at PATH admits no message of 70,000 bytes
+//
+// The server is at SERVER_URL (ws://HOST:PORT). One line for each check; exit status 1 when one failed.
+"use strict";
+const assert = require("node:assert");
+const { once } = require("node:events");
+const WebSocket = require("ws");
+
+const url = process.env.SERVER_URL;
+const sizes = [0, 1, 125, 126, 65_535, 65_536, 1 << 20];
+const patience = 30_000; // milliseconds for one check
+
+// An open connection that keeps what arrives, so that nothing is missed between two awaits.
+class Peer {
+  static async open(path, options = {}) {
+    const peer = new Peer(path, options);
+    await once(peer.socket, "open");
+    return peer;
+  }
+
+  constructor(path, options) {
+    this.socket = new WebSocket(url + path, { perMessageDeflate: false, maxPayload: 0, ...options });
+    this.arrived = [];
+    this.waiting = [];
+    this.socket.on("message", (data, binary) => {
+      const message = binary ? data : data.toString();
+      const waiting = this.waiting.shift();
+      if (waiting) waiting(message);
+      else this.arrived.push(message);
+    });
+    this.closed = new Promise((resolve) => this.socket.on("close", (code, reason) => resolve({ code, reason: String(reason) })));
+  }
+
+  message() {
+    if (this.arrived.length) return this.arrived.shift();
+    return Promise.race([
+      new Promise((resolve) => this.waiting.push(resolve)),
+      this.closed.then(({ code, reason }) => assert.fail(`closed with ${code} ${reason}`)),
+    ]);
+  }
+
+  async echoes(message) {
+    this.socket.send(message);
+    assert.deepStrictEqual(await this.message(), message);
+  }
+
+  // An answered ping: the server has this connection open, and answers with the payload it was sent.
+  async ping(payload) {
+    this.socket.ping(payload);
+    const [answer] = await once(this.socket, "pong");
+    assert.strictEqual(String(answer), payload);
+  }
+
+  async close() {
+    this.socket.close(1000);
+    assert.strictEqual((await this.closed).code, 1000);
+  }
+}
+
+async function echoes(message) {
+  const peer = await Peer.open("/echo");
+  await peer.echoes(message);
+  await peer.close();
+}
+
+async function fragments(parts, whole) {
+  const peer = await Peer.open("/echo");
+  parts.forEach((part, index) => peer.socket.send(part, { fin: index === parts.length - 1 }));
+  assert.deepStrictEqual(await peer.message(), whole);
+  await peer.close();
+}
+
+async function pingBetweenFragments() {
+  const peer = await Peer.open("/echo");
+  peer.socket.send("first, ", { fin: false });
+  await peer.ping("in between");
+  peer.socket.send("last", { fin: true });
+  assert.strictEqual(await peer.message(), "first, last");
+  await peer.close();
+}
+
+async function pingIsAnswered() {
+  const peer = await Peer.open("/echo");
+  await peer.ping("are you there");
+  await peer.ping("");
+  await peer.echoes("still open");
+  await peer.close();
+}
+
+async function noSubprotocol() {
+  const peer = await Peer.open("/echo");
+  assert.strictEqual(peer.socket.protocol, "");
+  await peer.close();
+}
+
+async function closeIsAnswered() {
+  const peer = await Peer.open("/echo");
+  peer.socket.close(4001, "enough");
+  assert.strictEqual((await peer.closed).code, 4001);
+}
+
+// Without a code on the wire, `ws` says 1005 when the answer has none either.
+async function emptyCloseIsAnswered() {
+  const peer = await Peer.open("/echo");
+  peer.socket.close();
+  const { code } = await peer.closed;
+  assert.ok(code === 1005 || code === 1000, `closed with ${code}`);
+}
+
+async function broadcast() {
+  const peers = await Promise.all([1, 2, 3].map(() => Peer.open("/bcast")));
+  for (const peer of peers) await peer.ping("open");
+  peers[1].socket.send("to all");
+  for (const peer of peers) assert.strictEqual(await peer.message(), "to all");
+  for (const peer of peers) await peer.close();
+}
+
+async function refused(path, status, options) {
+  const { socket } = new Peer(path, options);
+  socket.on("error", () => {}); // follows the refusal
+  const answer = await new Promise((resolve) => {
+    socket.on("unexpected-response", (_, response) => resolve(response.statusCode));
+    socket.on("open", () => resolve(101));
+  });
+  socket.terminate();
+  assert.strictEqual(answer, status);
+}
+
+async function sameOrigin() {
+  const peer = await Peer.open("/echo", { origin: url.replace("ws:", "http:") });
+  await peer.echoes("from a page of yours");
+  await peer.close();
+}
+
+async function pipeline() {
+  const peer = await Peer.open("/echo");
+  const sent = Array.from({ length: 200 }, (_, number) => `${number}: ${"x".repeat((number * 37) % 2_000)}`);
+  for (const message of sent) peer.socket.send(message);
+  for (const message of sent) assert.strictEqual(await peer.message(), message);
+  await peer.close();
+}
+
+async function oversized(path) {
+  const peer = await Peer.open(path);
+  peer.socket.send("x".repeat(70_000));
+  const { code, reason } = await peer.closed;
+  assert.strictEqual(code, 1009);
+  console.log("    the server said:", reason);
+}
+
+function* checksOfEcho() {
+  for (const size of sizes) {
+    yield [`text of ${size} bytes`, () => echoes("t".repeat(size))];
+    yield [`binary of ${size} bytes`, () => echoes(Buffer.from({ length: size }, (_, index) => index))];
+  }
+  yield ["text beyond ASCII", () => echoes("Grüße, Καλημέρα, 你好, 👩‍🚀, \u0000, \u{10ffff}")];
+  yield ["text in fragments", () => fragments(["one ", "", "zwei-ü ", "три ", "四"], "one zwei-ü три 四")];
+  const [zeroes, ones] = [Buffer.alloc(126), Buffer.alloc(70_000, 255)];
+  yield ["binary in fragments", () => fragments([zeroes, Buffer.alloc(0), ones], Buffer.concat([zeroes, ones]))];
+  yield ["ping between fragments", pingBetweenFragments];
+  yield ["ping", pingIsAnswered];
+  yield ["no subprotocol", noSubprotocol];
+  yield ["close with a code of one's own", closeIsAnswered];
+  yield ["close without a code", emptyCloseIsAnswered];
+  yield ["broadcast", broadcast];
+  yield ["unknown path", () => refused("/nowhere", 404)];
+  yield ["foreign origin", () => refused("/echo", 403, { origin: "http://evil.example" })];
+  yield ["same origin", sameOrigin];
+  yield ["200 messages at once", pipeline];
+}
+
+const brief = (text) => String(text).replace(/\s+/g, " ").slice(0, 200);
+
+async function run(checks) {
+  let failed = 0;
+  for (const [name, check] of checks) {
+    let timer;
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(() => reject(new Error("no end within the time")), patience);
+    });
+    try {
+      await Promise.race([check(), late]);
+      console.log("ok   node:", name);
+    } catch (problem) {
+      failed += 1;
+      console.log(`FAIL node: ${name}: ${brief(problem.message)}`);
+    }
+    clearTimeout(timer);
+  }
+  process.exit(failed ? 1 : 0);
+}
+
+const [mode, path] = process.argv.slice(2);
+if (mode === "echo") run(checksOfEcho());
+else if (mode === "limit" && path) run([["message over the limit", () => oversized(path)]]);
+else {
+  console.error("usage: client.cjs echo | limit PATH");
+  process.exit(64);
+}

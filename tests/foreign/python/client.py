@@ -1,0 +1,157 @@
+"""The `websockets` library as a client of our server.
+
+client.py echo          everything that /echo and /bcast promise
+client.py limit PATH    the endpoint at PATH admits no message of 70,000 bytes
+
+The server is at SERVER_URL (ws://HOST:PORT). One line for each check; exit status 1 when one failed.
+"""
+
+import asyncio
+import os
+import sys
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+URL = os.environ["SERVER_URL"]
+ECHO = URL + "/echo"
+SIZES = [0, 1, 125, 126, 65_535, 65_536, 1 << 20]
+PATIENCE = 30  # seconds for one check
+
+
+def equal(found, expected):
+    if found != expected:
+        raise AssertionError(f"expected {str(expected)[:80]!r}, found {str(found)[:80]!r}")
+
+
+def open_to(url, **options):
+    return connect(url, max_size=None, compression=None, proxy=None, **options)
+
+
+async def echoes(message):
+    async with open_to(ECHO) as peer:
+        await peer.send(message)
+        equal(await peer.recv(), message)
+
+
+async def fragments(parts):
+    async with open_to(ECHO) as peer:
+        await peer.send(parts)  # an iterable is sent as one message, a frame for each part
+        equal(await peer.recv(), type(parts[0])().join(parts))
+
+
+async def ping_is_answered():
+    async with open_to(ECHO) as peer:
+        await (await peer.ping(b"are you there"))  # resolves by the pong with that payload only
+        await peer.send("still open")
+        equal(await peer.recv(), "still open")
+
+
+async def no_subprotocol_is_chosen():
+    async with open_to(ECHO, subprotocols=["unheard.of"]) as peer:
+        equal(peer.subprotocol, None)
+
+
+async def close_is_answered():
+    peer = await open_to(ECHO)
+    await peer.close(4001, "enough")
+    equal(peer.protocol.close_rcvd.code, 4001)
+    equal(peer.protocol.close_rcvd_then_sent, False)
+
+
+async def empty_close_is_answered():
+    peer = await open_to(ECHO)
+    peer.protocol.send_close()  # no code at all
+    for data in peer.protocol.data_to_send():
+        peer.transport.write(data)
+    await peer.wait_closed()
+    equal(peer.protocol.close_rcvd is not None, True)
+
+
+async def broadcast_reaches_everyone():
+    async with open_to(URL + "/bcast") as one, open_to(URL + "/bcast") as two, open_to(URL + "/bcast") as three:
+        for peer in (one, two, three):
+            await (await peer.ping())  # open on the server's side too
+        await two.send("to all")
+        for peer in (one, two, three):
+            equal(await peer.recv(), "to all")
+
+
+async def refused(status, url, **options):
+    try:
+        async with open_to(url, **options):
+            raise AssertionError("the handshake was accepted")
+    except InvalidStatus as refusal:
+        equal(refusal.response.status_code, status)
+
+
+async def same_origin_is_accepted():
+    async with open_to(ECHO, origin=URL.replace("ws:", "http:")) as peer:
+        await peer.send("from a page of yours")
+        equal(await peer.recv(), "from a page of yours")
+
+
+async def pipeline():
+    async with open_to(ECHO) as peer:
+        sent = [f"{number}: " + "x" * (number * 37 % 2_000) for number in range(200)]
+        sending = asyncio.ensure_future(send_all(peer, sent))
+        for message in sent:
+            equal(await peer.recv(), message)
+        await sending
+
+
+async def send_all(peer, messages):
+    for message in messages:
+        await peer.send(message)
+
+
+async def oversized(url):
+    async with open_to(url) as peer:
+        await peer.send("x" * 70_000)
+        try:
+            while True:
+                await peer.recv()  # whatever the endpoint says to newcomers
+        except ConnectionClosed as closed:
+            equal(closed.rcvd and closed.rcvd.code, 1009)
+            print("    the server said:", closed.rcvd.reason)
+
+
+def checks_of_echo():
+    for size in SIZES:
+        yield f"text of {size} bytes", echoes("t" * size)
+        yield f"binary of {size} bytes", echoes(bytes(i & 255 for i in range(size)))
+    yield "text beyond ASCII", echoes("Grüße, Καλημέρα, 你好, 👩‍🚀, \u0000, \U0010ffff")
+    yield "text in fragments", fragments(["one ", "", "zwei-ü ", "три ", "四"])
+    yield "binary in fragments", fragments([b"\x00" * 126, b"", b"\xff" * 70_000])
+    yield "ping", ping_is_answered()
+    yield "subprotocol that nobody has", no_subprotocol_is_chosen()
+    yield "close with a code of one's own", close_is_answered()
+    yield "close without a code", empty_close_is_answered()
+    yield "broadcast", broadcast_reaches_everyone()
+    yield "unknown path", refused(404, URL + "/nowhere")
+    yield "foreign origin", refused(403, ECHO, origin="http://evil.example")
+    yield "same origin", same_origin_is_accepted()
+    yield "200 messages at once", pipeline()
+
+
+async def main(checks):
+    failed = 0
+    for name, check in checks:
+        try:
+            await asyncio.wait_for(check, PATIENCE)
+            print("ok   python:", name)
+        except Exception as problem:
+            failed += 1
+            print(f"FAIL python: {name}: {type(problem).__name__}: {problem}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["echo"]:
+            chosen = checks_of_echo()
+        case ["limit", path]:
+            chosen = [("message over the limit", oversized(URL + path))]
+        case _:
+            sys.exit(__doc__)
+    sys.exit(asyncio.run(main(chosen)))

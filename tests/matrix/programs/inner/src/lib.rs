@@ -1,0 +1,12 @@
+//! A library with an endpoint, which no program names: `parts` does.
+
+use endpoint_runtime::prelude::*;
+
+#[server_endpoint("/inner")]
+struct Inner;
+
+#[handlers]
+impl Inner {
+    #[on_message]
+    fn hear(&self, _: String) {}
+}

@@ -1,0 +1,12 @@
+//! A library with an endpoint and nothing else that one could use.
+
+use endpoint_runtime::prelude::*;
+
+#[server_endpoint("/quiet")]
+struct Quiet;
+
+#[handlers]
+impl Quiet {
+    #[on_message]
+    fn hear(&self, _: String) {}
+}

@@ -1,0 +1,11 @@
+//! What the compiler says about mistakes, and what it says nothing about.
+//!
+//! `ui/*.rs` are mistakes, each named after itself, with the compiler's answer beside it; `ui/pass/*.rs` must compile. The answers
+//! are those of the toolchain that `rust-version` of this crate's tests is pinned to; `TRYBUILD=overwrite` writes them anew, to be read.
+
+#[test]
+fn mistakes_are_explained() {
+    let tests = trybuild::TestCases::new();
+    tests.pass("ui/pass/*.rs");
+    tests.compile_fail("ui/*.rs");
+}

@@ -1,0 +1,18 @@
+use endpoint_runtime::prelude::*;
+
+#[server_endpoint("/a")]
+struct A;
+
+#[handlers]
+impl A {
+    #[on_open]
+    const fn open(&self) {}
+
+    #[on_message]
+    unsafe fn text(&self, text: String) {}
+
+    #[on_close]
+    extern "C" fn close(&self) {}
+}
+
+fn main() {}

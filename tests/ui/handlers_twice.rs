@@ -1,0 +1,18 @@
+use endpoint_runtime::prelude::*;
+
+#[server_endpoint("/a")]
+struct A;
+
+#[handlers]
+impl A {
+    #[on_message]
+    fn text(&self, text: String) {}
+}
+
+#[handlers]
+impl A {
+    #[on_message]
+    fn bytes(&self, bytes: Bytes) {}
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use endpoint_runtime::prelude::*;
+
+#[server_endpoint("/a")]
+struct A;
+
+#[handlers]
+impl A {
+    fn text(&self, text: String) {}
+}
+
+fn main() {}

@@ -1,0 +1,20 @@
+use endpoint_runtime::prelude::*;
+
+struct Board;
+
+#[server_endpoint("/a")]
+struct A;
+
+#[handlers]
+impl A {
+    #[on_message]
+    fn by_value(&self, board: Board) {}
+
+    #[on_message]
+    async fn by_reference(&self, board: &Board) {}
+
+    #[on_message]
+    fn json(&self, Json(board): Json<Board>) {}
+}
+
+fn main() {}

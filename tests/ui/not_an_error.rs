@@ -1,0 +1,17 @@
+use endpoint_runtime::prelude::*;
+
+struct Board;
+
+#[server_endpoint("/a")]
+struct A;
+
+#[handlers]
+impl A {
+    #[on_error]
+    fn board(&self, board: &Board) {}
+
+    #[on_error]
+    fn any(&self, error: &dyn std::error::Error) {}
+}
+
+fn main() {}

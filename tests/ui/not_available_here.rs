@@ -1,0 +1,21 @@
+use endpoint_runtime::prelude::*;
+
+#[server_endpoint("/a")]
+struct A;
+
+#[handlers]
+impl A {
+    #[on_open]
+    fn open(&self, session: &Session, text: String) {}
+
+    #[on_message]
+    fn text(&self, text: String, reason: &CloseReason) {}
+
+    #[on_close]
+    fn close(&self, message: Message) {}
+
+    #[on_error]
+    fn error(&self, error: &Error, reason: CloseReason) {}
+}
+
+fn main() {}

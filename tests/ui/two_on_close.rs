@@ -1,0 +1,15 @@
+use endpoint_runtime::prelude::*;
+
+#[server_endpoint("/a")]
+struct A;
+
+#[handlers]
+impl A {
+    #[on_close]
+    fn first(&self) {}
+
+    #[on_close]
+    async fn second(&self, reason: &CloseReason) {}
+}
+
+fn main() {}

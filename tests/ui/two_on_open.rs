@@ -1,0 +1,15 @@
+use endpoint_runtime::prelude::*;
+
+#[server_endpoint("/a")]
+struct A;
+
+#[handlers]
+impl A {
+    #[on_open]
+    fn first(&self) {}
+
+    #[on_open]
+    fn second(&self, session: &Session) {}
+}
+
+fn main() {}
