@@ -5,12 +5,16 @@ use quote::{ToTokens, quote};
 use syn::{Ident, Path};
 
 /// The path to the runtime's `__private` module.
-pub(crate) struct Runtime(TokenStream);
+pub(crate) struct Runtime {
+    path: TokenStream,
+    /// Whether the user wrote the path: then its words mean what they mean at their own place, in a macro of the user's for example.
+    is_given: bool,
+}
 
 impl Runtime {
     /// The crate that the user names with `crate = path`.
     pub(crate) fn given(path: &Path) -> Self {
-        Runtime(quote!(#path::__private))
+        Runtime { path: quote!(#path::__private), is_given: true }
     }
 
     /// The crate as the manifest names it.
@@ -38,12 +42,12 @@ impl Runtime {
     /// The crate of this name.
     pub(crate) fn named(name: &str) -> Self {
         let name = Ident::new(name, Span::call_site());
-        Runtime(quote!(::#name::__private))
+        Runtime { path: quote!(::#name::__private), is_given: false }
     }
 
     /// The path, as if it stood at `span`: what is wrong with it there is shown there.
     pub(crate) fn at(&self, span: Span) -> TokenStream {
-        respan(&self.0, span)
+        respan(self.path.clone(), |own| if self.is_given { span.resolved_at(own) } else { span })
     }
 }
 
@@ -54,21 +58,14 @@ impl ToTokens for Runtime {
     }
 }
 
-/// The same tokens at another place, with the meaning that they have at their own.
-fn respan(tokens: &TokenStream, span: Span) -> TokenStream {
-    tokens
-        .clone()
-        .into_iter()
-        .map(|token| match token {
-            TokenTree::Group(group) => {
-                let mut moved = Group::new(group.delimiter(), respan(&group.stream(), span));
-                moved.set_span(span.resolved_at(group.span()));
-                TokenTree::Group(moved)
-            }
-            mut token => {
-                token.set_span(span.resolved_at(token.span()));
-                token
-            }
-        })
-        .collect()
+/// The same tokens at other places.
+fn respan(tokens: TokenStream, place: impl Fn(Span) -> Span + Copy) -> TokenStream {
+    let moved = tokens.into_iter().map(|mut token| {
+        if let TokenTree::Group(group) = &token {
+            token = Group::new(group.delimiter(), respan(group.stream(), place)).into();
+        }
+        token.set_span(place(token.span()));
+        token
+    });
+    moved.collect()
 }

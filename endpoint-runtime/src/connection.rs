@@ -127,7 +127,9 @@ fn drive<F: Future>(
     poll_fn(move |cx| match attempt(session, || future.as_mut().poll(cx)) {
         Outcome::Returned(Poll::Ready(value)) => Poll::Ready(Outcome::Returned(value)),
         Outcome::Panicked(panicked) => Poll::Ready(Outcome::Panicked(panicked)),
-        Outcome::Returned(Poll::Pending) | Outcome::Cancelled => link.poll_beside(cx).map(|()| Outcome::Cancelled),
+        Outcome::Returned(Poll::Pending) | Outcome::Cancelled => {
+            link.poll_beside(cx).map(|()| Outcome::Cancelled)
+        }
     })
 }
 
@@ -224,7 +226,11 @@ impl Connection {
         match outcome {
             Outcome::Returned(Reply::Nothing | Reply::Unhandled) => Ok(()),
             Outcome::Returned(Reply::One(message)) => {
-                if self.link.reply(Frame::from(message)) { Ok(()) } else { self.undelivered() }
+                if self.link.reply(Frame::from(message)) {
+                    Ok(())
+                } else {
+                    self.undelivered()
+                }
             }
             Outcome::Returned(Reply::Many(items)) => Box::pin(self.send_all(items)).await,
             Outcome::Returned(Reply::Failed(error)) => Err(error),
@@ -261,7 +267,9 @@ impl Connection {
     /// A reply that cannot be sent is an error if the application closed the session (Jakarta OR-09); that a peer has gone is none.
     fn undelivered(&self) -> Result<()> {
         match self.session.outbox().closed() {
-            Some(reason) if reason.closed_by() == ClosedBy::Application => Err(SendError::Closed(reason).into()),
+            Some(reason) if reason.closed_by() == ClosedBy::Application => {
+                Err(SendError::Closed(reason).into())
+            }
             _ => Ok(()),
         }
     }
@@ -291,7 +299,9 @@ impl Connection {
         let (session, kind) = (&self.session, error.kind());
         let (id, path, endpoint) = (session.id(), session.path(), session.home().type_name);
         match error {
-            Error::Protocol(_) => tracing::debug!(session = %id, path, endpoint, kind, %error, "the peer broke a rule"),
+            Error::Protocol(_) => {
+                tracing::debug!(session = %id, path, endpoint, kind, %error, "the peer broke a rule");
+            }
             // Logged where it was caught.
             Error::Panicked(_) => {}
             _ => tracing::warn!(session = %id, path, endpoint, kind, %error, "handler failed"),

@@ -15,16 +15,15 @@ mod reply;
 mod scope;
 
 pub use self::argument::{
-    Argument, Caught, Event, FromContext, OnClose, OnError, OnMessage, OnOpen, Owned, RefArgument, Slot, ViaContext,
-    ViaEvent, ViaMessage, ViaSession,
+    Argument, Caught, FromContext, OnClose, OnError, OnMessage, OnOpen, RefArgument, Slot,
 };
 pub use self::context::Context;
-pub use self::declaration::{Declaration, Declared, Handlers, Options, Place};
+pub(crate) use self::declaration::Options;
+pub use self::declaration::{Declaration, Declared, Handlers, Place};
 pub(crate) use self::dispatch::{Annotated, Dispatch};
-pub use self::handshake_argument::{
-    Optional, Plain, Principal, Query, QueryArgument, SegmentArgument,
-};
-pub use self::needs::{Need, Needs};
+pub use self::handshake_argument::{Principal, Query, QueryArgument, SegmentArgument};
+pub(crate) use self::needs::Need;
+pub use self::needs::Needs;
 pub use self::programmatic::Endpoint;
 pub(crate) use self::programmatic::Programmatic;
 pub use self::refusal::Refusal;

@@ -172,7 +172,7 @@ impl ServerEndpointExporter {
 
     /// Looks for every deployment problem, without starting anything: for a unit test.
     ///
-    /// ```
+    /// ```standalone_crate
     /// # use endpoint_runtime as runtime;
     /// let report = runtime::export_all().allow_empty().check();
     /// assert!(report.problems().is_empty(), "{report}");

@@ -6,8 +6,8 @@
 mod origin;
 
 use http::header::{
-    ALLOW, CONNECTION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    ALLOW, CONNECTION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{Method, Response, StatusCode, Version, request};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -76,7 +76,9 @@ impl Opening {
 
 /// The first of the client's subprotocols that the endpoint speaks (Jakarta A10: the javadoc's order).
 pub(crate) fn choose_subprotocol(handshake: &Handshake, spoken: &[Text]) -> Option<Text> {
-    handshake.offered_subprotocols().find_map(|offered| spoken.iter().find(|name| ***name == *offered).cloned())
+    handshake
+        .offered_subprotocols()
+        .find_map(|offered| spoken.iter().find(|name| ***name == *offered).cloned())
 }
 
 /// 503: not now.
@@ -122,8 +124,9 @@ fn names(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
 
 /// 24 characters that are 16 bytes in base64.
 fn is_key(key: &[u8]) -> bool {
-    let Some((digits, b"==")) = key.split_last_chunk::<2>().map(|(digits, end)| (digits, end)) else { return false };
-    digits.len() == 22 && digits.iter().all(|digit| digit.is_ascii_alphanumeric() || matches!(digit, b'+' | b'/'))
+    let Some((digits, b"==")) = key.split_last_chunk::<2>() else { return false };
+    digits.len() == 22
+        && digits.iter().all(|digit| digit.is_ascii_alphanumeric() || matches!(digit, b'+' | b'/'))
 }
 
 #[cfg(test)]

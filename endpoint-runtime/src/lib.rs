@@ -50,7 +50,8 @@ pub use http;
 
 pub use crate::context::{ApplicationContext, Inject, Injected};
 pub use crate::endpoint::{
-    Completion, Context, Endpoint, FromContext, IntoReply, Needs, Place, Principal, Query, Refusal, Replies, Reply,
+    Completion, Context, Endpoint, FromContext, IntoReply, Needs, Place, Principal, Query, Refusal, Replies,
+    Reply,
 };
 pub use crate::error::{ArgumentError, BoxError, Error, Panicked, ProtocolError, Result};
 pub use crate::exporter::{
@@ -59,14 +60,14 @@ pub use crate::exporter::{
 #[cfg(feature = "json")]
 pub use crate::message::Json;
 pub use crate::message::{
-    CloseCode, CloseReason, ClosedBy, DecodeError, EncodeError, FromMessage, Incoming, IntoMessage, Kind, Message,
-    Parsed, Pong, Text,
+    CloseCode, CloseReason, ClosedBy, DecodeError, EncodeError, FromMessage, Incoming, IntoMessage, Kind,
+    Message, Parsed, Pong, Text,
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
 pub use crate::server::{Address, Server};
 pub use crate::session::{
-    Attributes, Audience, Batch, Delivery, Handshake, InvalidSessionId, Receipt, SendError, Session, SessionId,
-    Sessions, TrySendError,
+    Attributes, Audience, Batch, Delivery, Handshake, InvalidSessionId, Receipt, SendError, Session,
+    SessionId, Sessions, TrySendError,
 };
 pub use crate::settings::{Overflow, Settings, SettingsError};
 
@@ -75,9 +76,10 @@ pub mod prelude {
     #[cfg(feature = "json")]
     pub use crate::Json;
     pub use crate::{
-        ApplicationContext, Bytes, CloseCode, CloseReason, DecodeError, Error, FromContext, FromMessage, Handshake,
-        Inject, IntoMessage, Message, Overflow, Parsed, Pong, Principal, Query, Replies, Result, Session, SessionId,
-        Sessions, Text, handlers, on_close, on_error, on_message, on_open, server_endpoint,
+        ApplicationContext, Bytes, CloseCode, CloseReason, DecodeError, Error, FromContext, FromMessage,
+        Handshake, Inject, IntoMessage, Message, Overflow, Parsed, Pong, Principal, Query, Replies, Result,
+        Session, SessionId, Sessions, Text, handlers, on_close, on_error, on_message, on_open,
+        server_endpoint,
     };
 }
 

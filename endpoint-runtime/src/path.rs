@@ -14,4 +14,5 @@ mod template;
 
 pub use params::{BadEncoding, PathParams};
 pub(crate) use router::{Match, Router};
-pub use template::{Template, TemplateError, has_variable};
+pub(crate) use template::has_variable;
+pub use template::{Template, TemplateError};

@@ -90,6 +90,9 @@ impl Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("addresses", &self.addresses).field("sessions", self.sessions()).finish()
+        f.debug_struct("Server")
+            .field("addresses", &self.addresses)
+            .field("sessions", self.sessions())
+            .finish()
     }
 }

@@ -23,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 pub use self::attributes::Attributes;
 pub use self::audience::{Audience, Delivery};
 pub(crate) use self::current::Current;
-pub use self::handshake::Handshake;
 pub(crate) use self::handshake::Ends;
+pub use self::handshake::Handshake;
 pub(crate) use self::home::{Counts, Home, Limits};
 pub use self::id::{InvalidSessionId, SessionId};
 use self::outbox::{Frame, Outbox, Outgoing, Refused};
@@ -157,7 +157,10 @@ impl Session {
 
     /// The sessions of the same endpoint, this one too (Jakarta SES-30).
     pub fn siblings(&self) -> Audience {
-        Audience::new(self.sessions().clone(), audience::Target::Group(GroupKey::Endpoint(self.0.home.type_id)))
+        Audience::new(
+            self.sessions().clone(),
+            audience::Target::Group(GroupKey::Endpoint(self.0.home.type_id)),
+        )
     }
 
     /// The components of the application.
@@ -184,13 +187,15 @@ impl Session {
     /// There is none, or the session is closing or closed: the message is given back.
     pub fn try_send(&self, message: impl IntoMessage) -> Result<(), TrySendError> {
         let frame = message.into_message().map_err(TrySendError::Encode)?.into();
-        self.0.outbox.try_push(Outgoing { frame, done: None }, self.limits().send_buffer).map_err(|(back, refused)| {
-            let message = back.frame.into_message();
-            match refused {
-                Refused::Full => TrySendError::Full(message),
-                Refused::Closed(reason) => TrySendError::Closed(message, reason),
-            }
-        })
+        self.0.outbox.try_push(Outgoing { frame, done: None }, self.limits().send_buffer).map_err(
+            |(back, refused)| {
+                let message = back.frame.into_message();
+                match refused {
+                    Refused::Full => TrySendError::Full(message),
+                    Refused::Closed(reason) => TrySendError::Closed(message, reason),
+                }
+            },
+        )
     }
 
     /// Sends a message and waits until the kernel has it (Java's `BasicRemote`). That says nothing of the peer.
@@ -236,7 +241,11 @@ impl Session {
         if let Some(error) = batch.error {
             return Err(error.into());
         }
-        let outgoing = batch.messages.into_iter().map(|message| Outgoing { frame: message.into(), done: None }).collect();
+        let outgoing = batch
+            .messages
+            .into_iter()
+            .map(|message| Outgoing { frame: message.into(), done: None })
+            .collect();
         self.queue_all(outgoing).await
     }
 
@@ -377,7 +386,9 @@ impl Session {
     /// Leaves a room; says whether it was in it.
     pub fn leave(&self, room: &str) -> bool {
         let mut memberships = self.memberships();
-        let Some(position) = memberships.rooms.iter().position(|joined| **joined == *room) else { return false };
+        let Some(position) = memberships.rooms.iter().position(|joined| **joined == *room) else {
+            return false;
+        };
         memberships.rooms.swap_remove(position);
         self.sessions().leave(&GroupKey::Room(room.into()), *self.id())
     }

@@ -28,7 +28,6 @@ use std::time::Duration;
 
 pub use error::SettingsError;
 pub use overflow::Overflow;
-pub use value::parse_duration;
 
 use sources::Sources;
 

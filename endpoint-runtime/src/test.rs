@@ -2,7 +2,7 @@
 //!
 //! The handshake and the frames are real: the peer is tungstenite's client, over a pipe.
 //!
-//! ```
+//! ```standalone_crate
 //! use endpoint_runtime as runtime;
 //! use runtime::prelude::*;
 //!

@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 use endpoint_runtime::prelude::*;
 
 #[server_endpoint("chat//{room}", scop = singleton, idle_timeout = 60)]

@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 use endpoint_runtime::prelude::*;
 use endpoint_runtime::{Context, DecodeError, Incoming, Kind};
 

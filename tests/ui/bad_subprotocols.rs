@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 use endpoint_runtime::prelude::*;
 
 #[server_endpoint("/a", subprotocols = ["chat v1", "chat.v2", "chat.v2", "", 7])]

@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 use std::future::Future;
 
 use endpoint_runtime::prelude::*;

@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 use endpoint_runtime::prelude::*;
 
 struct Board {

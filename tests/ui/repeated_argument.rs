@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 use endpoint_runtime::prelude::*;
 
 #[server_endpoint("/a", idle_timeout = "5s", ping_interval = "1s", idle_timeout = "6s")]

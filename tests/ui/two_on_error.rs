@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 use endpoint_runtime::prelude::*;
 
 #[server_endpoint("/a")]

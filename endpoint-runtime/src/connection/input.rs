@@ -57,7 +57,11 @@ impl Input {
     }
 
     /// Reads more; zero bytes are the end of the stream.
-    pub(super) fn poll_fill(&mut self, transport: &mut Transport, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_fill(
+        &mut self,
+        transport: &mut Transport,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         let left = self.end - self.start;
         match &mut self.buffer {
             Some(buffer) if self.start > 0 => buffer.copy_within(self.start..self.end, 0),

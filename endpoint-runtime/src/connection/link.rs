@@ -203,7 +203,12 @@ impl Link {
 
     // ---- the turn
 
-    fn poll(&mut self, cx: &mut Context<'_>, gate: Gate, deliver: &mut dyn FnMut(Incoming<'_>)) -> Poll<Progress> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        gate: Gate,
+        deliver: &mut dyn FnMut(Incoming<'_>),
+    ) -> Poll<Progress> {
         if self.session.take_timer() {
             self.armed = None;
             self.look_at_the_clock();
@@ -270,7 +275,9 @@ impl Link {
     /// senders see it, unless the session closes.
     fn has_news(&self) -> bool {
         let outbox = self.session.outbox();
-        self.phase == Phase::Open && outbox.has_news() && (!self.output.is_blocked() || outbox.closed().is_some())
+        self.phase == Phase::Open
+            && outbox.has_news()
+            && (!self.output.is_blocked() || outbox.closed().is_some())
     }
 
     fn pump(&mut self) {
@@ -450,7 +457,7 @@ impl Link {
         let reason = CloseReason::new(CloseCode::Abnormal, text).by(ClosedBy::Container);
         self.session.begin_close(&reason);
         // Who closed first is the one who did.
-        self.reason.get_or_insert_with(|| reason);
+        self.reason.get_or_insert(reason);
         self.output.put_close(code, text);
         self.enter(next);
     }
@@ -462,7 +469,10 @@ impl Link {
             let first = self.session.outbox().take(usize::MAX, |outgoing| output.put(outgoing));
             // A clean close frame gets its own code back, unless we were about to close ourselves.
             let reason = first.unwrap_or(reason);
-            self.output.put_close(reason.code(), if reason.closed_by() == ClosedBy::Peer { "" } else { reason.text() });
+            self.output.put_close(
+                reason.code(),
+                if reason.closed_by() == ClosedBy::Peer { "" } else { reason.text() },
+            );
             self.reason.get_or_insert(reason);
         }
         self.enter(Phase::Finishing);

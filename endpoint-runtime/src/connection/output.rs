@@ -108,7 +108,11 @@ impl Output {
     }
 
     /// Writes until nothing is left, or the socket takes no more.
-    pub(super) fn poll_write(&mut self, transport: &mut Transport, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_write(
+        &mut self,
+        transport: &mut Transport,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         while !self.is_empty() {
             let result = if self.parts.is_empty() {
                 Pin::new(&mut *transport).poll_write(cx, &self.small[self.written..])

@@ -40,7 +40,7 @@ impl fmt::Display for Place {
 
 /// What may be set for one endpoint; what is not comes from the [`Settings`](crate::Settings).
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub(crate) struct Options {
     pub(crate) subprotocols: Vec<String>,
     pub(crate) max_message_size: Option<usize>,
     pub(crate) idle_timeout: Option<Option<Duration>>,
@@ -68,7 +68,12 @@ pub struct Declaration {
 
 impl Declaration {
     /// An endpoint at `path`, with nothing else said.
-    pub const fn new(path: &'static str, type_name: &'static str, package: &'static str, place: Place) -> Self {
+    pub const fn new(
+        path: &'static str,
+        type_name: &'static str,
+        package: &'static str,
+        place: Place,
+    ) -> Self {
         Declaration {
             path,
             type_name,

@@ -7,7 +7,7 @@ use crate::context::Injected;
 
 /// One component that an endpoint needs.
 #[derive(Clone, Copy, Debug)]
-pub struct Need {
+pub(crate) struct Need {
     /// What is to be found in the context.
     pub(crate) component: TypeId,
     /// Its name, for people.

@@ -12,7 +12,7 @@ use crate::session::Session;
 ///
 /// The methods may be written as `async fn`.
 ///
-/// ```
+/// ```standalone_crate
 /// use endpoint_runtime::prelude::*;
 /// use endpoint_runtime::{Endpoint, Message, ServerEndpointConfig};
 ///
@@ -77,8 +77,8 @@ pub trait Endpoint: Send + 'static {
 pub(crate) struct Programmatic<E>(pub(crate) E);
 
 impl<E: Endpoint> Dispatch for Programmatic<E> {
-    fn open<'a>(&'a mut self, context: Context<'a>) -> impl Future<Output = Reply> + Send + use<'a, E> {
-        async move { reply(self.0.on_open(context.session()).await) }
+    async fn open<'a>(&'a mut self, context: Context<'a>) -> Reply {
+        reply(self.0.on_open(context.session()).await)
     }
 
     fn message<'a>(
@@ -104,23 +104,13 @@ impl<E: Endpoint> Dispatch for Programmatic<E> {
         }
     }
 
-    fn close<'a>(
-        &'a mut self,
-        context: Context<'a>,
-        reason: &'a CloseReason,
-    ) -> impl Future<Output = Reply> + Send + use<'a, E> {
-        async move {
-            self.0.on_close(context.session(), reason).await;
-            Reply::Nothing
-        }
+    async fn close<'a>(&'a mut self, context: Context<'a>, reason: &'a CloseReason) -> Reply {
+        self.0.on_close(context.session(), reason).await;
+        Reply::Nothing
     }
 
-    fn error<'a>(
-        &'a mut self,
-        context: Context<'a>,
-        error: &'a Error,
-    ) -> impl Future<Output = Reply> + Send + use<'a, E> {
-        async move { reply(self.0.on_error(context.session(), error).await) }
+    async fn error<'a>(&'a mut self, context: Context<'a>, error: &'a Error) -> Reply {
+        reply(self.0.on_error(context.session(), error).await)
     }
 }
 

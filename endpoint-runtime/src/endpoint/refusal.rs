@@ -11,7 +11,11 @@ use http::{HeaderMap, StatusCode};
 ///
 /// The body is one line of text that says why. It is shown to the peer, so it holds no internals.
 #[derive(Clone)]
-pub struct Refusal {
+pub struct Refusal(Box<Answer>);
+
+/// Boxed, because a refusal is the error of functions that usually succeed.
+#[derive(Clone)]
+struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
@@ -24,7 +28,7 @@ impl Refusal {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         let mut body = reason.into().into_owned();
         body.push('\n');
-        Refusal { status, headers, body: body.into() }
+        Refusal(Box::new(Answer { status, headers, body: body.into() }))
     }
 
     /// 400: the request makes no sense to this endpoint.
@@ -45,31 +49,32 @@ impl Refusal {
     /// Adds a header, or replaces the one of that name.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.0.headers.insert(name, value);
         self
     }
 
     /// The status.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The line of text.
     pub fn reason(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(self.body.trim_ascii_end())
+        String::from_utf8_lossy(self.0.body.trim_ascii_end())
     }
 
     pub(crate) fn into_response(self) -> http::Response<Bytes> {
-        let mut response = http::Response::new(self.body);
-        *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
+        let Answer { status, headers, body } = *self.0;
+        let mut response = http::Response::new(body);
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
         response
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.status, self.reason())
+        write!(f, "{}: {}", self.0.status, self.reason())
     }
 }
 

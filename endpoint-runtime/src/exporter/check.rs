@@ -57,7 +57,8 @@ impl ServerEndpointExporter {
         let context = components.freeze();
         let bindings = bindings(&settings, &mut problems);
         let (all, selected) = self.collect();
-        let endpoints: Vec<_> = selected.into_iter().map(|config| planned(config, &settings, &mut problems)).collect();
+        let endpoints: Vec<_> =
+            selected.into_iter().map(|config| planned(config, &settings, &mut problems)).collect();
         conflicts(&endpoints, &mut problems);
         missing_components(&endpoints, &context, &mut problems);
         self.expectations(all, &endpoints, &mut problems);
@@ -73,7 +74,9 @@ impl ServerEndpointExporter {
             }),
         };
         self.changes.iter().for_each(|change| change(&mut settings));
-        problems.extend(settings.problems().into_iter().map(|(key, text)| Problem::new(format!("`{key}`: {text}"))));
+        problems.extend(
+            settings.problems().into_iter().map(|(key, text)| Problem::new(format!("`{key}`: {text}"))),
+        );
         settings
     }
 
@@ -89,7 +92,8 @@ impl ServerEndpointExporter {
                 }
             }
         }
-        registered.sort_by(|a, b| (a.path(), a.type_name(), a.place()).cmp(&(b.path(), b.type_name(), b.place())));
+        registered
+            .sort_by(|a, b| (a.path(), a.type_name(), a.place()).cmp(&(b.path(), b.type_name(), b.place())));
         let mut all = self.explicit.clone();
         all.append(&mut registered);
         let count = all.len();
@@ -102,7 +106,9 @@ impl ServerEndpointExporter {
         if endpoints.is_empty() && !self.allow_empty {
             problems.push(Problem::new(match all {
                 0 => NOT_LINKED.to_owned(),
-                _ => format!("none of the {all} endpoints passes `.only(..)`; say `.allow_empty()` if that is meant"),
+                _ => format!(
+                    "none of the {all} endpoints passes `.only(..)`; say `.allow_empty()` if that is meant"
+                ),
             }));
         }
         for expected in &self.expected {
@@ -139,7 +145,9 @@ fn bindings(settings: &Settings, problems: &mut Vec<Problem>) -> Vec<Binding> {
 /// Checks one endpoint by itself.
 fn planned(config: ServerEndpointConfig, settings: &Settings, problems: &mut Vec<Problem>) -> Planned {
     let mut problem = |text: String| {
-        problems.push(Problem::new(format!("{} ({}): {text}", config.type_name(), config.place())).at(config.place()));
+        problems.push(
+            Problem::new(format!("{} ({}): {text}", config.type_name(), config.place())).at(config.place()),
+        );
     };
     let template = Template::parse(config.path()).map_err(|error| problem(error.to_string())).ok();
     let list = config.options.origins.as_deref().or(settings.origins.as_deref());
@@ -150,7 +158,9 @@ fn planned(config: ServerEndpointConfig, settings: &Settings, problems: &mut Vec
     let mut names = HashSet::new();
     for name in config.subprotocols() {
         if !handshake::is_token(name) {
-            problem(format!("`{name}` is not the name of a subprotocol: letters, digits and some signs, no spaces"));
+            problem(format!(
+                "`{name}` is not the name of a subprotocol: letters, digits and some signs, no spaces"
+            ));
         } else if !names.insert(name) {
             problem(format!("the subprotocol `{name}` is listed twice"));
         }
@@ -171,14 +181,18 @@ fn conflicts(endpoints: &[Planned], problems: &mut Vec<Problem>) {
         let (Some(template), config) = (&planned.template, &planned.config) else { continue };
         if let Err(conflict) = router.insert(template.clone(), config) {
             let other = conflict.value;
-            let how = if other.path() == config.path() { "the same path" } else { "paths that match the same requests" };
+            let how = if other.path() == config.path() {
+                "the same path"
+            } else {
+                "paths that match the same requests"
+            };
             let text = format!(
                 "{} ({}) and {} ({}) have {how}: `{}` and `{}`",
                 other.type_name(),
                 other.place(),
                 config.type_name(),
                 config.place(),
-                other.path(),
+                conflict.template.as_str(),
                 config.path(),
             );
             problems.push(Problem::new(text).at(other.place()).at(config.place()));
@@ -223,7 +237,9 @@ fn near_miss(component: &str, context: &ApplicationContext) -> String {
             let name = component.trim_start_matches("dyn ");
             format!(". `{near}` is provided; as the trait: `.provide_shared::<dyn {name}>(Arc::new(..))`")
         }
-        Some(near) if near.contains("Arc<") => format!(". `{near}` is provided; an `Arc` goes to `.provide_shared(..)`"),
+        Some(near) if near.contains("Arc<") => {
+            format!(". `{near}` is provided; an `Arc` goes to `.provide_shared(..)`")
+        }
         Some(near) => format!(". `{near}` is provided: is that the type that was meant?"),
         None => String::new(),
     }

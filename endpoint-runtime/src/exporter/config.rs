@@ -36,6 +36,8 @@ pub struct ServerEndpointConfig {
     pub(crate) path: String,
     pub(crate) type_id: TypeId,
     pub(crate) type_name: &'static str,
+    /// The package that declares it, if a macro said so.
+    pub(crate) package: Option<&'static str>,
     pub(crate) place: Place,
     pub(crate) options: Options,
     pub(crate) launcher: Arc<dyn Launcher>,
@@ -49,6 +51,7 @@ impl ServerEndpointConfig {
             path: declaration.path.to_owned(),
             type_id: TypeId::of::<E>(),
             type_name: declaration.type_name,
+            package: Some(declaration.package),
             place: declaration.place,
             options: declaration.options(),
             launcher: Arc::new(AnnotatedLauncher::<E> { shared: OnceLock::new() }),
@@ -66,6 +69,7 @@ impl ServerEndpointConfig {
             path: path.into(),
             type_id: TypeId::of::<E>(),
             type_name: short_name::<E>(),
+            package: None,
             place: Place::caller(),
             options: Options::default(),
             launcher: Arc::new(FactoryLauncher { factory: Arc::new(factory) }),
@@ -216,9 +220,10 @@ impl<E: Handlers> Launcher for AnnotatedLauncher<E> {
     }
 
     fn launch(&self, upgraded: Upgraded, tasks: &TaskTracker) {
-        let shared = self.shared.get().and_then(|shared| {
-            shared.lock().unwrap_or_else(PoisonError::into_inner).share()
-        });
+        let shared = self
+            .shared
+            .get()
+            .and_then(|shared| shared.lock().unwrap_or_else(PoisonError::into_inner).share());
         let application = upgraded.session.application().clone();
         let make = move || match shared {
             Some(held) => Ok(Annotated(held)),

@@ -94,7 +94,10 @@ fn list(f: &mut fmt::Formatter<'_>, problems: &[Problem]) -> fmt::Result {
         [problem] => write!(f, "cannot deploy: {problem}"),
         problems => {
             write!(f, "cannot deploy, {} problems:", problems.len())?;
-            problems.iter().enumerate().try_for_each(|(index, problem)| write!(f, "\n{:>3}. {problem}", index + 1))
+            problems
+                .iter()
+                .enumerate()
+                .try_for_each(|(index, problem)| write!(f, "\n{:>3}. {problem}", index + 1))
         }
     }
 }

@@ -88,6 +88,7 @@ fn announce(planned: &Planned) {
     tracing::info!(
         path = config.path(),
         endpoint = config.type_name(),
+        package = config.package,
         subprotocols = ?config.subprotocols(),
         scope = config.launcher.scope(),
         origins = %planned.origins,

@@ -34,7 +34,11 @@ pub(crate) struct InvalidOrigin(pub(crate) String);
 
 impl fmt::Display for InvalidOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is not an origin: write `https://example.com`, `http://localhost:8080`, or `*` for any", self.0)
+        write!(
+            f,
+            "`{}` is not an origin: write `https://example.com`, `http://localhost:8080`, or `*` for any",
+            self.0
+        )
     }
 }
 
@@ -43,7 +47,8 @@ impl Origin {
     fn parse(text: &str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
         let scheme = scheme.to_ascii_lowercase();
-        let well_formed = !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        let well_formed = !scheme.is_empty()
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
         if !well_formed || authority.contains(['/', '?', '#', '@', ' ']) {
             return None;
         }
@@ -180,7 +185,11 @@ mod tests {
             (false, "example.com", &["http://example.com/path"], false),
         ];
         for (secure, host, origins, admitted) in cases {
-            assert_eq!(OriginRule::Same.admits(&handshake(*secure, host, origins)), *admitted, "{host} {origins:?}");
+            assert_eq!(
+                OriginRule::Same.admits(&handshake(*secure, host, origins)),
+                *admitted,
+                "{host} {origins:?}"
+            );
         }
     }
 

@@ -47,7 +47,11 @@ impl CloseReason {
     /// A reason to close with. A close frame holds 123 bytes of text: a longer one is cut, at a character.
     pub fn new(code: impl Into<CloseCode>, text: impl Into<Text>) -> Self {
         let text = text.into();
-        let text = if text.len() <= MAX_TEXT { text } else { Text::from(&text[..floor_char_boundary(&text, MAX_TEXT)]) };
+        let text = if text.len() <= MAX_TEXT {
+            text
+        } else {
+            Text::from(&text[..floor_char_boundary(&text, MAX_TEXT)])
+        };
         CloseReason { code: code.into(), text, by: ClosedBy::Application }
     }
 

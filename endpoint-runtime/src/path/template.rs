@@ -132,7 +132,7 @@ impl std::error::Error for TemplateError {}
 /// Whether a valid template has a variable of that name, `{name}` or `{*name}`.
 ///
 /// A `const fn`, so that the code generated for `#[path] name: T` can ask at compile time.
-pub const fn has_variable(template: &str, name: &str) -> bool {
+pub(crate) const fn has_variable(template: &str, name: &str) -> bool {
     let (template, name) = (template.as_bytes(), name.as_bytes());
     let mut at = 0;
     while at < template.len() {

@@ -109,7 +109,8 @@ impl Door {
             };
         };
         if self.is_draining() {
-            return self.refuse(&path, handshake::unavailable("the server is shutting down, try again later"));
+            return self
+                .refuse(&path, handshake::unavailable("the server is shutting down, try again later"));
         }
         let deployed = Arc::clone(deployed);
         // hyper keeps the connection for whoever holds this.

@@ -28,7 +28,8 @@ pub(super) async fn drain(door: &Door) {
     }
     // Handshakes that were accepted a moment ago become sessions yet: they are told when they are seen.
     loop {
-        let next_look = deadline.min(Instant::now() + settings.drain_interval.max(std::time::Duration::from_millis(10)));
+        let next_look =
+            deadline.min(Instant::now() + settings.drain_interval.max(std::time::Duration::from_millis(10)));
         if timeout_at(next_look, door.tasks().wait()).await.is_ok() {
             return;
         }

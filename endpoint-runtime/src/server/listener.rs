@@ -36,8 +36,12 @@ impl Binding {
             };
         }
         match text.rsplit_once(':') {
-            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(Binding::Tcp(text.to_owned())),
-            _ => Err(format!("`{text}` is not an address: write `127.0.0.1:8080`, `[::]:8080` or `unix:/run/app.sock`")),
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+                Ok(Binding::Tcp(text.to_owned()))
+            }
+            _ => Err(format!(
+                "`{text}` is not an address: write `127.0.0.1:8080`, `[::]:8080` or `unix:/run/app.sock`"
+            )),
         }
     }
 }
@@ -160,10 +164,12 @@ impl Drop for Listener {
 fn remove_stale_socket(path: &std::path::Path) -> io::Result<()> {
     use std::os::unix::fs::FileTypeExt;
     match std::fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.file_type().is_socket() => match std::os::unix::net::UnixStream::connect(path) {
-            Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
-            Err(_) => std::fs::remove_file(path),
-        },
+        Ok(metadata) if metadata.file_type().is_socket() => {
+            match std::os::unix::net::UnixStream::connect(path) {
+                Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
+                Err(_) => std::fs::remove_file(path),
+            }
+        }
         // Bind will say what is wrong with any other file.
         _ => Ok(()),
     }

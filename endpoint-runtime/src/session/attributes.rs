@@ -29,7 +29,8 @@ type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
 impl Attributes {
     /// Keeps `value`; gives back the one of this type that was there before.
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
-        let before = self.with(|values| values.get_or_insert_default().insert(TypeId::of::<T>(), Arc::new(value)));
+        let before =
+            self.with(|values| values.get_or_insert_default().insert(TypeId::of::<T>(), Arc::new(value)));
         before.and_then(|before| before.downcast().ok())
     }
 

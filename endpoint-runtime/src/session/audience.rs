@@ -136,9 +136,10 @@ impl Audience {
     /// How many they are now.
     pub fn count(&self) -> usize {
         let (all, excepted) = match &self.target {
-            Target::All => {
-                (self.sessions.count(), self.except.iter().filter(|id| self.sessions.get(id).is_some()).count())
-            }
+            Target::All => (
+                self.sessions.count(),
+                self.except.iter().filter(|id| self.sessions.get(id).is_some()).count(),
+            ),
             Target::Group(key) => (
                 self.sessions.member_count(key),
                 self.except.iter().filter(|id| self.sessions.is_member(key, id)).count(),

@@ -39,7 +39,9 @@ impl Sessions {
     pub fn current() -> Sessions {
         match Self::try_current() {
             Some(sessions) => sessions,
-            None => panic!("`Sessions::current()` is for handlers, or for a process with exactly one running server"),
+            None => panic!(
+                "`Sessions::current()` is for handlers, or for a process with exactly one running server"
+            ),
         }
     }
 

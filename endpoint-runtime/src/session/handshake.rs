@@ -168,10 +168,13 @@ struct Headers {
 impl Headers {
     fn copy(map: &HeaderMap) -> Self {
         let mut lengths = Vec::with_capacity(map.len());
-        let mut bytes = Vec::with_capacity(map.iter().map(|(name, value)| name.as_str().len() + value.len()).sum());
+        let mut bytes =
+            Vec::with_capacity(map.iter().map(|(name, value)| name.as_str().len() + value.len()).sum());
         for (name, value) in map {
             // The head of a request is far below 64 KiB; a longer value could not have come in.
-            let (Ok(name_len), Ok(value_len)) = (u16::try_from(name.as_str().len()), u16::try_from(value.len())) else {
+            let (Ok(name_len), Ok(value_len)) =
+                (u16::try_from(name.as_str().len()), u16::try_from(value.len()))
+            else {
                 continue;
             };
             lengths.push((name_len, value_len));
@@ -204,7 +207,8 @@ impl Headers {
             let mut map = HeaderMap::with_capacity(self.lengths.len());
             for (name, value) in self.iter() {
                 // Both came out of a header map, so they go into one.
-                if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+                if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+                {
                     map.append(name, value);
                 }
             }

@@ -219,7 +219,12 @@ impl Outbox {
     }
 
     /// Queues it, or does what the endpoint's `overflow` says; never waits. `Err` says that this message will not go out.
-    pub(crate) fn push(&self, mut outgoing: Outgoing, limit: usize, overflow: Overflow) -> Result<(), SendError> {
+    pub(crate) fn push(
+        &self,
+        mut outgoing: Outgoing,
+        limit: usize,
+        overflow: Overflow,
+    ) -> Result<(), SendError> {
         let cost = outgoing.frame.cost();
         let mut state = self.state();
         if let Some(reason) = &state.closed {

@@ -112,7 +112,9 @@ impl Future for Receipt {
             State::Waiting(receiver) => {
                 // The sender is dropped without a word only when the connection's task is: with the whole runtime.
                 Pin::new(receiver).poll(cx).map(|result| {
-                    result.unwrap_or_else(|_| Err(SendError::Closed(CloseReason::lost("the server has stopped"))))
+                    result.unwrap_or_else(|_| {
+                        Err(SendError::Closed(CloseReason::lost("the server has stopped")))
+                    })
                 })
             }
         }

@@ -110,7 +110,7 @@ fn non_empty(item: &str) -> Result<String, String> {
 /// # Errors
 ///
 /// A text that says what is wrong and what to write instead.
-pub fn parse_duration(text: &str) -> Result<Option<Duration>, String> {
+pub(super) fn parse_duration(text: &str) -> Result<Option<Duration>, String> {
     let trimmed = text.trim();
     if trimmed == "off" {
         return Ok(None);

@@ -46,7 +46,7 @@ impl App {
 
     /// Deploys only the endpoint type `E`: the other endpoints of the test program, and what they need, stay out of it.
     pub fn only<E: 'static>(self) -> Self {
-        self.with(|exporter| exporter.only(|config| config.is::<E>()))
+        self.with(|exporter| exporter.only(ServerEndpointConfig::is::<E>))
     }
 
     /// Changes settings.

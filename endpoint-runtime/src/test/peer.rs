@@ -34,11 +34,13 @@ impl Peer {
         path: String,
         headers: Vec<(HeaderName, HeaderValue)>,
     ) -> Result<Self, Refused> {
-        let mut request = format!("ws://test{path}").into_client_request().map_err(|error| Refused::other(&error))?;
+        let mut request =
+            format!("ws://test{path}").into_client_request().map_err(|error| Refused::other(&error))?;
         for (name, value) in headers {
             request.headers_mut().append(name, value);
         }
-        let config = WebSocketConfig::default().read_buffer_size(4096).max_message_size(None).max_frame_size(None);
+        let config =
+            WebSocketConfig::default().read_buffer_size(4096).max_message_size(None).max_frame_size(None);
         match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
             Ok((socket, response)) => {
                 let chosen = response.headers().get("sec-websocket-protocol");
@@ -48,7 +50,11 @@ impl Peer {
             Err(tungstenite::Error::Http(response)) => Err(Refused {
                 status: Some(response.status()),
                 headers: response.headers().clone(),
-                body: response.body().as_deref().map(|body| String::from_utf8_lossy(body).into_owned()).unwrap_or_default(),
+                body: response
+                    .body()
+                    .as_deref()
+                    .map(|body| String::from_utf8_lossy(body).into_owned())
+                    .unwrap_or_default(),
             }),
             Err(error) => Err(Refused::other(&error)),
         }

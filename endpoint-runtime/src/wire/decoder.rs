@@ -65,6 +65,7 @@ impl Decoder {
     }
 
     /// Changes the limit in bytes. It is applied to frames whose header has not been read yet.
+    #[cfg(test)]
     pub(crate) fn set_max_message(&mut self, bytes: usize) {
         self.max_message = bytes;
     }

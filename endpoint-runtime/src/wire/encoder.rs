@@ -5,6 +5,7 @@ use tokio_tungstenite::tungstenite;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, OpCode};
 
 use super::MAX_CONTROL;
+#[cfg(test)]
 use super::mask::Key;
 
 /// The longest header: two bytes, eight of length, four of mask.
@@ -41,6 +42,7 @@ pub(crate) fn put_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) {
 
 /// Appends a whole frame as a client sends it: final and masked with `key`, which must not be predictable (RFC 6455,
 /// 10.3). A control frame's payload must not exceed 125 bytes.
+#[cfg(test)]
 pub(crate) fn put_masked(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8], key: [u8; 4]) {
     check_control(opcode, payload);
     out.reserve(MAX_HEADER + payload.len());
@@ -58,6 +60,7 @@ pub(crate) fn put_close(out: &mut Vec<u8>, code: CloseCode, reason: &str) {
 }
 
 /// Appends a client's close frame; otherwise like [`put_close`].
+#[cfg(test)]
 pub(crate) fn put_masked_close(out: &mut Vec<u8>, code: CloseCode, reason: &str, key: [u8; 4]) {
     let mut body = [0; MAX_CONTROL];
     put_masked(out, OpCode::Control(Control::Close), close_body(&mut body, code, reason), key);
