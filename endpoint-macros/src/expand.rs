@@ -1,11 +1,11 @@
 //! The macros as functions from tokens to tokens, which tests can call: parse, model, render.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
 use crate::model::{Endpoint, Handlers, Options};
 use crate::parse::{Arguments, Block};
-use crate::problems::Problems;
+use crate::problems::{Problems, attribute_before};
 use crate::render;
 use crate::runtime::Runtime;
 
@@ -15,8 +15,9 @@ pub(crate) type Find = fn() -> syn::Result<Runtime>;
 /// `#[server_endpoint(arguments)] item`
 pub(crate) fn server_endpoint(arguments: TokenStream, item: TokenStream, find: Find) -> TokenStream {
     let mut problems = Problems::default();
-    let options = Options::new(Arguments::parse(arguments, &mut problems), &mut problems);
-    let (endpoint, item) = Endpoint::new(item, &mut problems);
+    let attribute = attribute_before(&item);
+    let options = Options::new(Arguments::parse(arguments, &mut problems), attribute, &mut problems);
+    let (endpoint, item) = Endpoint::new(item, attribute, &mut problems);
     let runtime = runtime(options.runtime.as_ref(), find, &mut problems);
     let generated = match (&endpoint, &options.path, &runtime) {
         (Some(endpoint), Some(path), Some(runtime)) if problems.is_empty() => {
@@ -90,5 +91,5 @@ fn not_a_block(item: &TokenStream, error: syn::Error) -> syn::Error {
             "`#[handlers]` goes on the `impl` block of an endpoint: `#[handlers] impl Name { #[on_message] fn … }`"
         }
     };
-    syn::Error::new(Span::call_site(), message)
+    syn::Error::new(attribute_before(item), message)
 }

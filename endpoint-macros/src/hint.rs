@@ -6,10 +6,10 @@ pub(crate) fn did_you_mean(written: &str, known: &[&str]) -> Option<String> {
 }
 
 /// The names, for a sentence: `` `a`, `b` and `c` ``.
-pub(crate) fn list(names: &[&str]) -> String {
+pub(crate) fn list(names: &[&str], and: &str) -> String {
     let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     match quoted.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        Some((last, rest)) if !rest.is_empty() => format!("{} {and} {last}", rest.join(", ")),
         _ => quoted.concat(),
     }
 }
@@ -71,8 +71,8 @@ mod tests {
 
     #[test]
     fn lists_read_as_sentences() {
-        assert_eq!(list(&[]), "");
-        assert_eq!(list(&["a"]), "`a`");
-        assert_eq!(list(&["a", "b", "c"]), "`a`, `b` and `c`");
+        assert_eq!(list(&[], "and"), "");
+        assert_eq!(list(&["a"], "and"), "`a`");
+        assert_eq!(list(&["a", "b", "c"], "or"), "`a`, `b` or `c`");
     }
 }

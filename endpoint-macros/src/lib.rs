@@ -71,10 +71,15 @@ pub fn server_endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream
 /// #[handlers]
 /// impl Room {
 ///     #[on_open]
-///     async fn enter(&mut self, session: &Session, #[path] room: RoomId) -> Result<()> { … }
+///     async fn enter(&mut self, session: &Session, #[path] room: RoomId) -> Result<()> {
+///         self.theatre.enter(room, session.clone()).await
+///     }
 ///
 ///     #[on_message]
-///     async fn say(&mut self, Json(line): Json<Line>) -> Result<Json<Line>> { … }
+///     fn say(&mut self, Json(line): Json<Line>) -> Json<Line> {
+///         self.log.push(line.text.clone());
+///         Json(line)
+///     }
 /// }
 /// ```
 ///

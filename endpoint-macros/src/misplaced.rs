@@ -1,16 +1,16 @@
 //! `#[on_message]` and its kind where nothing picks them up: they say what is missing.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{FnArg, ImplItem};
 
-use crate::problems::Problems;
+use crate::problems::{Problems, attribute_before};
 
 /// The item as it was, and the remedy.
 pub(crate) fn misplaced(attribute: &str, item: TokenStream) -> TokenStream {
     let mut problems = Problems::default();
     problems.at(
-        Span::call_site(),
+        attribute_before(&item),
         format!("`#[{attribute}]` means something only inside `#[handlers]`: put `#[handlers]` on the `impl` block of this method"),
     );
     let item = without_ours(item);

@@ -38,6 +38,12 @@ impl Problems {
     }
 }
 
+/// The place of the attribute that stands before this item, as the user wrote it, not as part of what the macro makes.
+pub(crate) fn attribute_before(item: &TokenStream) -> Span {
+    let first = item.clone().into_iter().next();
+    first.map_or_else(Span::call_site, |token| Span::call_site().resolved_at(token.span()))
+}
+
 /// One `compile_error!` for each problem.
 impl ToTokens for Problems {
     fn to_tokens(&self, tokens: &mut TokenStream) {

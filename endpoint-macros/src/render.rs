@@ -7,7 +7,7 @@ mod call;
 mod endpoint;
 mod handlers;
 
-use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 
 use crate::runtime::Runtime;
@@ -25,6 +25,26 @@ fn ask(ty: &TokenStream, of: &TokenStream, runtime: &Runtime, function: &str) ->
     let open = quote_spanned!(first=> <);
     let rest = quote_spanned!(last=> as #runtime::#of>::#function);
     quote!(#open #ty #rest)
+}
+
+/// `<Type as Trait>::function(arguments)`, the same way.
+fn ask_with(
+    ty: &TokenStream,
+    of: &TokenStream,
+    runtime: &Runtime,
+    function: &str,
+    arguments: TokenStream,
+) -> TokenStream {
+    let function = ask(ty, of, runtime, function);
+    let arguments = parenthesized(arguments, ends(ty)[1]);
+    quote!(#function #arguments)
+}
+
+/// `(arguments)`, with the parentheses at a place.
+fn parenthesized(arguments: TokenStream, place: Span) -> Group {
+    let mut group = Group::new(Delimiter::Parenthesis, arguments);
+    group.set_span(place);
+    group
 }
 
 /// The places of the first and the last of some tokens.

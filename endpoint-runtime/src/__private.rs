@@ -82,56 +82,62 @@ pub fn failed(error: Error) -> Reply {
 /// Two `#[on_error]` methods for one type of error implement this twice, which does not compile.
 pub trait OnlyOneOnErrorMethodFor<E: ?Sized> {}
 
-/// The kind of message that a method takes: exactly one of its parameters is the message.
+/// Whether a method whose parameters take messages of these kinds takes this one.
+pub fn takes(message: &Slot<'_>, kinds: &[Option<Kind>]) -> bool {
+    kinds.iter().flatten().any(|&kind| message.is(kind))
+}
+
+/// Exactly one parameter of an `#[on_message]` method is the message.
 #[track_caller]
-pub const fn the_message(kinds: &[Option<Kind>]) -> Kind {
-    let mut found = None;
+pub const fn takes_one_message(kinds: &[Option<Kind>]) {
+    let mut messages = 0;
     let mut index = 0;
     while index < kinds.len() {
-        if let Some(kind) = kinds[index] {
-            assert!(found.is_none(), "this method takes two messages: keep one of these parameters");
-            found = Some(kind);
-        }
+        messages += kinds[index].is_some() as usize;
         index += 1;
     }
-    match found {
-        Some(kind) => kind,
-        None => panic!(
-            "this method takes no message: add a parameter such as `text: String`, `bytes: Bytes` or `Json(value): Json<T>`"
-        ),
+    assert!(messages < 2, "this method takes more than one message: keep one of these parameters");
+    assert!(
+        messages > 0,
+        "this method takes no message: add a parameter such as `text: String`, `bytes: Bytes` or `Json(value): Json<T>`"
+    );
+}
+
+/// No other `#[on_message]` method may take what this one takes.
+#[track_caller]
+pub const fn only_one_takes(earlier: &[&[Option<Kind>]], this: &[Option<Kind>]) {
+    let Some(kind) = message_of(this) else { return };
+    let mut index = 0;
+    while index < earlier.len() {
+        match (message_of(earlier[index]), kind) {
+            (Some(other), _) if !other.overlaps(kind) => {}
+            (Some(Kind::Text), Kind::Text) => {
+                panic!("a second method for text messages: an endpoint has one for each kind of message")
+            }
+            (Some(Kind::Binary), Kind::Binary) => {
+                panic!("a second method for binary messages: an endpoint has one for each kind of message")
+            }
+            (Some(Kind::Pong), Kind::Pong) => {
+                panic!("a second method for pongs: an endpoint has one for each kind of message")
+            }
+            (Some(_), _) => {
+                panic!("one of this method and another takes text and binary messages alike: keep one of the two")
+            }
+            (None, _) => {}
+        }
+        index += 1;
     }
 }
 
-/// No other method may take what this one takes.
-#[track_caller]
-pub const fn only_one_takes(earlier: &[Kind], this: Kind) {
+const fn message_of(kinds: &[Option<Kind>]) -> Option<Kind> {
     let mut index = 0;
-    while index < earlier.len() {
-        if earlier[index].overlaps(this) {
-            match (earlier[index], this) {
-                (Kind::Text, Kind::Text) => {
-                    panic!("a second method for text messages: an endpoint has one for each kind of message")
-                }
-                (Kind::Binary, Kind::Binary) => {
-                    panic!(
-                        "a second method for binary messages: an endpoint has one for each kind of message"
-                    )
-                }
-                (Kind::Pong, Kind::Pong) => {
-                    panic!("a second method for pongs: an endpoint has one for each kind of message")
-                }
-                (Kind::Any, _) => {
-                    panic!(
-                        "another method takes text and binary messages, this one's among them: keep one of the two"
-                    )
-                }
-                _ => panic!(
-                    "this method takes text and binary messages, and another one some of them: keep one of the two"
-                ),
-            }
+    while index < kinds.len() {
+        if kinds[index].is_some() {
+            return kinds[index];
         }
         index += 1;
     }
+    None
 }
 
 /// A `#[path]` parameter names a variable of the endpoint's path.

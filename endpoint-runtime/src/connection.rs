@@ -212,7 +212,6 @@ impl Connection {
             }
         }
         poll_fn(|cx| self.link.poll_gone(cx)).await;
-        self.link.abandon(&reason);
     }
 
     /// Nothing is delivered to anybody.
@@ -233,6 +232,7 @@ impl Connection {
                 }
             }
             Outcome::Returned(Reply::Many(items)) => Box::pin(self.send_all(items)).await,
+            Outcome::Returned(Reply::Failed(error)) if self.is_about_the_end(&error) => self.undelivered(),
             Outcome::Returned(Reply::Failed(error)) => Err(error),
             Outcome::Panicked(panicked) => Err(Error::Panicked(panicked)),
             Outcome::Cancelled => {
@@ -252,7 +252,7 @@ impl Connection {
         let grace = Some(session.limits().handler_grace);
         let sent = call(link, session, grace, || async {
             while let Some(item) = items.next().await {
-                session.send(item?).await?;
+                session.send_at_the_peers_pace(item?).await?;
             }
             Ok(())
         });
@@ -262,6 +262,13 @@ impl Connection {
             Outcome::Panicked(panicked) => Err(Error::Panicked(panicked)),
             Outcome::Cancelled => Ok(()),
         }
+    }
+
+    /// Whether a method failed because it could not send to its own peer any more.
+    fn is_about_the_end(&self, error: &Error) -> bool {
+        // `on_close` knows that the session has ended: if that sends, it is an error.
+        let Error::Send(SendError::Closed(reason)) = error else { return false };
+        self.session.close_reason().is_none() && self.session.outbox().closed().as_ref() == Some(reason)
     }
 
     /// A reply that cannot be sent is an error if the application closed the session (Jakarta OR-09); that a peer has gone is none.

@@ -38,10 +38,7 @@ impl Opening {
             let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket is opened by GET");
             return Err(refusal.header(ALLOW, HeaderValue::from_static("GET")));
         }
-        let asked = head.version >= Version::HTTP_11
-            && names(&head.headers, &CONNECTION, "upgrade")
-            && names(&head.headers, &UPGRADE, "websocket");
-        if !asked {
+        if !asks_for_websocket(head) {
             return Err(upgrade_required("this is a WebSocket endpoint: connect with ws:// or wss://"));
         }
         if only(&head.headers, &SEC_WEBSOCKET_VERSION) != Some(&VERSION) {
@@ -72,6 +69,13 @@ impl Opening {
         }
         response
     }
+}
+
+/// Whether a request asks for a WebSocket at all, in whatever words; HTTP/1.0 cannot.
+pub(crate) fn asks_for_websocket(head: &request::Parts) -> bool {
+    head.version >= Version::HTTP_11
+        && names(&head.headers, &CONNECTION, "upgrade")
+        && names(&head.headers, &UPGRADE, "websocket")
 }
 
 /// The first of the client's subprotocols that the endpoint speaks (Jakarta A10: the javadoc's order).

@@ -1,26 +1,4 @@
-//! Annotated WebSocket endpoints: declare, export, serve.
-//!
-//! ```no_run
-//! use endpoint_runtime as runtime;
-//! use runtime::prelude::*;
-//!
-//! /// Says it back, reversed.
-//! #[server_endpoint("/reverse")]
-//! struct Reverse;
-//!
-//! #[handlers]
-//! impl Reverse {
-//!     #[on_message]
-//!     fn reverse(&self, text: String) -> String {
-//!         text.chars().rev().collect()
-//!     }
-//! }
-//!
-//! #[tokio::main]
-//! async fn main() -> runtime::Result<()> {
-//!     runtime::export_all().serve().await
-//! }
-//! ```
+#![doc = include_str!("../docs/guide.md")]
 
 // The macros name this crate by the name that its users know it by; here, that is this.
 #[allow(unused_extern_crates)]

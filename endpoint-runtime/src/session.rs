@@ -33,7 +33,7 @@ pub use self::registry::Sessions;
 pub use self::send::{Batch, Receipt, SendError, TrySendError};
 use crate::context::{ApplicationContext, Injected};
 use crate::error::Result;
-use crate::message::{CloseCode, CloseReason, IntoMessage};
+use crate::message::{CloseCode, CloseReason, ClosedBy, IntoMessage, Message};
 use crate::settings::Overflow;
 
 /// The largest payload of a ping or pong, bytes (RFC 6455 5.5).
@@ -282,6 +282,16 @@ impl Session {
         if self.drops() {
             return self.queue_or_drop(outgoing);
         }
+        self.queue_or_wait(outgoing).await
+    }
+
+    /// Sends a message when there is room for it, whatever `overflow` says: so a stream of replies, which may be endless, is asked
+    /// for its next item only then.
+    pub(crate) async fn send_at_the_peers_pace(&self, message: Message) -> Result<(), SendError> {
+        self.queue_or_wait(Outgoing { frame: message.into(), done: None }).await
+    }
+
+    async fn queue_or_wait(&self, outgoing: Outgoing) -> Result<(), SendError> {
         match self.0.outbox.try_push(outgoing, self.limits().send_buffer) {
             Ok(()) => Ok(()),
             Err((_, Refused::Closed(reason))) => Err(SendError::Closed(reason)),
@@ -293,7 +303,8 @@ impl Session {
     /// Queues all or none, or waits until there is room for them.
     async fn queue_all(&self, outgoing: Vec<Outgoing>) -> Result<(), SendError> {
         if self.drops() {
-            return outgoing.into_iter().try_for_each(|one| self.queue_or_drop(one));
+            let limits = self.limits();
+            return self.0.outbox.push_all_or_drop(outgoing, limits.send_buffer, limits.overflow);
         }
         Box::pin(self.queue_when_there_is_room(outgoing)).await
     }
@@ -360,7 +371,8 @@ impl Session {
         if code != CloseCode::Status && !crate::wire::may_be_sent(code) {
             return Err(SendError::InvalidCloseCode(code.into()));
         }
-        self.begin_close(&reason);
+        // It may be another session's, which somebody else has closed.
+        self.begin_close(&reason.by(ClosedBy::Application));
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! What the compiler says about mistakes, and what it says nothing about.
 //!
-//! `ui/*.rs` are mistakes, each named after itself, with the compiler's answer beside it; `ui/pass/*.rs` must compile. The answers
-//! are those of the toolchain that `rust-version` of this crate's tests is pinned to; `TRYBUILD=overwrite` writes them anew, to be read.
+//! `ui/*.rs` are mistakes, each named after itself, with the compiler's answer beside it; `ui/pass/*.rs` must compile. See
+//! `ui/README.md`.
 
 #[test]
 fn mistakes_are_explained() {

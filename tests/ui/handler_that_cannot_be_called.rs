@@ -7,9 +7,6 @@ struct A;
 
 #[handlers]
 impl A {
-    #[on_open]
-    const fn open(&self) {}
-
     #[on_message]
     unsafe fn text(&self, text: String) {}
 

@@ -11,9 +11,6 @@ struct A;
 impl A {
     #[on_error]
     fn board(&self, board: &Board) {}
-
-    #[on_error]
-    fn any(&self, error: &dyn std::error::Error) {}
 }
 
 fn main() {}

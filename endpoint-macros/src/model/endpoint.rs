@@ -40,7 +40,11 @@ impl Endpoint {
     /// What the macro found on an item, and the item without the attributes that are ours.
     ///
     /// There is an endpoint even where there are problems, if there is a type that the fallback can be implemented for.
-    pub(crate) fn new(item: TokenStream, problems: &mut Problems) -> (Option<Self>, TokenStream) {
+    pub(crate) fn new(
+        item: TokenStream,
+        attribute: Span,
+        problems: &mut Problems,
+    ) -> (Option<Self>, TokenStream) {
         let item = match syn::parse2::<Item>(item.clone()) {
             Ok(item) => item,
             Err(error) => {
@@ -54,7 +58,7 @@ impl Endpoint {
                 (endpoint, item.into_token_stream())
             }
             other => {
-                let endpoint = Self::of_other(&other, problems);
+                let endpoint = Self::of_other(&other, attribute, problems);
                 (endpoint, other.into_token_stream())
             }
         }
@@ -78,7 +82,7 @@ impl Endpoint {
     }
 
     /// A problem, with the remedy.
-    fn of_other(item: &Item, problems: &mut Problems) -> Option<Self> {
+    fn of_other(item: &Item, attribute: Span, problems: &mut Problems) -> Option<Self> {
         let (name, generics, attrs) = match item {
             Item::Enum(item) => (&item.ident, &item.generics, &item.attrs),
             Item::Union(item) => (&item.ident, &item.generics, &item.attrs),
@@ -98,7 +102,7 @@ impl Endpoint {
                 return None;
             }
             _ => {
-                problems.at(Span::call_site(), "`#[server_endpoint]` goes on a struct");
+                problems.at(attribute, "`#[server_endpoint]` goes on a struct");
                 return None;
             }
         };

@@ -6,8 +6,8 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, FnArg, GenericParam, PathArguments, Receiver as SelfArgument, ReturnType, Signature, Token,
-    Type,
+    Attribute, FnArg, GenericParam, Meta, PathArguments, Receiver as SelfArgument, ReturnType, Signature,
+    Token, Type,
 };
 
 use super::attributes;
@@ -31,6 +31,8 @@ pub(crate) struct Handler {
     pub(crate) name: Ident,
     /// `#[cfg]`s on the method.
     pub(crate) conditions: Vec<Attribute>,
+    /// `#[deprecated]`, which is not meant for the dispatch.
+    pub(crate) is_deprecated: bool,
     pub(crate) is_async: bool,
     pub(crate) receiver: Receiver,
     pub(crate) parameters: Vec<Parameter>,
@@ -50,8 +52,8 @@ pub(crate) enum Event {
 pub(crate) enum Receiver {
     None,
     Shared,
-    /// With the places of `&`, `mut` and `self`.
-    Exclusive([Span; 3]),
+    /// With the places of `&` and `self`.
+    Exclusive([Span; 2]),
 }
 
 impl Event {
@@ -221,6 +223,7 @@ impl Handler {
             event,
             name: signature.ident.clone(),
             conditions: attributes::conditions(&method.attributes),
+            is_deprecated: method.attributes.iter().any(|attribute| attribute.path().is_ident("deprecated")),
             is_async: signature.asyncness.is_some(),
             receiver: receiver?,
             parameters,
@@ -234,15 +237,16 @@ impl Handler {
 
 /// Takes `#[on_…]` off a method.
 fn take_event(method: &mut Method, problems: &mut Problems) -> Option<Event> {
-    for attribute in method.attributes.iter().filter(|attribute| attribute.path().is_ident("cfg_attr")) {
-        let arguments = attributes::arguments(attribute).to_string();
-        if let Some(event) = Event::ALL.into_iter().find(|event| arguments.contains(event.attribute())) {
-            let name = event.attribute();
-            problems.on(
-                attribute,
-                format!("`#[handlers]` comes before `cfg_attr`: write `#[cfg(..)] #[{name}]`, which makes the whole method conditional"),
-            );
-        }
+    let late =
+        attributes::take(&mut method.attributes, |attribute| event_behind_condition(attribute).is_some());
+    for attribute in late {
+        let event = event_behind_condition(&attribute).map_or("on_message", Event::attribute);
+        problems.on(
+            attribute,
+            format!(
+                "`#[handlers]` comes before `cfg_attr`: write `#[cfg(..)] #[{event}]`, which makes the whole method conditional"
+            ),
+        );
     }
     let ours = attributes::take(&mut method.attributes, |attribute| Event::of(attribute).is_some());
     let (first, others) = ours.split_first()?;
@@ -264,7 +268,23 @@ fn take_event(method: &mut Method, problems: &mut Problems) -> Option<Event> {
     Some(event)
 }
 
+/// The event in `#[cfg_attr(condition, on_…)]`.
+fn event_behind_condition(attribute: &Attribute) -> Option<Event> {
+    if !attribute.path().is_ident("cfg_attr") {
+        return None;
+    }
+    let arguments = attributes::arguments(attribute);
+    Event::ALL.into_iter().find(|event| mentions(arguments.clone(), event.attribute()))
+}
+
 fn no_arguments(attribute: &Attribute, name: &str, problems: &mut Problems) {
+    if let Meta::NameValue(_) = attribute.meta {
+        problems.on(
+            attribute,
+            format!("`#[{name}]` has no value: what the method takes is said by its parameters"),
+        );
+        return;
+    }
     let arguments = Arguments::parse(attributes::arguments(attribute), problems);
     for argument in &arguments.named {
         problems.on(&argument.name, format!("`#[{name}]` has no argument `{}`: it has none", argument.name));
@@ -299,9 +319,6 @@ fn not_a_handler(signature: &mut Signature, problems: &mut Problems) {
 /// What makes a function impossible to call from the dispatch.
 fn can_be_called(signature: &Signature, event: Event, problems: &mut Problems) {
     let name = event.attribute();
-    if let Some(token) = signature.constness {
-        problems.on(token, format!("an `#[{name}]` method cannot be `const`"));
-    }
     if let Some(token) = signature.unsafety {
         problems.on(token, format!("an `#[{name}]` method cannot be `unsafe`: the runtime calls it"));
     }
@@ -343,11 +360,9 @@ fn by_reference(receiver: &SelfArgument) -> Option<Receiver> {
     }
     Some(match (ty.mutability, &receiver.reference) {
         (None, _) => Receiver::Shared,
-        (Some(mutability), Some((and, _))) => {
-            Receiver::Exclusive([and.span, mutability.span, receiver.self_token.span])
-        }
+        (Some(_), Some((and, _))) => Receiver::Exclusive([and.span, receiver.self_token.span]),
         // `self: &mut Self`
-        (Some(mutability), None) => Receiver::Exclusive([ty.and_token.span, mutability.span, inner.span()]),
+        (Some(_), None) => Receiver::Exclusive([ty.and_token.span, inner.span()]),
     })
 }
 
@@ -382,6 +397,10 @@ fn the_error(signature: &Signature, parameters: &mut [Parameter], problems: &mut
         })
         .collect();
     match &mut candidates[..] {
+        [one] if mentions(one.ty.clone(), "dyn") => problems.on(
+            &one.ty,
+            "an `#[on_error]` method takes `&Error` for any error, or `&E` for one type of error, but no `&dyn`",
+        ),
         [one] => one.source = Source::Error,
         [] => problems.on(
             &signature.ident,
@@ -394,7 +413,7 @@ fn the_error(signature: &Signature, parameters: &mut [Parameter], problems: &mut
                     format!(
                         "an `#[on_error]` method takes one error by reference, and this is a second one: \
                          besides the error, only {} are taken by reference here",
-                        hint::list(NOT_ERRORS)
+                        hint::list(NOT_ERRORS, "and")
                     ),
                 );
             }

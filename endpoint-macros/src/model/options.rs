@@ -51,7 +51,7 @@ const NAMES: &[&str] = &[
 ];
 
 impl Options {
-    pub(crate) fn new(arguments: Arguments, problems: &mut Problems) -> Self {
+    pub(crate) fn new(arguments: Arguments, attribute: Span, problems: &mut Problems) -> Self {
         let mut options = Options::default();
         let mut seen: Vec<String> = Vec::new();
         let path_is_named = arguments.named.iter().any(|argument| is_path(&argument.name));
@@ -73,7 +73,7 @@ impl Options {
             }
             None if path_is_named => {}
             None => {
-                problems.at(Span::call_site(), "the path is missing: write `#[server_endpoint(\"/path\")]`");
+                problems.at(attribute, "the path is missing: write `#[server_endpoint(\"/path\")]`");
             }
         }
         options
@@ -119,7 +119,7 @@ impl Options {
                 format!(
                     "`#[server_endpoint]` has no argument `{other}`{} Its arguments are the path, {}",
                     hint::did_you_mean(other, NAMES).unwrap_or_else(|| ".".to_owned()),
-                    hint::list(NAMES)
+                    hint::list(NAMES, "and")
                 ),
             ),
         }

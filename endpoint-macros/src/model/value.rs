@@ -29,7 +29,7 @@ pub(super) fn word(value: &Expr, known: &[&str], problems: &mut Problems) -> Opt
         other => {
             let written = other.map(|word| word.to_string()).unwrap_or_default();
             let hint = hint::did_you_mean(&written, known);
-            problems.on(value, format!("expected one of {}{}", hint::list(known), hint.unwrap_or_default()));
+            problems.on(value, format!("expected {}{}", hint::list(known, "or"), hint.unwrap_or_default()));
             None
         }
     }

@@ -1,9 +1,9 @@
 //! The call of one method: its parameters are made, it is called, and what it returns becomes a reply.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 
-use super::{ask, ends, place};
+use super::{ask, ask_with, ends, parenthesized, place};
 use crate::model::{Borrowed, Event, Handler, Parameter, Receiver, Source, mentions};
 use crate::runtime::Runtime;
 
@@ -21,20 +21,14 @@ pub(super) fn make(
     parameters
         .map(|parameter| {
             let local = &parameter.local;
-            let made = match &parameter.source {
-                Source::Path(name, _) | Source::Query(name) => {
-                    let take = asked(handler, parameter, runtime, "take");
-                    quote!(#take(__context, #name))
-                }
-                Source::Value => {
-                    let take = asked(handler, parameter, runtime, "take");
-                    quote!(#take(__context, #data))
-                }
-                Source::Reference(_) | Source::Error => {
-                    let hold = asked(handler, parameter, runtime, "hold");
-                    quote!(#hold(__context, #data))
-                }
+            let (function, argument) = match &parameter.source {
+                Source::Path(name, _) | Source::Query(name) => ("take", quote!(#name)),
+                Source::Value => ("take", data.clone()),
+                Source::Reference(_) | Source::Error => ("hold", data.clone()),
             };
+            let function = asked(handler, parameter, runtime, function);
+            let arguments = parenthesized(quote!(__context, #argument), ends(&parameter.ty)[1]);
+            let made = quote!(#function #arguments);
             let failed = otherwise(quote!(#runtime::failed(error)));
             quote! {
                 let #local = match #made {
@@ -85,16 +79,28 @@ fn event_type(event: Event) -> TokenStream {
     }
 }
 
+/// The parameter of the dispatch that is the instance, as seen from `place`.
+///
+/// All these are one name, whatever macros the places are in: they mean what they would mean at the type.
+pub(super) fn instance(place: Span, self_type: &TokenStream) -> Ident {
+    Ident::new("__this", place.resolved_at(ends(self_type)[0]))
+}
+
 /// The call, and the reply that becomes of it.
 pub(super) fn call(handler: &Handler, self_type: &TokenStream, runtime: &Runtime) -> TokenStream {
     let name = &handler.name;
     let receiver = match handler.receiver {
         Receiver::None => None,
-        Receiver::Shared => Some(quote!(#runtime::shared(__this))),
-        Receiver::Exclusive([and, mutable, this]) => {
-            let instance =
-                [quote_spanned!(and=> &), quote_spanned!(mutable=> mut), quote_spanned!(this=> *__this)];
-            Some(quote!(#runtime::HeldExclusively::exclusive(#(#instance)*)))
+        Receiver::Shared => {
+            let span = name.span();
+            let (at, this) = (runtime.at(span), instance(span, self_type));
+            Some(quote_spanned!(span=> #at::shared::<Self>(#this)))
+        }
+        Receiver::Exclusive([first, last]) => {
+            let (at, this) = (runtime.at(first), instance(last, self_type));
+            let (held, rest) = (quote_spanned!(first=> #at::Held), quote_spanned!(last=> <Self>));
+            let (ty, of) = (quote!(#held #rest), quote!(HeldExclusively<Self>));
+            Some(ask_with(&ty, &of, runtime, "exclusive", quote!(#this)))
         }
     };
     let arguments = receiver.into_iter().chain(handler.parameters.iter().map(|parameter| {
@@ -106,30 +112,26 @@ pub(super) fn call(handler: &Handler, self_type: &TokenStream, runtime: &Runtime
     }));
     let wait = handler.is_async.then(|| quote!(.await));
     let called = quote!(#self_type::#name(#(#arguments),*) #wait);
-    reply(handler, &called, runtime)
+    reply(handler, called, runtime)
 }
 
-fn reply(handler: &Handler, called: &TokenStream, runtime: &Runtime) -> TokenStream {
+fn reply(handler: &Handler, called: TokenStream, runtime: &Runtime) -> TokenStream {
     let of = if handler.event == Event::Close { quote!(Completion) } else { quote!(IntoReply) };
     match &handler.returns {
         None => {
             let span = handler.name.span().resolved_at(Span::mixed_site());
-            let into_reply = ask(&quote_spanned!(span=> ()), &of, runtime, "into_reply");
-            quote!(#into_reply(#called))
+            ask_with(&quote_spanned!(span=> ()), &of, runtime, "into_reply", called)
         }
         // A type that has no name can only be shown, not written.
         Some(returns) if mentions(returns.clone(), "impl") => {
             let [first, _] = ends(returns);
-            let returned = quote_spanned!(first=> __returned);
+            let returned = Ident::new("__returned", first);
             quote!({
                 let #returned = #called;
                 #runtime::#of::into_reply(#returned)
             })
         }
-        Some(returns) => {
-            let into_reply = ask(returns, &of, runtime, "into_reply");
-            quote!(#into_reply(#called))
-        }
+        Some(returns) => ask_with(returns, &of, runtime, "into_reply", called),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What `#[server_endpoint]` generates: the declaration, the way an instance is made, and the registration.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::LitStr;
 use syn::ext::IdentExt;
@@ -18,6 +18,7 @@ pub(crate) fn endpoint(
 ) -> TokenStream {
     let Endpoint { name, conditions, fields } = endpoint;
     let header = header(endpoint, runtime);
+    let [asked, context] = locals();
     let scope = scope(endpoint, options, runtime);
     let declaration = declaration(endpoint, path, options, runtime);
     let needs = needs(fields, runtime);
@@ -29,11 +30,11 @@ pub(crate) fn endpoint(
             #scope
             const DECLARATION: #runtime::Declaration = #declaration;
 
-            fn needs(__needs: &mut #runtime::Needs) {
+            fn needs(#asked: &mut #runtime::Needs) {
                 #needs
             }
 
-            fn create(__context: &#runtime::ApplicationContext) -> #runtime::Result<Self> {
+            fn create(#context: &#runtime::ApplicationContext) -> #runtime::Result<Self> {
                 ::core::result::Result::Ok(Self { #(#initials,)* })
             }
         }
@@ -64,6 +65,11 @@ pub(crate) fn endpoint_fallback(endpoint: &Endpoint, options: &Options, runtime:
             }
         }
     }
+}
+
+/// The parameters of `needs` and `create`, which the user's own expressions cannot see.
+fn locals() -> [Ident; 2] {
+    ["__needs", "__context"].map(|name| Ident::new(name, Span::mixed_site()))
 }
 
 /// `impl Declared for Name`, at the name.
@@ -110,7 +116,7 @@ fn declaration(endpoint: &Endpoint, path: &LitStr, options: &Options, runtime: &
         ("origins", origins.as_ref().map(list)),
     ];
     let calls = arguments.into_iter().filter_map(|(method, argument)| {
-        let method = syn::Ident::new(method, Span::mixed_site());
+        let method = Ident::new(method, Span::mixed_site());
         argument.map(|argument| quote!(.#method(#argument)))
     });
     quote! {
@@ -137,11 +143,12 @@ fn policy_of(word: &str, runtime: &Runtime) -> TokenStream {
 
 fn needs(fields: &[Field], runtime: &Runtime) -> TokenStream {
     let injected = fields.iter().filter(|field| matches!(field.initial, Initial::Inject));
+    let [asked, _] = locals();
     injected
         .map(|Field { name, ty, span, conditions, .. }| {
             let needs = ask(&ty.to_token_stream(), &quote!(InjectedField), runtime, "needs");
             let place = place(runtime, *span);
-            quote!(#(#conditions)* #needs(__needs, #name, #place);)
+            quote!(#(#conditions)* #needs(#asked, #name, #place);)
         })
         .collect()
 }
@@ -153,7 +160,8 @@ fn initial(field: &Field, runtime: &Runtime) -> TokenStream {
     let value = match &field.initial {
         Initial::Inject => {
             let inject = ask(&ty, &quote!(InjectedField), runtime, "inject");
-            quote!(#inject(__context)?)
+            let [_, context] = locals();
+            quote!(#inject(#context)?)
         }
         Initial::Expression(expression) => quote!(#expression),
         Initial::Default => {

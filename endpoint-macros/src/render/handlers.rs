@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::Attribute;
 
-use super::call::{admit, asked, call, is_judged_by_type, make, needs};
-use super::{ask, ends};
+use super::call::{admit, asked, call, instance, is_judged_by_type, make, needs};
+use super::{ask_with, ends};
 use crate::model::{Event, Handler, Handlers, Parameter, Source};
 use crate::runtime::Runtime;
 
@@ -24,10 +24,14 @@ pub(crate) fn handlers(handlers: &Handlers, runtime: &Runtime) -> TokenStream {
         errors(handlers, runtime),
     ];
     let checks = [paths(handlers, runtime), one_for_each_error(handlers, runtime)];
+    let body = braced(quote!(#(#functions)*), ends(&handlers.self_type)[1]);
+    let is_deprecated = handlers.handlers.iter().any(|handler| handler.is_deprecated);
+    let allowed = is_deprecated.then(|| quote!(#[allow(deprecated)]));
     quote! {
         #(#conditions)*
         #[automatically_derived]
-        #header { #(#functions)* }
+        #allowed
+        #header #body
         #(#checks)*
     }
 }
@@ -36,7 +40,8 @@ pub(crate) fn handlers(handlers: &Handlers, runtime: &Runtime) -> TokenStream {
 pub(crate) fn handlers_fallback(handlers: &Handlers, runtime: &Runtime) -> TokenStream {
     let conditions = &handlers.conditions;
     let header = header(handlers, runtime);
-    quote!(#(#conditions)* #[automatically_derived] #header {})
+    let body = braced(TokenStream::new(), ends(&handlers.self_type)[1]);
+    quote!(#(#conditions)* #[automatically_derived] #header #body)
 }
 
 /// `impl Handlers for Type`, at the user's `impl Type`.
@@ -46,6 +51,13 @@ fn header(handlers: &Handlers, runtime: &Runtime) -> TokenStream {
     let runtime = runtime.at(span);
     let of = quote_spanned!(span=> #runtime::Handlers for);
     quote!(#impl_token #of #self_type)
+}
+
+/// `{ body }`, with the braces at a place of the user's: that is what the compiler shows when it means the whole.
+fn braced(body: TokenStream, place: Span) -> Group {
+    let mut group = Group::new(Delimiter::Brace, body);
+    group.set_span(place);
+    group
 }
 
 /// `fn needs`: what the parameters ask of the application.
@@ -103,10 +115,11 @@ fn lifecycle(handlers: &Handlers, event: Event, runtime: &Runtime) -> TokenStrea
 fn lifecycle_of(handler: &Handler, self_type: &TokenStream, runtime: &Runtime) -> TokenStream {
     let span = handler.name.span();
     let at = runtime.at(span);
+    let reason = quote!(__reason);
     let (function, reason, data) = match handler.event {
         Event::Close => (
             quote_spanned!(span=> close),
-            quote_spanned!(span=> , __reason: &'a #at::CloseReason),
+            quote_spanned!(span=> , #reason: &'a #at::CloseReason),
             quote!(&mut &*__reason),
         ),
         _ => (quote_spanned!(span=> open), TokenStream::new(), quote!(&mut ())),
@@ -114,16 +127,12 @@ fn lifecycle_of(handler: &Handler, self_type: &TokenStream, runtime: &Runtime) -
     let made = make(handler, &data, |failed| quote!(return #failed), runtime);
     let reply = call(handler, self_type, runtime);
     let conditions = &handler.conditions;
+    let (this, context) = (instance(span, self_type), quote!(__context));
     let signature = quote_spanned! {span=>
-        async fn #function<'a>(__this: &'a mut #at::Held<Self>, __context: #at::Context<'a> #reason) -> #at::Reply
+        async fn #function<'a>(#this: &'a mut #at::Held<Self>, #context: #at::Context<'a> #reason) -> #at::Reply
     };
-    quote! {
-        #(#conditions)*
-        #signature {
-            #made
-            #reply
-        }
-    }
+    let body = braced(quote!(#made #reply), span);
+    quote!(#(#conditions)* #signature #body)
 }
 
 /// `fn message`: finds the method for a message, makes its parameters while the message still lies in the reader's buffer, and
@@ -143,43 +152,51 @@ fn messages(handlers: &Handlers, runtime: &Runtime) -> Option<TokenStream> {
         methods.iter().map(|(index, handler)| branch(*index, handler, &waiting, handlers, runtime)).collect();
     let choice = choice(&waiting, &branches, handlers, runtime);
     let at = runtime.at(span);
+    let this = instance(span, &handlers.self_type);
+    let [context, message] = [quote!(__context), quote!(__message)];
     let signature = quote_spanned! {span=>
         fn message<'a>(
-            __this: &'a mut #at::Held<Self>,
-            __context: #at::Context<'a>,
-            mut __message: #at::Slot<'_>,
+            #this: &'a mut #at::Held<Self>,
+            #context: #at::Context<'a>,
+            mut #message: #at::Slot<'_>,
         ) -> impl ::core::future::Future<Output = #at::Reply> + ::core::marker::Send + use<'a>
     };
-    Some(quote!(#signature { #kinds #choice }))
+    let body = braced(quote!(#kinds #choice), span);
+    Some(quote!(#signature #body))
 }
 
-/// Which messages each method takes, as constants: the checks are done when they are evaluated, and point at the method.
+/// Which messages each method takes, as constants, and the checks of them, which point at the method.
 fn kinds(methods: &[(usize, &Handler)], runtime: &Runtime) -> TokenStream {
     let mut earlier = TokenStream::new();
     let mut constants = TokenStream::new();
     for (index, handler) in methods {
         let conditions = &handler.conditions;
-        let kind = kind_name(*index);
+        let kinds = kinds_name(*index);
         let span = handler.name.span();
         let at = runtime.at(span);
-        let kinds = handler
+        let of_parameters = handler
             .parameters
             .iter()
             .filter(|parameter| is_judged_by_type(parameter))
             .map(|parameter| asked(handler, parameter, runtime, "KIND"));
-        let the_message = quote_spanned!(span=> #at::the_message(&[#(#kinds),*]));
-        constants.extend(quote!(#(#conditions)* const #kind: #runtime::Kind = #the_message;));
+        let one_message = quote_spanned!(span=> #at::takes_one_message(#kinds));
+        let only_one = quote_spanned!(span=> #at::only_one_takes(&[#earlier], #kinds));
+        constants.extend(quote! {
+            #(#conditions)*
+            const #kinds: &[::core::option::Option<#runtime::Kind>] = &[#(#of_parameters),*];
+            #(#conditions)*
+            const _: () = #one_message;
+        });
         if !earlier.is_empty() {
-            let only_one = quote_spanned!(span=> #at::only_one_takes(&[#earlier], #kind));
             constants.extend(quote!(#(#conditions)* const _: () = #only_one;));
         }
-        earlier.extend(quote!(#(#conditions)* #kind,));
+        earlier.extend(quote!(#(#conditions)* #kinds,));
     }
     constants
 }
 
-fn kind_name(index: usize) -> Ident {
-    format_ident!("__KIND_{index}", span = Span::mixed_site())
+fn kinds_name(index: usize) -> Ident {
+    format_ident!("__KINDS_{index}", span = Span::mixed_site())
 }
 
 fn variant_name(index: usize) -> Ident {
@@ -195,7 +212,7 @@ fn branch(
     runtime: &Runtime,
 ) -> TokenStream {
     let conditions = &handler.conditions;
-    let kind = kind_name(index);
+    let kinds = kinds_name(index);
     let leave = |reply: TokenStream| {
         if waiting.is_empty() {
             quote!(return ::core::future::ready(#reply))
@@ -213,7 +230,7 @@ fn branch(
     };
     quote! {
         #(#conditions)*
-        if __message.is(#kind) {
+        if #runtime::takes(&__message, #kinds) {
             #made
             #called;
         }
@@ -233,32 +250,20 @@ fn choice(
             ::core::future::ready(#runtime::Reply::Unhandled)
         };
     }
-    let (generics, variants, arms): (Vec<_>, Vec<_>, Vec<_>) = waiting
-        .iter()
-        .map(|(index, handler)| {
-            let conditions = &handler.conditions;
-            let (variant, parameters) =
-                (variant_name(*index), format_ident!("P{index}", span = Span::mixed_site()));
-            let locals = handler.parameters.iter().map(|parameter| &parameter.local);
-            let reply = call(handler, &handlers.self_type, runtime);
-            (
-                quote!(#(#conditions)* #parameters),
-                quote!(#(#conditions)* #variant(#parameters)),
-                quote!(#(#conditions)* __Call::#variant((#(#locals,)*)) => #reply),
-            )
-        })
-        .collect::<Vec<_>>()
-        .into_iter()
-        .fold((vec![], vec![], vec![]), |(mut generics, mut variants, mut arms), (generic, variant, arm)| {
-            generics.push(generic);
-            variants.push(variant);
-            arms.push(arm);
-            (generics, variants, arms)
-        });
+    let [mut generics, mut variants, mut arms]: [_; 3] = std::array::from_fn(|_| TokenStream::new());
+    for (index, handler) in waiting {
+        let conditions = &handler.conditions;
+        let (variant, parameters) = (variant_name(*index), format_ident!("P{index}"));
+        let locals = handler.parameters.iter().map(|parameter| &parameter.local);
+        let reply = call(handler, &handlers.self_type, runtime);
+        generics.extend(quote!(#(#conditions)* #parameters,));
+        variants.extend(quote!(#(#conditions)* #variant(#parameters),));
+        arms.extend(quote!(#(#conditions)* __Call::#variant((#(#locals,)*)) => #reply,));
+    }
     quote! {
-        enum __Call<#(#generics),*> {
+        enum __Call<#generics> {
             Done(#runtime::Reply),
-            #(#variants,)*
+            #variants
         }
         let __call = 'call: {
             #branches
@@ -267,7 +272,7 @@ fn choice(
         async move {
             match __call {
                 __Call::Done(reply) => reply,
-                #(#arms,)*
+                #arms
             }
         }
     }
@@ -284,33 +289,35 @@ fn errors(handlers: &Handlers, runtime: &Runtime) -> Option<TokenStream> {
     };
     let branches = methods.iter().map(|handler| error_branch(handler, &handlers.self_type, runtime));
     let at = runtime.at(span);
+    let this = instance(span, &handlers.self_type);
+    let [context, error] = [quote!(__context), quote!(__error)];
     let signature = quote_spanned! {span=>
         async fn error<'a>(
-            __this: &'a mut #at::Held<Self>,
-            __context: #at::Context<'a>,
-            __error: &'a #at::Error,
+            #this: &'a mut #at::Held<Self>,
+            #context: #at::Context<'a>,
+            #error: &'a #at::Error,
         ) -> #at::Reply
     };
-    Some(quote! {
-        #signature {
-            for __last in [false, true] {
-                #(#branches)*
-            }
-            #runtime::Reply::Unhandled
+    let body = quote! {
+        for __last in [false, true] {
+            #(#branches)*
         }
-    })
+        #runtime::Reply::Unhandled
+    };
+    let body = braced(body, span);
+    Some(quote!(#signature #body))
 }
 
 fn error_branch(handler: &Handler, self_type: &TokenStream, runtime: &Runtime) -> Option<TokenStream> {
     let error = handler.parameters.iter().find(|parameter| matches!(parameter.source, Source::Error))?;
     let local = &error.local;
-    let caught = ask(&error.ty, &quote!(Caught), runtime, "caught");
+    let caught = ask_with(&error.ty, &quote!(Caught), runtime, "caught", quote!(__error, __last));
     let made = make(handler, &quote!(&mut ()), |failed| quote!(return #failed), runtime);
     let reply = call(handler, self_type, runtime);
     let conditions = &handler.conditions;
     Some(quote! {
         #(#conditions)*
-        if let ::core::option::Option::Some(#local) = #caught(__error, __last) {
+        if let ::core::option::Option::Some(#local) = #caught {
             #made
             return #reply;
         }

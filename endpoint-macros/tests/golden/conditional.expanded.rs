@@ -138,7 +138,7 @@ impl ::runtime::__private::Handlers for Chat {
             }
         };
         <() as ::runtime::__private::IntoReply>::into_reply(
-            Chat::open(::runtime::__private::shared(__this), peer),
+            Chat::open(::runtime::__private::shared::<Self>(__this), peer),
         )
     }
     #[cfg(windows)]
@@ -147,7 +147,7 @@ impl ::runtime::__private::Handlers for Chat {
         __context: ::runtime::__private::Context<'a>,
     ) -> ::runtime::__private::Reply {
         <() as ::runtime::__private::IntoReply>::into_reply(
-            Chat::open_there(::runtime::__private::shared(__this)),
+            Chat::open_there(::runtime::__private::shared::<Self>(__this)),
         )
     }
     fn message<'a>(
@@ -157,29 +157,28 @@ impl ::runtime::__private::Handlers for Chat {
     ) -> impl ::core::future::Future<
         Output = ::runtime::__private::Reply,
     > + ::core::marker::Send + use<'a> {
-        const __KIND_0: ::runtime::__private::Kind = ::runtime::__private::the_message(
-            &[
-                <::runtime::__private::Text as ::runtime::__private::RefArgument<
-                    ::runtime::__private::OnMessage,
-                    _,
-                >>::KIND,
-            ],
-        );
+        const __KINDS_0: &[::core::option::Option<::runtime::__private::Kind>] = &[
+            <::runtime::__private::Text as ::runtime::__private::RefArgument<
+                ::runtime::__private::OnMessage,
+                _,
+            >>::KIND,
+        ];
+        const _: () = ::runtime::__private::takes_one_message(__KINDS_0);
         #[cfg(unix)]
-        const __KIND_1: ::runtime::__private::Kind = ::runtime::__private::the_message(
-            &[
-                <::runtime::__private::Bytes as ::runtime::__private::RefArgument<
-                    ::runtime::__private::OnMessage,
-                    _,
-                >>::KIND,
-                <Sessions as ::runtime::__private::Argument<
-                    ::runtime::__private::OnMessage,
-                    _,
-                >>::KIND,
-            ],
-        );
+        const __KINDS_1: &[::core::option::Option<::runtime::__private::Kind>] = &[
+            <::runtime::__private::Bytes as ::runtime::__private::RefArgument<
+                ::runtime::__private::OnMessage,
+                _,
+            >>::KIND,
+            <Sessions as ::runtime::__private::Argument<
+                ::runtime::__private::OnMessage,
+                _,
+            >>::KIND,
+        ];
         #[cfg(unix)]
-        const _: () = ::runtime::__private::only_one_takes(&[__KIND_0], __KIND_1);
+        const _: () = ::runtime::__private::takes_one_message(__KINDS_1);
+        #[cfg(unix)]
+        const _: () = ::runtime::__private::only_one_takes(&[__KINDS_0], __KINDS_1);
         enum __Call<P0, #[cfg(unix)] P1> {
             Done(::runtime::__private::Reply),
             Method0(P0),
@@ -187,7 +186,7 @@ impl ::runtime::__private::Handlers for Chat {
             Method1(P1),
         }
         let __call = 'call: {
-            if __message.is(__KIND_0) {
+            if ::runtime::__private::takes(&__message, __KINDS_0) {
                 let text = match <::runtime::__private::Text as ::runtime::__private::RefArgument<
                     ::runtime::__private::OnMessage,
                     _,
@@ -200,7 +199,7 @@ impl ::runtime::__private::Handlers for Chat {
                 break 'call __Call::Method0((text,));
             }
             #[cfg(unix)]
-            if __message.is(__KIND_1) {
+            if ::runtime::__private::takes(&__message, __KINDS_1) {
                 let bytes = match <::runtime::__private::Bytes as ::runtime::__private::RefArgument<
                     ::runtime::__private::OnMessage,
                     _,
@@ -229,7 +228,7 @@ impl ::runtime::__private::Handlers for Chat {
                 __Call::Method0((text,)) => {
                     <() as ::runtime::__private::IntoReply>::into_reply(
                         Chat::text(
-                                ::runtime::__private::shared(__this),
+                                ::runtime::__private::shared::<Self>(__this),
                                 ::runtime::__private::lend(&text),
                             )
                             .await,
@@ -239,7 +238,7 @@ impl ::runtime::__private::Handlers for Chat {
                 __Call::Method1((bytes, sessions)) => {
                     <() as ::runtime::__private::IntoReply>::into_reply(
                         Chat::bytes(
-                                ::runtime::__private::shared(__this),
+                                ::runtime::__private::shared::<Self>(__this),
                                 ::runtime::__private::lend(&bytes),
                                 sessions,
                             )

@@ -59,15 +59,16 @@ impl ::endpoint_runtime::__private::Handlers for Reverse {
     ) -> impl ::core::future::Future<
         Output = ::endpoint_runtime::__private::Reply,
     > + ::core::marker::Send + use<'a> {
-        const __KIND_0: ::endpoint_runtime::__private::Kind = ::endpoint_runtime::__private::the_message(
-            &[
-                <String as ::endpoint_runtime::__private::Argument<
-                    ::endpoint_runtime::__private::OnMessage,
-                    _,
-                >>::KIND,
-            ],
-        );
-        if __message.is(__KIND_0) {
+        const __KINDS_0: &[::core::option::Option<
+            ::endpoint_runtime::__private::Kind,
+        >] = &[
+            <String as ::endpoint_runtime::__private::Argument<
+                ::endpoint_runtime::__private::OnMessage,
+                _,
+            >>::KIND,
+        ];
+        const _: () = ::endpoint_runtime::__private::takes_one_message(__KINDS_0);
+        if ::endpoint_runtime::__private::takes(&__message, __KINDS_0) {
             let text = match <String as ::endpoint_runtime::__private::Argument<
                 ::endpoint_runtime::__private::OnMessage,
                 _,
@@ -81,7 +82,10 @@ impl ::endpoint_runtime::__private::Handlers for Reverse {
             };
             return ::core::future::ready(
                 <String as ::endpoint_runtime::__private::IntoReply>::into_reply(
-                    Reverse::reverse(::endpoint_runtime::__private::shared(__this), text),
+                    Reverse::reverse(
+                        ::endpoint_runtime::__private::shared::<Self>(__this),
+                        text,
+                    ),
                 ),
             );
         }

@@ -254,9 +254,11 @@ impl ::endpoint_runtime::__private::Handlers for Seat {
             (),
         > as ::endpoint_runtime::__private::IntoReply>::into_reply(
             Seat::open(
-                    ::endpoint_runtime::__private::HeldExclusively::exclusive(
-                        &mut *__this,
-                    ),
+                    <::endpoint_runtime::__private::Held<
+                        Self,
+                    > as ::endpoint_runtime::__private::HeldExclusively<
+                        Self,
+                    >>::exclusive(__this),
                     ::endpoint_runtime::__private::lend(&session),
                     room,
                     number,
@@ -271,43 +273,46 @@ impl ::endpoint_runtime::__private::Handlers for Seat {
     ) -> impl ::core::future::Future<
         Output = ::endpoint_runtime::__private::Reply,
     > + ::core::marker::Send + use<'a> {
-        const __KIND_0: ::endpoint_runtime::__private::Kind = ::endpoint_runtime::__private::the_message(
-            &[
-                <Json<
-                    Command,
-                > as ::endpoint_runtime::__private::Argument<
-                    ::endpoint_runtime::__private::OnMessage,
-                    _,
-                >>::KIND,
-                <Session as ::endpoint_runtime::__private::RefArgument<
-                    ::endpoint_runtime::__private::OnMessage,
-                    _,
-                >>::KIND,
-            ],
-        );
-        const __KIND_1: ::endpoint_runtime::__private::Kind = ::endpoint_runtime::__private::the_message(
-            &[
-                <[u8] as ::endpoint_runtime::__private::RefArgument<
-                    ::endpoint_runtime::__private::OnMessage,
-                    _,
-                >>::KIND,
-            ],
-        );
+        const __KINDS_0: &[::core::option::Option<
+            ::endpoint_runtime::__private::Kind,
+        >] = &[
+            <Json<
+                Command,
+            > as ::endpoint_runtime::__private::Argument<
+                ::endpoint_runtime::__private::OnMessage,
+                _,
+            >>::KIND,
+            <Session as ::endpoint_runtime::__private::RefArgument<
+                ::endpoint_runtime::__private::OnMessage,
+                _,
+            >>::KIND,
+        ];
+        const _: () = ::endpoint_runtime::__private::takes_one_message(__KINDS_0);
+        const __KINDS_1: &[::core::option::Option<
+            ::endpoint_runtime::__private::Kind,
+        >] = &[
+            <[u8] as ::endpoint_runtime::__private::RefArgument<
+                ::endpoint_runtime::__private::OnMessage,
+                _,
+            >>::KIND,
+        ];
+        const _: () = ::endpoint_runtime::__private::takes_one_message(__KINDS_1);
         const _: () = ::endpoint_runtime::__private::only_one_takes(
-            &[__KIND_0],
-            __KIND_1,
+            &[__KINDS_0],
+            __KINDS_1,
         );
-        const __KIND_2: ::endpoint_runtime::__private::Kind = ::endpoint_runtime::__private::the_message(
-            &[
-                <Pong as ::endpoint_runtime::__private::Argument<
-                    ::endpoint_runtime::__private::OnMessage,
-                    _,
-                >>::KIND,
-            ],
-        );
+        const __KINDS_2: &[::core::option::Option<
+            ::endpoint_runtime::__private::Kind,
+        >] = &[
+            <Pong as ::endpoint_runtime::__private::Argument<
+                ::endpoint_runtime::__private::OnMessage,
+                _,
+            >>::KIND,
+        ];
+        const _: () = ::endpoint_runtime::__private::takes_one_message(__KINDS_2);
         const _: () = ::endpoint_runtime::__private::only_one_takes(
-            &[__KIND_0, __KIND_1],
-            __KIND_2,
+            &[__KINDS_0, __KINDS_1],
+            __KINDS_2,
         );
         enum __Call<P0, P2> {
             Done(::endpoint_runtime::__private::Reply),
@@ -315,7 +320,7 @@ impl ::endpoint_runtime::__private::Handlers for Seat {
             Method2(P2),
         }
         let __call = 'call: {
-            if __message.is(__KIND_0) {
+            if ::endpoint_runtime::__private::takes(&__message, __KINDS_0) {
                 let __parameter_1 = match <Json<
                     Command,
                 > as ::endpoint_runtime::__private::Argument<
@@ -342,7 +347,7 @@ impl ::endpoint_runtime::__private::Handlers for Seat {
                 };
                 break 'call __Call::Method0((__parameter_1, session));
             }
-            if __message.is(__KIND_1) {
+            if ::endpoint_runtime::__private::takes(&__message, __KINDS_1) {
                 let bytes = match <[u8] as ::endpoint_runtime::__private::RefArgument<
                     ::endpoint_runtime::__private::OnMessage,
                     _,
@@ -368,14 +373,14 @@ impl ::endpoint_runtime::__private::Handlers for Seat {
                 };
                 break 'call __Call::Done({
                     let __returned = Seat::picture(
-                        ::endpoint_runtime::__private::shared(__this),
+                        ::endpoint_runtime::__private::shared::<Self>(__this),
                         ::endpoint_runtime::__private::lend(&bytes),
                         scale,
                     );
                     ::endpoint_runtime::__private::IntoReply::into_reply(__returned)
                 });
             }
-            if __message.is(__KIND_2) {
+            if ::endpoint_runtime::__private::takes(&__message, __KINDS_2) {
                 let pong = match <Pong as ::endpoint_runtime::__private::Argument<
                     ::endpoint_runtime::__private::OnMessage,
                     _,
@@ -399,9 +404,11 @@ impl ::endpoint_runtime::__private::Handlers for Seat {
                         Json<Event>,
                     > as ::endpoint_runtime::__private::IntoReply>::into_reply(
                         Seat::command(
-                                ::endpoint_runtime::__private::HeldExclusively::exclusive(
-                                    &mut *__this,
-                                ),
+                                <::endpoint_runtime::__private::Held<
+                                    Self,
+                                > as ::endpoint_runtime::__private::HeldExclusively<
+                                    Self,
+                                >>::exclusive(__this),
                                 __parameter_1,
                                 ::endpoint_runtime::__private::lend(&session),
                             )
@@ -432,9 +439,11 @@ impl ::endpoint_runtime::__private::Handlers for Seat {
         };
         <() as ::endpoint_runtime::__private::Completion>::into_reply(
             Seat::close(
-                    ::endpoint_runtime::__private::HeldExclusively::exclusive(
-                        &mut *__this,
-                    ),
+                    <::endpoint_runtime::__private::Held<
+                        Self,
+                    > as ::endpoint_runtime::__private::HeldExclusively<
+                        Self,
+                    >>::exclusive(__this),
                     ::endpoint_runtime::__private::lend(&reason),
                 )
                 .await,
@@ -453,7 +462,10 @@ impl ::endpoint_runtime::__private::Handlers for Seat {
                 return <Json<
                     Event,
                 > as ::endpoint_runtime::__private::IntoReply>::into_reply(
-                    Seat::bad_json(::endpoint_runtime::__private::shared(__this), error),
+                    Seat::bad_json(
+                        ::endpoint_runtime::__private::shared::<Self>(__this),
+                        error,
+                    ),
                 );
             }
             if let ::core::option::Option::Some(error) = <Error as ::endpoint_runtime::__private::Caught>::caught(
@@ -471,7 +483,7 @@ impl ::endpoint_runtime::__private::Handlers for Seat {
                 };
                 return <() as ::endpoint_runtime::__private::IntoReply>::into_reply(
                     Seat::other(
-                            ::endpoint_runtime::__private::shared(__this),
+                            ::endpoint_runtime::__private::shared::<Self>(__this),
                             error,
                             ::endpoint_runtime::__private::lend(&session),
                         )

@@ -80,8 +80,10 @@ pub(super) struct Link {
     pinged: Option<Instant>,
     /// The newest ping that could not be answered, because the socket takes nothing.
     owed_pong: Option<Box<[u8]>>,
-    /// Pongs that came while a handler was busy.
+    /// Pongs that came while a handler was busy, or the socket took nothing.
     late_pongs: VecDeque<Box<[u8]>>,
+    /// Whether the peer has sent a message that waits. What it has sent since stands behind that, unread.
+    held: bool,
     /// How long the running handler may go on when the session has ended, and until when, once it has.
     grace: Option<Duration>,
     grace_ends: Option<Instant>,
@@ -111,6 +113,7 @@ impl Link {
             pinged: None,
             owed_pong: None,
             late_pongs: VecDeque::new(),
+            held: false,
             grace: None,
             grace_ends: None,
             armed: None,
@@ -126,12 +129,6 @@ impl Link {
         cx: &mut Context<'_>,
         deliver: &mut dyn FnMut(Incoming<'_>),
     ) -> Poll<Progress> {
-        if self.phase == Phase::Open
-            && let Some(pong) = self.late_pongs.pop_front()
-        {
-            deliver(Incoming::Pong(Cow::Owned(pong.into())));
-            return Poll::Ready(Progress::Delivered);
-        }
         self.poll(cx, Gate::Open, deliver)
     }
 
@@ -196,11 +193,6 @@ impl Link {
         self.violation.take()
     }
 
-    /// The session is over for good: nobody is left waiting.
-    pub(super) fn abandon(&mut self, reason: &CloseReason) {
-        self.output.abandon(reason);
-    }
-
     // ---- the turn
 
     fn poll(
@@ -246,9 +238,13 @@ impl Link {
         if self.has_news() {
             self.pump();
         }
+        // While the socket takes nothing, messages wait: their replies would pile up. What comes beside them is heard.
+        let blocked = self.output.is_blocked();
+        let gate = if blocked { Gate::ControlOnly } else { gate };
         let mut decoded = Decoded::Later;
-        if !self.output.is_blocked() && self.output.len() < FLUSH_AT && self.delivered < TURN {
+        if blocked || (self.output.len() < FLUSH_AT && self.delivered < TURN) {
             decoded = self.decode(gate, deliver);
+            self.held = matches!(decoded, Decoded::Held);
             match decoded {
                 Decoded::Message => {
                     self.delivered += 1;
@@ -259,8 +255,10 @@ impl Link {
             }
         }
         match self.write(cx) {
-            Poll::Ready(true) => {}
-            Poll::Ready(false) => return Turn::Again,
+            Poll::Ready(true) if !blocked => {}
+            Poll::Ready(_) => return Turn::Again,
+            Poll::Pending if !blocked => return Turn::Again,
+            Poll::Pending if matches!(decoded, Decoded::Nothing) => return self.read(cx),
             Poll::Pending => return Turn::Wait,
         }
         match decoded {
@@ -289,11 +287,18 @@ impl Link {
     }
 
     fn decode(&mut self, gate: Gate, deliver: &mut dyn FnMut(Incoming<'_>)) -> Decoded {
+        // Once the session is closing, messages are of no interest, and the peer's close frame may stand behind some.
+        let open = self.phase == Phase::Open;
+        if open
+            && gate == Gate::Open
+            && let Some(pong) = self.late_pongs.pop_front()
+        {
+            deliver(Incoming::Pong(Cow::Owned(pong.into())));
+            return Decoded::Message;
+        }
         if self.input.is_empty() {
             return Decoded::Nothing;
         }
-        // Once the session is closing, messages are of no interest, and the peer's close frame may stand behind some.
-        let open = self.phase == Phase::Open;
         let gate = if open { gate } else { Gate::Open };
         let (used, step) = match self.decoder.decode(self.input.bytes(), gate) {
             Ok(decoded) => decoded,
@@ -442,6 +447,9 @@ impl Link {
         self.since = Instant::now();
         if phase == Phase::Gone {
             self.input = Input::default();
+            // Whoever waits for what was not written waits in vain, and may be the very handler that is awaited here.
+            let reason = self.reason.get_or_insert_with(|| CloseReason::lost("the connection was lost"));
+            self.output.abandon(reason);
         }
     }
 
@@ -502,6 +510,7 @@ impl Link {
         }
         let reason = self.session.outbox().closed().unwrap_or_else(|| CloseReason::lost(text));
         self.session.begin_close(&reason);
+        self.session.outbox().close(&reason, true);
         self.reason.get_or_insert(reason);
         self.enter(Phase::Gone);
     }
@@ -514,6 +523,12 @@ impl Link {
         let passed = |since: Instant, time: Duration| now >= since + time;
         match self.phase {
             Phase::Open => {
+                if self.held {
+                    // A peer that is not listened to is neither silent nor idle.
+                    self.heard = now;
+                    self.active = now;
+                    self.pinged = None;
+                }
                 if !self.output.is_empty() && passed(self.wrote, limits.send_timeout) {
                     self.session.too_slow();
                 } else if limits.idle_timeout.is_some_and(|idle| passed(self.active, idle)) {

@@ -137,8 +137,8 @@ pub enum ViaEvent {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a parameter of this handler",
     label = "not available in this handler",
-    note = "every handler can have `&Session`, `Sessions`, `&Handshake`, `Inject<T>`, `ApplicationContext`, `Query<T>`, `Principal<T>`, `#[path] name: T`, `#[query] name: T`, and your own `T: FromContext`",
-    note = "`#[on_message]` has one message: `String`, `&str`, `Text`, `char`, `bool`, a number, `Parsed<T>`, `Json<T>`, `Bytes`, `Vec<u8>`, `&[u8]`, `Pong`, `Message`, or your own `T: FromMessage`",
+    note = "every handler can have `&Session`, `Sessions`, `&Handshake`, `Inject<T>`, `ApplicationContext`, `Query<T: Deserialize>`, `Principal<T>`, `#[path] name: T`, `#[query] name: T`, and your own `T: FromContext`",
+    note = "`#[on_message]` has one message: `String`, `&str`, `Text`, `char`, `bool`, a number, `Parsed<T: FromStr>`, `Json<T: Deserialize>`, `Bytes`, `Vec<u8>`, `&[u8]`, `Pong`, `Message`, or your own `T: FromMessage`",
     note = "`#[on_close]` can have `&CloseReason`, and `#[on_error]` has one `&Error` or `&E`"
 )]
 pub trait Argument<E: Event, Via>: Sized {
@@ -164,8 +164,8 @@ pub trait Argument<E: Event, Via>: Sized {
 #[diagnostic::on_unimplemented(
     message = "`&{Self}` cannot be a parameter of this handler",
     label = "not available in this handler",
-    note = "every handler can have `&Session`, `Sessions`, `&Handshake`, `Inject<T>`, `ApplicationContext`, `Query<T>`, `Principal<T>`, `#[path] name: T`, `#[query] name: T`, and your own `T: FromContext`",
-    note = "`#[on_message]` has one message: `String`, `&str`, `Text`, `char`, `bool`, a number, `Parsed<T>`, `Json<T>`, `Bytes`, `Vec<u8>`, `&[u8]`, `Pong`, `Message`, or your own `T: FromMessage`",
+    note = "every handler can have `&Session`, `Sessions`, `&Handshake`, `Inject<T>`, `ApplicationContext`, `Query<T: Deserialize>`, `Principal<T>`, `#[path] name: T`, `#[query] name: T`, and your own `T: FromContext`",
+    note = "`#[on_message]` has one message: `String`, `&str`, `Text`, `char`, `bool`, a number, `Parsed<T: FromStr>`, `Json<T: Deserialize>`, `Bytes`, `Vec<u8>`, `&[u8]`, `Pong`, `Message`, or your own `T: FromMessage`",
     note = "`#[on_close]` can have `&CloseReason`, and `#[on_error]` has one `&Error` or `&E`"
 )]
 pub trait RefArgument<E: Event, Via> {

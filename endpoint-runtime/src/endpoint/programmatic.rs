@@ -68,7 +68,11 @@ pub trait Endpoint: Send + 'static {
     /// # Errors
     /// Logged.
     fn on_error(&mut self, session: &Session, error: &Error) -> impl Future<Output = Result<()>> + Send {
-        tracing::warn!(session = %session.id(), path = session.path(), %error, "handler failed");
+        match error {
+            // The peer's doing, and logged already.
+            Error::Protocol(_) | Error::Panicked(_) => {}
+            _ => tracing::warn!(session = %session.id(), path = session.path(), %error, "handler failed"),
+        }
         ready(Ok(()))
     }
 }

@@ -46,6 +46,7 @@ pub trait IntoReply {
     fn into_reply(self) -> Reply;
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoReply for () {
     fn into_reply(self) -> Reply {
         Reply::Nothing
@@ -62,12 +63,14 @@ impl<T: IntoMessage> IntoReply for T {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: IntoReply> IntoReply for Option<T> {
     fn into_reply(self) -> Reply {
         self.map_or(Reply::Nothing, T::into_reply)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: IntoReply, E: Into<Error>> IntoReply for Result<T, E> {
     fn into_reply(self) -> Reply {
         match self {
@@ -100,6 +103,7 @@ impl<T: IntoReply, E: Into<Error>> IntoReply for Result<T, E> {
 #[derive(Clone, Copy, Debug)]
 pub struct Replies<S>(pub S);
 
+#[diagnostic::do_not_recommend]
 impl<S, T> IntoReply for Replies<S>
 where
     S: Stream<Item = T> + Send + 'static,
@@ -126,12 +130,14 @@ pub trait Completion {
     fn into_reply(self) -> Reply;
 }
 
+#[diagnostic::do_not_recommend]
 impl Completion for () {
     fn into_reply(self) -> Reply {
         Reply::Nothing
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: Into<Error>> Completion for Result<(), E> {
     fn into_reply(self) -> Reply {
         match self {

@@ -105,13 +105,13 @@ impl<E> DerefMut for Exclusive<E> {
     label = "every connection shares this instance, so none may have it mutably",
     note = "take `&self` and keep what changes in a `Mutex`, an atomic, or the session's attributes; or drop `scope = singleton` to have an instance for each connection"
 )]
-pub trait HeldExclusively: Deref {
+pub trait HeldExclusively<E> {
     /// The instance, for a method that takes `&mut self`.
-    fn exclusive(&mut self) -> &mut Self::Target;
+    fn exclusive(&mut self) -> &mut E;
 }
 
 #[diagnostic::do_not_recommend]
-impl<E: Declared> HeldExclusively for Held<E>
+impl<E: Declared> HeldExclusively<E> for Held<E>
 where
     <E::Scope as Scope<E>>::Held: DerefMut,
 {

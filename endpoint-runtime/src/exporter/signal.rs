@@ -33,13 +33,16 @@ async fn interrupt() {
 /// `RUST_LOG=endpoint_runtime=debug`; without it, `info`.
 #[cfg(feature = "log")]
 pub(super) fn log_if_nobody_does() {
+    use std::io::IsTerminal;
+
     use tracing_subscriber::filter::{LevelFilter, Targets};
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::util::SubscriberInitExt;
 
     let chosen = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
     let filter = chosen.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
     // Fails when there is a subscriber already: then that one does it.
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
 }

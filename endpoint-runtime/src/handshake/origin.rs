@@ -142,6 +142,7 @@ impl fmt::Display for OriginRule {
         match self {
             OriginRule::Same => f.write_str("same origin"),
             OriginRule::Any => f.write_str("any origin"),
+            OriginRule::Listed(list) if list.is_empty() => f.write_str("no origin"),
             OriginRule::Listed(list) => {
                 for (index, origin) in list.iter().enumerate() {
                     write!(f, "{}{origin}", if index > 0 { ", " } else { "" })?;

@@ -120,7 +120,9 @@ impl Door {
             Ok(opening) => opening,
             Err(refusal) => {
                 // A page may live at an endpoint's path: whoever does not ask for a WebSocket is shown it.
-                if let Some(fallback) = &self.fallback {
+                if let Some(fallback) = &self.fallback
+                    && !handshake::asks_for_websocket(&head)
+                {
                     let response = fallback(Request::from_parts(head, rest)).await;
                     if response.status() != StatusCode::NOT_FOUND {
                         return response;

@@ -16,7 +16,8 @@ pub(super) async fn drain(door: &Door) {
     let reason = CloseReason::away("the server is shutting down").by(ClosedBy::Container);
     door.tasks().close();
 
-    let all = door.sessions().snapshot();
+    // Kept to the end: a session in its `on_close` is in no registry any more, and may have to be cut off too.
+    let mut all = door.sessions().snapshot();
     let mut rounds = all.chunks(settings.drain_batch.max(1)).peekable();
     while let Some(round) = rounds.next() {
         for session in round {
@@ -34,15 +35,16 @@ pub(super) async fn drain(door: &Door) {
             return;
         }
         for session in door.sessions().snapshot() {
-            session.begin_close(&reason);
+            if session.begin_close(&reason) {
+                all.push(session);
+            }
         }
         if Instant::now() >= deadline {
             break;
         }
     }
-    let late = door.sessions().snapshot();
-    tracing::warn!(sessions = late.len(), "the time for draining is over, cutting off");
-    for session in late {
+    tracing::warn!(connections = door.tasks().len(), "the time for draining is over, cutting off");
+    for session in all.into_iter().chain(door.sessions().snapshot()) {
         session.abort();
     }
     let _ = timeout_at(Instant::now() + LAST_MOMENT, door.tasks().wait()).await;

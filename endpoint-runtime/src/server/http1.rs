@@ -27,6 +27,8 @@ where
         return;
     }
     let full = admission.over() > 0;
+    // A server that stops waits for the requests that are being answered, as it does for its sessions.
+    let _under_way = door.tasks().token();
     let settings = door.settings();
     let mut builder = http1::Builder::new();
     builder
@@ -45,7 +47,10 @@ where
         () = stop.cancelled() => {
             // A request that is being answered is answered; an idle connection is closed.
             connection.as_mut().graceful_shutdown();
-            connection.await
+            match tokio::time::timeout(settings.drain_timeout, connection).await {
+                Ok(result) => result,
+                Err(_) => return,
+            }
         }
     };
     if let Err(error) = result {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::outbox::{Frame, Outgoing};
 use super::registry::GroupKey;
 use super::{Session, SessionId, Sessions};
-use crate::message::{CloseReason, EncodeError, IntoMessage};
+use crate::message::{CloseReason, ClosedBy, EncodeError, IntoMessage};
 
 /// Some of the sessions: a room, a user's, an endpoint's, or all, less those excepted.
 ///
@@ -114,6 +114,7 @@ impl Audience {
 
     /// Closes each, and says how many were still open.
     pub async fn close(&self, reason: CloseReason) -> usize {
+        let reason = reason.by(ClosedBy::Application);
         let mut closed = 0;
         self.for_each(|session| closed += usize::from(session.begin_close(&reason)));
         closed

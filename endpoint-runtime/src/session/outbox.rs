@@ -260,6 +260,35 @@ impl Outbox {
         Ok(())
     }
 
+    /// Queues several together, for the policies under which nobody waits: if there is no room for them all, the oldest are dropped
+    /// to make it, or these are.
+    pub(crate) fn push_all_or_drop(
+        &self,
+        batch: Vec<Outgoing>,
+        limit: usize,
+        overflow: Overflow,
+    ) -> Result<(), SendError> {
+        let cost = batch.iter().map(|outgoing| outgoing.frame.cost()).sum();
+        let mut state = self.state();
+        if let Some(reason) = &state.closed {
+            return Err(SendError::Closed(reason.clone()));
+        }
+        let mut dropped = 0;
+        if !state.has_room(cost, limit) {
+            if overflow != Overflow::DropOldest {
+                drop(state);
+                self.dropped.fetch_add(batch.len() as u64, Ordering::Relaxed);
+                return Ok(());
+            }
+            dropped = state.make_room(cost, limit);
+        }
+        batch.into_iter().for_each(|outgoing| state.put(outgoing));
+        drop(state);
+        self.dropped.fetch_add(dropped, Ordering::Relaxed);
+        self.announce();
+        Ok(())
+    }
+
     /// Queues it whatever the limit: for the connection's own task, which stops reading instead.
     pub(crate) fn push_always(&self, outgoing: Outgoing) {
         let mut state = self.state();

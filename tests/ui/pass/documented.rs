@@ -27,6 +27,11 @@ impl A {
         Ok(self.count)
     }
 
+    /// A handler that nobody else should call.
+    #[on_open]
+    #[deprecated = "call something else"]
+    pub fn open(&self) {}
+
     /// A documented handler that runs at once.
     #[on_message]
     pub fn bytes(&self, _bytes: &[u8]) {}

@@ -10,7 +10,7 @@ use futures_util::Stream;
 use futures_util::stream;
 
 macro_rules! endpoints {
-    ($($name:ident $path:literal: $($asynchronous:ident)? $ty:ty = $value:expr,)*) => {
+    ($($name:ident $path:literal: [$($asynchronous:ident)?] $ty:ty = $value:expr,)*) => {
         $(
             #[server_endpoint($path)]
             struct $name;
@@ -27,24 +27,24 @@ macro_rules! endpoints {
 }
 
 endpoints! {
-    Unit "/unit": () = (),
-    AsyncUnit "/async-unit": async () = (),
-    Strings "/string": String = String::new(),
-    Strs "/str": &'static str = "",
-    Chars "/char": char = 'a',
-    Numbers "/number": async i64 = 7,
-    Texts "/text": Text = Text::default(),
-    Cows "/cow": Cow<'static, str> = "".into(),
-    AllBytes "/bytes": Bytes = Bytes::new(),
-    Vecs "/vec": Vec<u8> = Vec::new(),
-    Slices "/slice": &'static [u8] = &[1],
-    Arrays "/array": [u8; 2] = [1, 2],
-    Jsons "/json": async Json<Vec<u8>> = Json(vec![]),
-    Messages "/message": Message = Message::Text("".into()),
-    Options "/option": Option<String> = None,
-    Results "/result": Result<Option<Json<u8>>> = Ok(None),
-    IoResults "/io-result": async io::Result<()> = Ok(()),
-    OtherErrors "/other-error": Result<u8, std::fmt::Error> = Ok(1),
+    Unit "/unit": [] () = (),
+    AsyncUnit "/async-unit": [async] () = (),
+    Strings "/string": [] String = String::new(),
+    Strs "/str": [] &'static str = "",
+    Chars "/char": [] char = 'a',
+    Numbers "/number": [async] i64 = 7,
+    Texts "/text": [] Text = Text::default(),
+    Cows "/cow": [] Cow<'static, str> = "".into(),
+    AllBytes "/bytes": [] Bytes = Bytes::new(),
+    Vecs "/vec": [] Vec<u8> = Vec::new(),
+    Slices "/slice": [] &'static [u8] = &[1],
+    Arrays "/array": [] [u8; 2] = [1, 2],
+    Jsons "/json": [async] Json<Vec<u8>> = Json(vec![]),
+    Messages "/message": [] Message = Message::Text("".into()),
+    Options "/option": [] Option<String> = None,
+    Results "/result": [] Result<Option<Json<u8>>> = Ok(None),
+    IoResults "/io-result": [async] io::Result<()> = Ok(()),
+    OtherErrors "/other-error": [] Result<u8, std::fmt::Error> = Ok(1),
 }
 
 #[server_endpoint("/borrowed")]

@@ -27,10 +27,10 @@ impl A {
     }
 
     #[on_close]
-    pub fn open(&self) {}
+    pub const fn open(&self) {}
 
     #[on_error]
-    pub fn create(this: &Error, context: Sessions, data: Session, #[query] __this: Option<u8>) {
+    pub fn create(this: &Error, context: Sessions, data: Session, #[query("this")] __this: Option<u8>) {
         let _ = (this, context, data, __this);
     }
 

@@ -7,11 +7,11 @@ use runtime::prelude::*;
 
 runtime::link!(parts);
 
-#[server_endpoint("/root")]
-struct Root;
+#[server_endpoint("/program")]
+struct Program;
 
 #[handlers]
-impl Root {
+impl Program {
     #[on_message]
     fn hear(&self, _: String) {}
 }
@@ -39,7 +39,7 @@ async fn main() -> runtime::Result<()> {
         println!("endpoint {}", endpoint.path());
     }
     let server = runtime::export_all()
-        .expect_paths(["/root", "/nested", "/parts", "/inner", "/quiet"])
+        .expect_paths(["/program", "/nested", "/parts", "/inner", "/quiet"])
         .bind("127.0.0.1:0")
         .start()
         .await?;

@@ -1,0 +1,23 @@
+//! The server from outside: what one sees of it over TCP and Unix sockets, in its logs, its settings and its deployment errors.
+//!
+//! Each module has one subject of the written promises. Servers listen on any free port of `127.0.0.1`; what a test waits for it waits for
+//! [`PATIENCE`](support::PATIENCE) at most, so that a slow machine fails nothing.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used)] // In a test it is an assertion.
+
+mod bad_input;
+mod deploy;
+mod drain;
+mod fallback;
+mod foreign_tungstenite;
+mod handshake;
+mod limits;
+mod listeners;
+mod logs;
+mod negotiation;
+mod origin;
+mod paths;
+mod process;
+mod settings;
+mod support;
