@@ -17,6 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
+use tower_layer::Layer;
 use tower_service::Service;
 
 pub(crate) use self::config::Launcher;
@@ -25,7 +26,7 @@ pub use self::problem::{DeployError, Problem, Report};
 pub use self::registration::Registration;
 use crate::context::Components;
 use crate::error::{BoxError, Result};
-use crate::server::{Fallback, Server, boxed_fallback};
+use crate::server::{Answer, EndpointService, Server, boxed};
 use crate::settings::Settings;
 
 /// Exports the endpoints of this program, and serves them. Made by [`export_all`](crate::export_all).
@@ -50,7 +51,8 @@ pub struct ServerEndpointExporter {
     expected: Vec<String>,
     allow_empty: bool,
     components: Components,
-    fallback: Option<Fallback>,
+    fallback: Option<Answer>,
+    layers: Vec<AddLayer>,
     /// What the builder changes of the settings, in its order.
     changes: Vec<Change>,
     /// Whether the builder names an address.
@@ -62,6 +64,7 @@ pub struct ServerEndpointExporter {
 type Filter = Box<dyn Fn(&ServerEndpointConfig) -> bool + Send + Sync>;
 type Change = Box<dyn Fn(&mut Settings) + Send + Sync>;
 type Ready = Box<dyn FnOnce(&Server) + Send>;
+type AddLayer = Box<dyn FnOnce(Answer) -> Answer + Send + Sync>;
 
 impl ServerEndpointExporter {
     /// An exporter of what the annotations registered.
@@ -74,6 +77,7 @@ impl ServerEndpointExporter {
             allow_empty: false,
             components: Components::default(),
             fallback: None,
+            layers: Vec::new(),
             changes: Vec::new(),
             binds: false,
             settings: None,
@@ -160,7 +164,22 @@ impl ServerEndpointExporter {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        self.fallback = Some(boxed_fallback(service));
+        self.fallback = Some(boxed(service));
+        self
+    }
+
+    /// Puts a tower layer around the endpoints: it sees each handshake once its path is found, may refuse it, and what it leaves in the
+    /// request's extensions reaches the handlers, such as a [`Principal`](crate::Principal). Of several, the last is the outermost.
+    pub fn layer<L, B>(mut self, layer: L) -> Self
+    where
+        L: Layer<EndpointService> + Send + Sync + 'static,
+        L::Service: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request<Incoming>>>::Future: Send + 'static,
+        <L::Service as Service<Request<Incoming>>>::Error: Into<BoxError>,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.layers.push(Box::new(move |inner| boxed(layer.layer(EndpointService(inner)))));
         self
     }
 
@@ -211,7 +230,13 @@ impl ServerEndpointExporter {
     pub async fn serve_with_shutdown(self, shutdown: impl Future<Output = ()>) -> Result<()> {
         #[cfg(feature = "log")]
         signal::log_if_nobody_does();
-        let server = self.start().await?;
+        let mut shutdown = std::pin::pin!(shutdown);
+        let server = tokio::select! {
+            biased;
+            server = self.start() => server?,
+            // Whoever asks while it starts does not want to wait for that.
+            () = shutdown.as_mut() => return Ok(()),
+        };
         shutdown.await;
         server.shutdown().await;
         Ok(())

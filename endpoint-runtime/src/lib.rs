@@ -42,7 +42,7 @@ pub use crate::message::{
     Message, Parsed, Pong, Text,
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
-pub use crate::server::{Address, Server};
+pub use crate::server::{Address, EndpointService, ResponseBody, Server};
 pub use crate::session::{
     Attributes, Audience, Batch, Delivery, Handshake, InvalidSessionId, Receipt, SendError, Session,
     SessionId, Sessions, TrySendError,

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::body::{Fallback, boxed_fallback};
-pub(crate) use self::door::{Deployed, Door};
+pub(crate) use self::body::{Answer, boxed};
+pub use self::body::{EndpointService, ResponseBody};
+pub(crate) use self::door::{Deployed, Door, endpoints};
 pub use self::listener::Address;
 pub(crate) use self::listener::{Binding, Listener};
 use crate::session::{Current, Sessions};

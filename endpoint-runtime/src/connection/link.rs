@@ -524,10 +524,7 @@ impl Link {
         match self.phase {
             Phase::Open => {
                 if self.held {
-                    // A peer that is not listened to is neither silent nor idle.
-                    self.heard = now;
-                    self.active = now;
-                    self.pinged = None;
+                    self.look_at_the_clock_unheard(now);
                 }
                 if !self.output.is_empty() && passed(self.wrote, limits.send_timeout) {
                     self.session.too_slow();
@@ -544,13 +541,33 @@ impl Link {
                     self.pinged = Some(now);
                 }
             }
-            Phase::Closing if passed(self.since, limits.close_timeout) => {
+            Phase::Closing if passed(self.progress(), limits.close_timeout) => {
                 // Who does not even take what was sent will not take the end of the stream either.
                 self.enter(if self.output.is_empty() { Phase::Finishing } else { Phase::Gone });
             }
-            Phase::Finishing | Phase::Lingering if passed(self.since, LINGER) => self.enter(Phase::Gone),
+            Phase::Finishing | Phase::Lingering if passed(self.progress(), LINGER) => self.enter(Phase::Gone),
             _ => {}
         }
+    }
+
+    /// A peer that is not listened to is neither silent nor idle. It is pinged all the same: if it has gone, the socket will say so.
+    fn look_at_the_clock_unheard(&mut self, now: Instant) {
+        let limits = self.session.limits();
+        self.active = now;
+        let due = match self.pinged {
+            Some(pinged) => Some(pinged + limits.pong_timeout),
+            None => limits.ping_interval.map(|interval| self.heard + interval),
+        };
+        if due.is_some_and(|due| now >= due) {
+            self.output.put_frame(&Frame::Ping(bytes::Bytes::new()));
+            self.heard = now;
+            self.pinged = None;
+        }
+    }
+
+    /// Since when the phase has got no further: a slow peer may take its time for what was queued before the close frame.
+    fn progress(&self) -> Instant {
+        self.since.max(self.wrote)
     }
 
     /// The earliest thing that may come due.
@@ -566,8 +583,8 @@ impl Link {
                 };
                 [stalled, idle, ping].into_iter().flatten().min()
             }
-            Phase::Closing => Some(self.since + limits.close_timeout),
-            Phase::Finishing | Phase::Lingering => Some(self.since + LINGER),
+            Phase::Closing => Some(self.progress() + limits.close_timeout),
+            Phase::Finishing | Phase::Lingering => Some(self.progress() + LINGER),
             Phase::Gone => None,
         };
         [of_phase, self.grace_ends].into_iter().flatten().min()

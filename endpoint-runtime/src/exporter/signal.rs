@@ -1,31 +1,47 @@
 //! What `serve` adds to `start`: the signals that end a process, and logs where nobody has set up any.
 
-/// Done at Ctrl-C, or at SIGTERM, by which service managers ask.
-pub(super) async fn shutdown() {
+use std::future::Future;
+
+/// Done at Ctrl-C, or at SIGTERM, by which service managers ask. Both are listened for from this call on, not only when the
+/// future is polled: nothing lies between a server that is ready and one that stops gracefully.
+pub(super) fn shutdown() -> impl Future<Output = ()> {
     #[cfg(unix)]
     {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                tokio::select! {
-                    () = interrupt() => {}
-                    _ = terminate.recv() => {}
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot listen for SIGTERM");
-                interrupt().await;
+        use tokio::signal::unix::SignalKind;
+        let (interrupt, terminate) =
+            (Asked::listen("SIGINT", SignalKind::interrupt()), Asked::listen("SIGTERM", SignalKind::terminate()));
+        async move {
+            tokio::select! {
+                () = interrupt.received() => {}
+                () = terminate.received() => {}
             }
         }
     }
     #[cfg(not(unix))]
-    interrupt().await;
+    async {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::warn!(%error, "cannot listen for Ctrl-C: the server stops only when its process does");
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
-async fn interrupt() {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        tracing::warn!(%error, "cannot listen for Ctrl-C: the server stops only when its process does");
-        std::future::pending::<()>().await;
+/// A signal that is listened for; `None` if that failed.
+#[cfg(unix)]
+struct Asked(Option<tokio::signal::unix::Signal>);
+
+#[cfg(unix)]
+impl Asked {
+    fn listen(name: &str, kind: tokio::signal::unix::SignalKind) -> Self {
+        let signal = tokio::signal::unix::signal(kind);
+        Asked(signal.inspect_err(|error| tracing::warn!(%error, "cannot listen for {name}")).ok())
+    }
+
+    async fn received(self) {
+        match self.0 {
+            Some(mut signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        }
     }
 }
 

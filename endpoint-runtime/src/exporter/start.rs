@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::handshake::OriginRule;
 use crate::message::Text;
 use crate::path::Router;
-use crate::server::{Deployed, Door, Listener, Server};
+use crate::server::{Deployed, Door, Listener, Server, endpoints};
 use crate::session::{Counts, Home, Limits};
 
 /// Checks, mounts and binds; all or nothing.
@@ -45,7 +45,11 @@ async fn serve(exporter: ServerEndpointExporter, plan: Plan) -> Result<Server> {
         return Err(DeployError::new(problems).into());
     }
     plan.endpoints.iter().for_each(announce);
-    let door = Door::new(router, exporter.fallback, plan.settings, plan.sessions);
+    let layered = match exporter.layers {
+        layers if layers.is_empty() => None,
+        layers => Some(layers.into_iter().fold(endpoints(), |inner, layer| layer(inner))),
+    };
+    let door = Door::new(router, exporter.fallback, layered, plan.settings, plan.sessions);
     let server = Server::open(door, listeners);
     for address in server.addresses() {
         tracing::info!(%address, "listening");

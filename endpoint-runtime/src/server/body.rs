@@ -1,9 +1,11 @@
-//! Bodies of responses, and the service that answers what is not for an endpoint.
+//! Bodies of responses, and tower services that answer requests: the fallback, and what stands inside the layers.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -15,12 +17,12 @@ use crate::endpoint::Refusal;
 use crate::error::BoxError;
 
 /// The body of a response.
-pub(crate) type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
+pub type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
 
-pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Answers every request that is not for an endpoint.
-pub(crate) type Fallback = Arc<dyn Fn(Request<Incoming>) -> BoxFuture<Response<ResponseBody>> + Send + Sync>;
+/// Answers requests: a tower service without its type.
+pub(crate) type Answer = Arc<dyn Fn(Request<Incoming>) -> BoxFuture<Response<ResponseBody>> + Send + Sync>;
 
 pub(super) fn refused(refusal: Refusal) -> Response<ResponseBody> {
     refusal.into_response().map(|body| Full::new(body).map_err(never).boxed_unsync())
@@ -34,8 +36,33 @@ fn never(never: Infallible) -> BoxError {
     match never {}
 }
 
-/// Any tower service, as a fallback. Each request has a clone of its own, so that one that is not ready holds nobody up.
-pub(crate) fn boxed_fallback<S, B>(service: S) -> Fallback
+/// What [`layer`](crate::ServerEndpointExporter::layer) puts a tower layer around: the endpoints, as a service.
+#[derive(Clone)]
+pub struct EndpointService(pub(crate) Answer);
+
+impl fmt::Debug for EndpointService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EndpointService")
+    }
+}
+
+impl Service<Request<Incoming>> for EndpointService {
+    type Response = Response<ResponseBody>;
+    type Error = Infallible;
+    type Future = BoxFuture<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let answer = (self.0)(request);
+        Box::pin(async move { Ok(answer.await) })
+    }
+}
+
+/// Any tower service. Each request has a clone of its own, so that one that is not ready holds nobody up.
+pub(crate) fn boxed<S, B>(service: S) -> Answer
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
@@ -54,7 +81,7 @@ where
                 Ok(response) => response.map(|body| body.map_err(Into::into).boxed_unsync()),
                 Err(error) => {
                     let error: BoxError = error.into();
-                    tracing::error!(%error, "the fallback service failed");
+                    tracing::error!(%error, "a tower service failed");
                     refused(Refusal::new(http::StatusCode::INTERNAL_SERVER_ERROR, "internal error"))
                 }
             }

@@ -8,13 +8,13 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
 
-use super::body::{self, Fallback, ResponseBody};
+use super::body::{self, Answer, ResponseBody};
 use crate::connection::{Timers, Transport, Upgraded};
 use crate::endpoint::Refusal;
 use crate::exporter::Launcher;
 use crate::handshake::{self, Opening, OriginRule};
 use crate::message::Text;
-use crate::path::{Match, Router};
+use crate::path::{BadEncoding, Match, PathParams, Router};
 use crate::session::{Ends, Handshake, Home, Session, Sessions};
 use crate::settings::Settings;
 
@@ -28,7 +28,9 @@ pub(crate) struct Deployed {
 
 pub(crate) struct Door {
     router: Router<Arc<Deployed>>,
-    fallback: Option<Fallback>,
+    fallback: Option<Answer>,
+    /// The tower layers around the endpoints, if there are any.
+    layered: Option<Answer>,
     settings: Settings,
     sessions: Sessions,
     timers: Timers,
@@ -41,13 +43,15 @@ pub(crate) struct Door {
 impl Door {
     pub(crate) fn new(
         router: Router<Arc<Deployed>>,
-        fallback: Option<Fallback>,
+        fallback: Option<Answer>,
+        layered: Option<Answer>,
         settings: Settings,
         sessions: Sessions,
     ) -> Self {
         Door {
             router,
             fallback,
+            layered,
             settings,
             sessions,
             timers: Timers::new(),
@@ -112,7 +116,21 @@ impl Door {
             return self
                 .refuse(&path, handshake::unavailable("the server is shutting down, try again later"));
         }
-        let deployed = Arc::clone(deployed);
+        let matched = Matched { door: Arc::clone(&self), deployed: Arc::clone(deployed), params, ends };
+        match &self.layered {
+            Some(layered) => {
+                // What goes through the layers must find its way back: it travels with the request.
+                request.extensions_mut().insert(matched);
+                layered(request).await
+            }
+            None => self.open(request, matched).await,
+        }
+    }
+
+    /// Answers a request for an endpoint.
+    async fn open(self: Arc<Self>, mut request: Request<Incoming>, matched: Matched) -> Response<ResponseBody> {
+        let Matched { deployed, params, ends, .. } = matched;
+        let path = request.uri().path().to_owned();
         // hyper keeps the connection for whoever holds this.
         let upgrade = hyper::upgrade::on(&mut request);
         let (mut head, rest) = request.into_parts();
@@ -161,6 +179,29 @@ impl Door {
         tracing::debug!(path, status = refusal.status().as_u16(), reason = %refusal.reason(), "refused");
         body::refused(refusal)
     }
+}
+
+/// A request whose endpoint is found, on its way through the tower layers.
+#[derive(Clone)]
+struct Matched {
+    door: Arc<Door>,
+    deployed: Arc<Deployed>,
+    params: Result<PathParams, BadEncoding>,
+    ends: Ends,
+}
+
+/// What stands inside the layers: the endpoints.
+pub(crate) fn endpoints() -> Answer {
+    Arc::new(|mut request| {
+        let matched = request.extensions_mut().remove::<Matched>();
+        Box::pin(async move {
+            match matched {
+                Some(matched) => Arc::clone(&matched.door).open(request, matched).await,
+                // A layer has made a request of its own, which is nobody's handshake.
+                None => body::refused(handshake::not_found()),
+            }
+        })
+    })
 }
 
 /// Origin, then what the parameters ask for, then the subprotocol.

@@ -382,6 +382,6 @@ async fn a_message_without_end() {
     assert_eq!(raw.frame().await.unwrap().reason().0, 1009);
     says_back(&mut client, "beside them").await;
     client.close(None).await.unwrap();
-    closed(&mut client).await;
+    closed(client).await;
     assert_no_panic();
 }

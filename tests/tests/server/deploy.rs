@@ -412,7 +412,7 @@ async fn all_or_nothing() {
     let taken_address = taken.local_addr().unwrap();
     let exporter = endpoint_runtime::export_all()
         .settings(endpoint_runtime::Settings::default())
-        .only(|config| config.is::<OnlyOne>());
+        .only(ServerEndpointConfig::is::<OnlyOne>);
     let exporter = on_socket(exporter.bind(free.to_string())).bind(taken_address.to_string()).on_ready(never);
     let error = exporter.start().await.unwrap_err();
     let problems = error.downcast_ref::<DeployError>().unwrap().problems().to_vec();

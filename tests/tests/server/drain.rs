@@ -26,8 +26,7 @@ async fn everyone_is_told_1001_and_every_on_close_runs() {
         says_back(&mut client, "hello").await;
         clients.push(client);
     }
-    let reading =
-        clients.into_iter().map(|mut client| tokio::spawn(async move { closed(&mut client).await }));
+    let reading = clients.into_iter().map(|client| tokio::spawn(async move { closed(client).await }));
     let reading: Vec<_> = reading.collect();
     let sessions = server.sessions().clone();
     soon("the shutdown", server.shutdown()).await;
@@ -53,7 +52,7 @@ async fn what_was_sent_before_goes_first() {
     server.sessions().all().send("last words").await;
     let stopping = tokio::spawn(server.shutdown());
     assert_eq!(super::support::next_text(&mut client).await, "last words");
-    assert_eq!(closed(&mut client).await.unwrap().0, 1001);
+    assert_eq!(closed(client).await.unwrap().0, 1001);
     soon("the shutdown", stopping).await.unwrap();
 }
 
@@ -70,11 +69,11 @@ async fn sessions_are_told_in_rounds() {
     let server = start(exporter).await;
     let (told, mut when) = mpsc::unbounded_channel();
     for _ in 0..3 * BATCH {
-        let mut client = connect(server.local_addr(), "/drain/rounds").await;
+        let client = connect(server.local_addr(), "/drain/rounds").await;
         reports.opened().await;
         let told = told.clone();
         tokio::spawn(async move {
-            closed(&mut client).await;
+            closed(client).await;
             told.send(Instant::now()).unwrap();
         });
     }
@@ -120,6 +119,7 @@ async fn new_handshakes_get_503_or_are_not_accepted() {
     assert!(TcpStream::connect(address).await.is_err());
 
     held.send(close(1001)).await;
+    drop(held);
     soon("the shutdown", stopping).await.unwrap();
     assert_eq!(reports.closed().await.code(), CloseCode::Away);
 }
@@ -201,6 +201,7 @@ async fn a_handler_may_finish_before_on_close() {
     let stopping = tokio::spawn(server.shutdown());
     assert_eq!(raw.frame().await.unwrap().reason().0, 1001);
     raw.send(close(1001)).await;
+    drop(raw);
     test.finish.notify_one();
     soon("the shutdown", stopping).await.unwrap();
     assert_eq!(test.finished.recv().await, Some("handler"));
@@ -225,7 +226,7 @@ async fn what_does_not_end_in_time_is_cut_off() {
             soon("the handler", test.entered.notified()).await;
         }
         let begin = Instant::now();
-        let reading = tokio::spawn(async move { closed(&mut client).await });
+        let reading = tokio::spawn(async move { closed(client).await });
         let sessions = server.sessions().clone();
         soon("the shutdown", server.shutdown()).await;
         assert!(begin.elapsed() >= BUDGET, "it had its time");

@@ -109,11 +109,11 @@ async fn a_close_gets_its_own_code_back() {
         let mut client = connect(server.local_addr(), "/echo").await;
         let frame = CloseFrame { code: code.into(), reason: "goodbye".into() };
         soon("closing", client.close(Some(frame))).await.unwrap();
-        assert_eq!(closed(&mut client).await.unwrap().0, code);
+        assert_eq!(closed(client).await.unwrap().0, code);
     }
     let mut client = connect(server.local_addr(), "/echo").await;
     soon("closing", client.close(None)).await.unwrap();
-    assert_eq!(closed(&mut client).await, Some((1005, String::new())));
+    assert_eq!(closed(client).await, Some((1005, String::new())));
 }
 
 /// Closes as soon as it is spoken to.
@@ -132,7 +132,7 @@ async fn the_server_may_close_first() {
     let mut client = connect(server.local_addr(), "/brief").await;
     send(&mut client, "hello".into()).await;
     assert_eq!(next_text(&mut client).await, "that is all");
-    assert_eq!(closed(&mut client).await, Some((4000, "thank you".into())));
+    assert_eq!(closed(client).await, Some((4000, "thank you".into())));
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn one_byte_more_is_1009_that_names_the_limit_and_the_setting() {
     let mut client = connect(server.local_addr(), "/large").await;
     // Its end may not be taken any more.
     let _ = soon("sending", client.send(Frame::binary(vec![0; LARGE + 1]))).await;
-    let (code, text) = closed(&mut client).await.unwrap();
+    let (code, text) = closed(client).await.unwrap();
     assert_eq!(code, 1009);
     assert!(text.contains("16777216") && text.contains("max_message_size"), "{text}");
 }
@@ -171,7 +171,7 @@ async fn the_default_limit_is_64_kib() {
     let mut client = connect(server.local_addr(), "/echo").await;
     says_back(&mut client, &"x".repeat(65_536)).await;
     let _ = soon("sending", client.send(Frame::text("x".repeat(65_537)))).await;
-    let (code, text) = closed(&mut client).await.unwrap();
+    let (code, text) = closed(client).await.unwrap();
     assert_eq!(code, 1009);
     assert!(text.contains("65536") && text.contains("max_message_size"), "{text}");
 }

@@ -200,6 +200,7 @@ async fn a_refused_connection_can_go_on() {
     assert_eq!(raw.ask(upgrade("/rooms/7", &[])).await.status, 101);
     raw.send(text("at last")).await;
     assert_eq!(raw.text().await, "7 None at last");
+    drop(raw);
     server.shutdown().await;
 }
 

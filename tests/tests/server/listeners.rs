@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use endpoint_runtime::prelude::*;
-use endpoint_runtime::{Address, DeployError};
+use endpoint_runtime::{Address, DeployError, ServerEndpointConfig};
 use futures_util::SinkExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -25,9 +25,10 @@ async fn port_0_is_any_free_port_and_on_ready_is_told_which_once() {
     let calls = Arc::new(AtomicUsize::new(0));
     let (told, ready) = oneshot::channel();
     let counted = Arc::clone(&calls);
-    let exporter = only::<Echo>()
-        .on_ready(move |server| told.send(server.local_addr()).unwrap())
-        .on_ready(move |_| drop(counted.fetch_add(1, Ordering::SeqCst)));
+    let exporter =
+        only::<Echo>().on_ready(move |server| told.send(server.local_addr()).unwrap()).on_ready(move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+        });
     let server = start(exporter).await;
     let address = soon("on_ready", ready).await.unwrap();
     assert_ne!(address.port(), 0);
@@ -53,6 +54,7 @@ async fn several_addresses_are_one_server() {
         says_it_back(raw).await;
     }
     assert_eq!(server.sessions().count(), 3);
+    drop(clients);
     server.shutdown().await;
 }
 
@@ -63,7 +65,7 @@ async fn a_unix_socket_is_served_and_removed_in_the_end() {
     let directory = Directory::new();
     let socket = directory.file("app.sock");
     let exporter = endpoint_runtime::export_all().settings(endpoint_runtime::Settings::default());
-    let exporter = exporter.only(|config| config.is::<Echo>()).bind(format!("unix:{}", socket.display()));
+    let exporter = exporter.only(ServerEndpointConfig::is::<Echo>).bind(format!("unix:{}", socket.display()));
     let server = start(exporter).await;
     assert_eq!(server.local_addr().to_string(), "0.0.0.0:0", "there is no TCP listener");
     assert_eq!(server.addresses()[0].to_string(), format!("unix:{}", socket.display()));
@@ -72,6 +74,7 @@ async fn a_unix_socket_is_served_and_removed_in_the_end() {
     let stopping = tokio::spawn(server.shutdown());
     assert_eq!(raw.frame().await.unwrap().reason().0, 1001);
     raw.send(super::support::close(1001)).await;
+    drop(raw);
     soon("the end", stopping).await.unwrap();
     assert!(!socket.exists());
 }
@@ -121,14 +124,15 @@ async fn a_server_can_be_started_again_on_its_port() {
     let mut client = connect(address, "/echo").await;
     says_back(&mut client, "first").await;
     let stopping = tokio::spawn(server.shutdown());
-    assert_eq!(closed(&mut client).await, Some((1001, "the server is shutting down".into())));
+    assert_eq!(closed(client).await, Some((1001, "the server is shutting down".into())));
     soon("the end", stopping).await.unwrap();
     assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
     let again = endpoint_runtime::export_all().settings(endpoint_runtime::Settings::default());
-    let server = start(again.only(|config| config.is::<Echo>()).bind(address.to_string())).await;
+    let server = start(again.only(ServerEndpointConfig::is::<Echo>).bind(address.to_string())).await;
     assert_eq!(server.local_addr(), address);
     let mut client = connect(address, "/echo").await;
     says_back(&mut client, "second").await;
+    drop(client);
     server.shutdown().await;
 }
 
@@ -142,7 +146,7 @@ async fn serve_with_shutdown_serves_until_its_future_is_done() {
     let mut client = connect(soon("on_ready", ready).await.unwrap(), "/echo").await;
     says_back(&mut client, "hello").await;
     stop.send(()).unwrap();
-    assert_eq!(closed(&mut client).await.unwrap().0, 1001);
+    assert_eq!(closed(client).await.unwrap().0, 1001);
     soon("the end", serving).await.unwrap().unwrap();
 }
 
@@ -189,12 +193,13 @@ async fn two_servers_have_a_registry_each() {
     assert!(two.sessions().get(first.id()).is_none(), "an id of one server means nothing to the other");
 
     let stopping = tokio::spawn(one.shutdown());
-    for client in &mut ones {
+    for client in ones {
         assert_eq!(closed(client).await.unwrap().0, 1001);
     }
     soon("the end of one", stopping).await.unwrap();
     other.send("still?".into()).await.unwrap();
     assert_eq!(next_text(&mut other).await, "1 1 1");
+    drop(other);
     two.shutdown().await;
 }
 

@@ -177,7 +177,7 @@ async fn a_shutdown_is_logged() {
     says_back(&mut client, "hello").await;
     logged.forget();
     let stopping = tokio::spawn(server.shutdown());
-    closed(&mut client).await;
+    closed(client).await;
     soon("the shutdown", stopping).await.unwrap();
     let loud = logged.loud();
     assert_eq!(

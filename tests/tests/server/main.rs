@@ -12,6 +12,7 @@ mod drain;
 mod fallback;
 mod foreign_tungstenite;
 mod handshake;
+mod layers;
 mod limits;
 mod listeners;
 mod logs;

@@ -12,7 +12,7 @@ async fn serve_logs_and_stops_gracefully_at_a_signal() {
         let mut client = connect(address, "/echo").await;
         says_back(&mut client, "hello").await;
         program.signal(signal).await;
-        assert_eq!(closed(&mut client).await, Some((1001, "the server is shutting down".into())), "{signal}");
+        assert_eq!(closed(client).await, Some((1001, "the server is shutting down".into())), "{signal}");
         program.until("closed 1001 the server is shutting down").await;
         program.until("returned").await;
         let (status, errors) = program.ended().await;
@@ -32,6 +32,19 @@ async fn serve_logs_and_stops_gracefully_at_a_signal() {
     }
 }
 
+/// Nothing lies between a program that is ready and one that stops gracefully.
+#[tokio::test]
+async fn a_signal_right_after_the_start_is_no_sudden_death() {
+    let directory = Directory::new();
+    for _ in 0..10 {
+        let mut program = Program::run(directory.path(), &["--bind", "127.0.0.1:0"], &[]);
+        program.ready().await;
+        program.signal("TERM").await;
+        program.until("returned").await;
+        assert!(program.ended().await.0.success());
+    }
+}
+
 /// `RUST_LOG` chooses.
 #[tokio::test]
 async fn rust_log_chooses_what_serve_logs() {
@@ -42,7 +55,7 @@ async fn rust_log_chooses_what_serve_logs() {
         let mut client = connect(program.ready().await, "/echo").await;
         says_back(&mut client, "hello").await;
         program.signal("TERM").await;
-        closed(&mut client).await;
+        closed(client).await;
         errors.push(program.ended().await.1);
     }
     assert!(
@@ -74,12 +87,11 @@ async fn sessions_current_is_the_only_servers() {
     let directory = Directory::new();
     let mut program = Program::run(directory.path(), &["current"], &[]);
     assert_eq!(program.line().await.as_deref(), Some("none: no registry"));
-    let mut client = connect(program.ready().await, "/echo").await;
-    says_back(&mut client, "hello").await;
+    let client = connect(program.ready().await, "/echo").await;
     for line in ["one: 1 session", "two: no registry", "one again: 1 session"] {
         program.until(line).await;
     }
-    assert_eq!(closed(&mut client).await.unwrap().0, 1001);
+    assert_eq!(closed(client).await.unwrap().0, 1001);
     program.until("none again: no registry").await;
     assert!(program.ended().await.0.success());
 }

@@ -13,7 +13,7 @@ async fn limit_is(program: &mut Program, bytes: usize) {
     let mut client = connect(address, "/echo").await;
     says_back(&mut client, &"x".repeat(bytes)).await;
     client.send(Frame::text("x".repeat(bytes + 1))).await.unwrap();
-    let (code, text) = closed(&mut client).await.unwrap();
+    let (code, text) = closed(client).await.unwrap();
     assert_eq!(code, 1009);
     assert!(text.contains(&bytes.to_string()) && text.contains("max_message_size"), "{text}");
 }

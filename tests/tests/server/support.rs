@@ -45,7 +45,7 @@ pub(crate) fn exporter() -> ServerEndpointExporter {
 
 /// An exporter of this annotated endpoint alone.
 pub(crate) fn only<E: 'static>() -> ServerEndpointExporter {
-    exporter().only(|config| config.is::<E>())
+    exporter().only(ServerEndpointConfig::is::<E>)
 }
 
 /// An exporter of these alone: an endpoint that is registered has the path of none of them.
@@ -108,10 +108,10 @@ pub(crate) async fn says_back(client: &mut Client, text: &str) {
     assert_eq!(next_text(client).await, text);
 }
 
-/// Reads to the end of the connection: the close frame on the way, if there was one.
-pub(crate) async fn closed(client: &mut Client) -> Option<(u16, String)> {
+/// Reads to the end of the connection, and closes it: the close frame on the way, if there was one.
+pub(crate) async fn closed(mut client: Client) -> Option<(u16, String)> {
     let mut reason = None;
-    while let Some(frame) = next(client).await {
+    while let Some(frame) = next(&mut client).await {
         if let Frame::Close(close) = frame {
             reason = Some(
                 close.map_or((1005, String::new()), |close| (close.code.into(), close.reason.to_string())),

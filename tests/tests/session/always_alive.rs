@@ -195,6 +195,21 @@ async fn a_peer_whose_messages_wait_for_a_handler_is_not_dead() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_loss_of_a_peer_whose_messages_wait_for_a_handler_is_noticed_by_the_next_ping() {
+    let (app, mut heard, gate) = held(|app| app).await;
+    let mut raw = Raw::open(&app, "/alive/held").await;
+    raw.write(&[frame(TEXT, b"work"), frame(TEXT, b"more")].concat()).await;
+    gate.arrived().await;
+    let begin = Instant::now();
+    drop(raw);
+    heard.expect("work").await;
+    // The handler never ends by itself: it is cancelled when its session has ended and its grace is over.
+    heard.expect("cancelled").await;
+    assert!(begin.elapsed() <= Duration::from_secs(25 + 5 + 1), "{:?}", begin.elapsed());
+    assert!(heard.next().await.starts_with("close 1006"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_flooding_peer_meets_backpressure() {
     let (app, mut heard, gate) = held(|app| app).await;
     let mut raw = Raw::open_narrow(&app, "/alive/held", 4096).await;

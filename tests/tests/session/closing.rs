@@ -251,6 +251,32 @@ async fn a_peer_that_does_not_even_take_the_close_frame_is_left_after_close_time
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_peer_has_time_for_what_was_queued_before_the_close_frame() {
+    for ours in [true, false] {
+        let (app, _heard) = closing().await;
+        let mut raw = Raw::open_narrow(&app, "/closing/a", 500).await;
+        let session = only_session(&app).await;
+        for _ in 0..20 {
+            session.post("x".repeat(1000));
+        }
+        if ours {
+            session.close(CloseReason::new(4000, "")).await.unwrap();
+        } else {
+            settle().await;
+            raw.write(&close_frame(4000, "")).await;
+        }
+        for _ in 0..38 {
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            raw.take_in(500).await;
+        }
+        for _ in 0..20 {
+            assert_eq!(raw.text().await.len(), 1000);
+        }
+        assert_eq!(raw.frame().await, Some((CLOSE, 4000u16.to_be_bytes().to_vec())));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_server_closes_the_stream_first() {
     for ours in [false, true] {
         let (app, _heard) = closing().await;

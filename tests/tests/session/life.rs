@@ -8,7 +8,9 @@ use endpoint_runtime::prelude::*;
 use endpoint_runtime::test::RunningApp;
 use endpoint_runtime::{self as runtime, ClosedBy};
 
-use crate::support::{Gate, Heard, PONG, Raw, TEXT, Told, diary, frame, soon};
+use tokio::time::Instant;
+
+use crate::support::{Gate, Heard, PONG, Raw, TEXT, Told, close_frame, diary, frame, soon};
 
 /// How many handlers of one session run, and the most that ever did.
 #[derive(Default)]
@@ -180,6 +182,94 @@ async fn a_peer_that_leaves_during_on_open_is_told_on_close_after_it() {
     gate.open();
     heard.expect("open ends").await;
     heard.expect("close").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_on_open_that_never_returns_is_cancelled_after_its_grace() {
+    let (told, mut heard) = diary();
+    let gate = Arc::new(Gate::new());
+    let app =
+        runtime::test::app().only::<SlowOpen>().provide(told).provide_shared(Arc::clone(&gate)).start().await;
+    let mut raw = Raw::open(&app, "/life/slow-open").await;
+    gate.arrived().await;
+    let begin = Instant::now();
+    raw.write(&[frame(TEXT, b"late"), close_frame(1000, "")].concat()).await;
+    drop(raw);
+    heard.expect("open begins").await;
+    heard.expect("close").await;
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(60), "{took:?}");
+}
+
+#[server_endpoint("/life/slow-close")]
+struct SlowClose {
+    #[inject]
+    told: Arc<Told>,
+}
+
+#[handlers]
+impl SlowClose {
+    #[on_message]
+    fn text(&self, _text: &str) {}
+
+    #[on_close]
+    async fn close(&self, session: &Session) {
+        self.told.tell(format!("close begins {}", session.is_open()));
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        self.told.tell("close ends");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_close_takes_its_time_and_the_peer_does_not_wait_for_it() {
+    let (told, mut heard) = diary();
+    let app = runtime::test::app().only::<SlowClose>().provide(told).start().await;
+    let mut peer = app.connect("/life/slow-close").await.unwrap();
+    let begin = Instant::now();
+    peer.close(1000, "").await.unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    heard.expect("close begins false").await;
+    tokio::time::sleep(Duration::from_secs(90)).await;
+    heard.expect("close ends").await;
+    assert_eq!(begin.elapsed().as_secs(), 100);
+}
+
+/// Many close the same sessions at once, from both sides and on several threads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn on_close_runs_once_however_many_close() {
+    let (told, mut heard) = diary();
+    let app = Arc::new(runtime::test::app().only::<Ways>().provide(told).start().await);
+    const PEERS: usize = 50;
+    let mut tasks = Vec::new();
+    for number in 0..PEERS {
+        let app = Arc::clone(&app);
+        tasks.push(tokio::spawn(async move {
+            let mut peer = app.connect("/life/ways").await.unwrap();
+            peer.send("hello").await.unwrap();
+            for session in app.sessions().all().iter() {
+                tokio::spawn(async move { session.close(CloseReason::normal()).await });
+            }
+            match number % 3 {
+                0 => drop(peer),
+                // It may be closed already.
+                1 => drop(peer.close(1000, "").await),
+                _ => drop(peer.closed().await),
+            }
+        }));
+    }
+    for task in tasks {
+        soon("the peers", task).await.unwrap();
+    }
+    app.sessions().all().close(CloseReason::normal()).await;
+    let (mut opened, mut closed) = (0, 0);
+    while closed < PEERS {
+        let entry = heard.next().await;
+        opened += usize::from(entry == "open");
+        closed += usize::from(entry.starts_with("close"));
+    }
+    assert_eq!(opened, PEERS);
+    crate::support::until("the end", || app.sessions().count() == 0).await;
+    assert_eq!(heard.so_far(), Vec::<String>::new());
 }
 
 /// Does as it is told, and tells what it is called for.

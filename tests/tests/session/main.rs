@@ -10,6 +10,7 @@ mod always_alive;
 mod arguments;
 mod closing;
 mod life;
+mod logged;
 mod on_close_truth;
 mod overflow;
 mod panics_and_errors;
