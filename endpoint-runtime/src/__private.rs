@@ -121,7 +121,9 @@ pub const fn only_one_takes(earlier: &[&[Option<Kind>]], this: &[Option<Kind>]) 
                 panic!("a second method for pongs: an endpoint has one for each kind of message")
             }
             (Some(_), _) => {
-                panic!("one of this method and another takes text and binary messages alike: keep one of the two")
+                panic!(
+                    "one of this method and another takes text and binary messages alike: keep one of the two"
+                )
             }
             (None, _) => {}
         }

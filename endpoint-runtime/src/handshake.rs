@@ -6,7 +6,7 @@
 mod origin;
 
 use http::header::{
-    ALLOW, CONNECTION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
+    ALLOW, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
     SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{Method, Response, StatusCode, Version, request};
@@ -32,7 +32,7 @@ impl Opening {
     /// Reads the request's head.
     ///
     /// # Errors
-    /// 405: not a GET; 426: not an upgrade, or to another version; 400: a bad key.
+    /// 405: not a GET; 426: not an upgrade, or to another version; 400: no host, or a bad key.
     pub(crate) fn read(head: &request::Parts) -> Result<Self, Refusal> {
         if head.method != Method::GET {
             let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket is opened by GET");
@@ -43,6 +43,10 @@ impl Opening {
         }
         if only(&head.headers, &SEC_WEBSOCKET_VERSION) != Some(&VERSION) {
             return Err(upgrade_required("this server speaks version 13 of the WebSocket protocol"));
+        }
+        if only(&head.headers, &HOST).is_none() {
+            // RFC 9112 3.2. Without it the same origin could not be told either.
+            return Err(Refusal::bad_request("the request must name its Host, once"));
         }
         match only(&head.headers, &SEC_WEBSOCKET_KEY) {
             Some(key) if is_key(key.as_bytes()) => {
@@ -137,7 +141,8 @@ fn is_key(key: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    const GOOD: [(&str, &str); 4] = [
+    const GOOD: [(&str, &str); 5] = [
+        ("host", "server.example"),
         ("connection", "Upgrade"),
         ("upgrade", "websocket"),
         ("sec-websocket-version", "13"),
@@ -169,7 +174,8 @@ mod tests {
 
     #[test]
     fn requests_and_their_status() {
-        let cases: &[(&str, Vec<(&str, &str)>, u16)] = &[
+        type Case = (&'static str, Vec<(&'static str, &'static str)>, u16);
+        let cases: &[Case] = &[
             ("GET", with("connection", Some("keep-alive, Upgrade")), 101),
             ("GET", with("upgrade", Some("h2c, WebSocket")), 101),
             ("POST", GOOD.to_vec(), 405),
@@ -186,7 +192,9 @@ mod tests {
             ("GET", with("sec-websocket-key", Some("c2hvcnQ=")), 400),
             ("GET", with("sec-websocket-key", Some("dGhlIHNhbXBsZSBub25jZQ=a")), 400),
             ("GET", with("sec-websocket-key", Some("dGhlIHNhbXBsZSBub25j*Q==")), 400),
-            ("GET", GOOD.into_iter().chain([GOOD[3]]).collect(), 400),
+            ("GET", GOOD.into_iter().chain([GOOD[4]]).collect(), 400),
+            ("GET", with("host", None), 400),
+            ("GET", GOOD.into_iter().chain([GOOD[0]]).collect(), 400),
         ];
         for (method, headers, status) in cases {
             let result = Opening::read(&head(method, headers));

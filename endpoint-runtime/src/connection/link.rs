@@ -523,11 +523,10 @@ impl Link {
         let passed = |since: Instant, time: Duration| now >= since + time;
         match self.phase {
             Phase::Open => {
-                if self.held {
-                    self.look_at_the_clock_unheard(now);
-                }
                 if !self.output.is_empty() && passed(self.wrote, limits.send_timeout) {
                     self.session.too_slow();
+                } else if self.held {
+                    self.look_at_the_clock_unheard(now);
                 } else if limits.idle_timeout.is_some_and(|idle| passed(self.active, idle)) {
                     let idle = limits.idle_timeout.unwrap_or_default();
                     self.end_by_container(CloseCode::Away, &format!("idle for {idle:?}"), Phase::Closing);

@@ -8,8 +8,10 @@ pub(super) fn shutdown() -> impl Future<Output = ()> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::SignalKind;
-        let (interrupt, terminate) =
-            (Asked::listen("SIGINT", SignalKind::interrupt()), Asked::listen("SIGTERM", SignalKind::terminate()));
+        let (interrupt, terminate) = (
+            Asked::listen("SIGINT", SignalKind::interrupt()),
+            Asked::listen("SIGTERM", SignalKind::terminate()),
+        );
         async move {
             tokio::select! {
                 () = interrupt.received() => {}

@@ -128,7 +128,11 @@ impl Door {
     }
 
     /// Answers a request for an endpoint.
-    async fn open(self: Arc<Self>, mut request: Request<Incoming>, matched: Matched) -> Response<ResponseBody> {
+    async fn open(
+        self: Arc<Self>,
+        mut request: Request<Incoming>,
+        matched: Matched,
+    ) -> Response<ResponseBody> {
         let Matched { deployed, params, ends, .. } = matched;
         let path = request.uri().path().to_owned();
         // hyper keeps the connection for whoever holds this.

@@ -150,6 +150,17 @@ async fn serve_with_shutdown_serves_until_its_future_is_done() {
     soon("the end", serving).await.unwrap().unwrap();
 }
 
+/// Whether it has come to listen or not, nobody does afterwards.
+#[tokio::test]
+async fn serve_with_shutdown_may_be_told_to_stop_before_it_has_started() {
+    log_nothing();
+    let directory = Directory::new();
+    let socket = directory.file("app.sock");
+    let exporter = only::<Echo>().bind(format!("unix:{}", socket.display()));
+    soon("the end", exporter.serve_with_shutdown(std::future::ready(()))).await.unwrap();
+    assert!(!socket.exists());
+}
+
 #[tokio::test]
 async fn serve_with_shutdown_returns_what_a_start_fails_with() {
     log_nothing();

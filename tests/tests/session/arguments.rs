@@ -37,6 +37,7 @@ macro_rules! messages {
             struct $name;
 
             #[handlers]
+            #[allow(clippy::ptr_arg)] // `&String` is one of the forms.
             impl $name {
                 #[on_message]
                 async fn message(&self, session: &Session, $pattern: $ty, sessions: Sessions) -> Result<String> {

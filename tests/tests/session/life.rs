@@ -245,7 +245,9 @@ async fn on_close_runs_once_however_many_close() {
         let app = Arc::clone(&app);
         tasks.push(tokio::spawn(async move {
             let mut peer = app.connect("/life/ways").await.unwrap();
-            peer.send("hello").await.unwrap();
+            // An answer, or a close frame: either way the session is known by now.
+            peer.ping("").await.unwrap();
+            peer.frame().await;
             for session in app.sessions().all().iter() {
                 tokio::spawn(async move { session.close(CloseReason::normal()).await });
             }

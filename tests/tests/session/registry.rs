@@ -148,7 +148,7 @@ async fn rooms() {
     sessions.all().join("everybody");
     assert_eq!(sessions.room("everybody").count(), 3);
     sessions.room("everybody").except(&bob_session).leave("everybody");
-    assert_eq!(sessions.room("everybody").iter().collect::<Vec<_>>(), [bob_session.clone()]);
+    assert_eq!(sessions.room("everybody").iter().collect::<Vec<_>>(), std::slice::from_ref(&bob_session));
     assert_eq!(bob_session.rooms(), ["green", "everybody"]);
 }
 
@@ -186,7 +186,10 @@ async fn endpoints_and_ids() {
     assert_eq!((sessions.endpoint::<Member>().count(), sessions.endpoint::<Other>().count()), (2, 1));
     assert_eq!(sessions.all().count(), 3);
     assert_eq!(ann_session.siblings().count(), 2);
-    assert_eq!(ann_session.siblings().except(&ann_session).iter().collect::<Vec<_>>(), [bob_session.clone()]);
+    assert_eq!(
+        ann_session.siblings().except(&ann_session).iter().collect::<Vec<_>>(),
+        std::slice::from_ref(&bob_session)
+    );
     sessions.endpoint::<Other>().send("only you").await;
     assert_eq!(other.text().await, "only you");
 

@@ -184,12 +184,18 @@ macro_rules! streams {
         #[handlers]
         impl $name {
             #[on_message]
-            async fn text(&self, text: &str) -> Result<Replies<impl Stream<Item = Result<String>> + Send + use<>>> {
+            async fn text(
+                &self,
+                text: &str,
+            ) -> Result<Replies<impl Stream<Item = Result<String>> + Send + use<>>> {
                 let asked = Arc::clone(&self.asked);
                 let stream = match text {
                     "endless" => endless(asked).map(Ok).boxed(),
                     "pending" => stream::iter([Ok("one".to_owned())]).chain(stream::pending()).boxed(),
-                    "fails" => stream::iter([Ok("one".to_owned()), Err(Error::msg("two")), Ok("three".to_owned())]).boxed(),
+                    "fails" => {
+                        stream::iter([Ok("one".to_owned()), Err(Error::msg("two")), Ok("three".to_owned())])
+                            .boxed()
+                    }
                     "refused" => return Err(Error::msg("refused")),
                     count => {
                         let count: u32 = count.parse()?;
@@ -219,7 +225,8 @@ streams!(ByDropping "/replies-drop", drop_newest);
 #[tokio::test(start_paused = true)]
 async fn a_stream_is_sent_item_by_item_and_before_the_next_message() {
     let (told, mut heard) = diary();
-    let app = runtime::test::app().only::<ByDisconnect>().provide(told).provide(Asked::default()).start().await;
+    let app =
+        runtime::test::app().only::<ByDisconnect>().provide(told).provide(Asked::default()).start().await;
     let mut peer = app.connect("/replies").await.unwrap();
     for sends in ["3", "0", "2", "fails", "refused", "1"] {
         peer.send(sends).await.unwrap();
@@ -240,7 +247,8 @@ async fn an_endless_stream_meets_backpressure<E: 'static>(path: &str) {
     for leaves in [false, true] {
         let (told, mut heard) = diary();
         let asked = Arc::new(Asked::default());
-        let app = runtime::test::app().only::<E>().provide(told).provide_shared(Arc::clone(&asked)).start().await;
+        let app =
+            runtime::test::app().only::<E>().provide(told).provide_shared(Arc::clone(&asked)).start().await;
         let mut raw = Raw::open_narrow(&app, path, 4000).await;
         raw.write(&frame(TEXT, b"endless")).await;
         settle().await;
@@ -289,7 +297,8 @@ async fn an_endless_stream_meets_backpressure_under_drop_newest_too() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_waits_is_cancelled_with_its_session() {
     let (told, mut heard) = diary();
-    let app = runtime::test::app().only::<ByDisconnect>().provide(told).provide(Asked::default()).start().await;
+    let app =
+        runtime::test::app().only::<ByDisconnect>().provide(told).provide(Asked::default()).start().await;
     let mut peer = app.connect("/replies").await.unwrap();
     peer.send("pending").await.unwrap();
     assert_eq!(peer.text().await, "one");

@@ -40,7 +40,10 @@ fn seconds(seconds: u64) -> Duration {
 #[track_caller]
 fn on_time(begin: Instant, expected: Duration) {
     let took = begin.elapsed();
-    assert!(took >= expected && took < expected + Duration::from_millis(100), "{took:?} instead of {expected:?}");
+    assert!(
+        took >= expected && took < expected + Duration::from_millis(100),
+        "{took:?} instead of {expected:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -71,7 +74,13 @@ async fn a_silent_peer_is_pinged_and_then_closed() {
 
 #[tokio::test(start_paused = true)]
 async fn anything_from_the_peer_shows_that_it_lives() {
-    for says in [frame(PONG, b""), frame(PONG, b"other"), frame(PING, b""), frame(TEXT, b"x"), frame(TEXT, b"xyz")[..5].to_vec()] {
+    for says in [
+        frame(PONG, b""),
+        frame(PONG, b"other"),
+        frame(PING, b""),
+        frame(TEXT, b"x"),
+        frame(TEXT, b"xyz")[..5].to_vec(),
+    ] {
         let (app, _heard) = timed(|app| app).await;
         let mut raw = Raw::open(&app, "/timers").await;
         assert_eq!(raw.frame().await, Some((PING, vec![])));
@@ -171,7 +180,8 @@ async fn whatever_goes_either_way_is_activity() {
 
 #[tokio::test(start_paused = true)]
 async fn answered_pings_keep_a_session_from_being_idle() {
-    let (app, mut heard) = timed(|app| app.configure(|settings| settings.idle_timeout = Some(seconds(30)))).await;
+    let (app, mut heard) =
+        timed(|app| app.configure(|settings| settings.idle_timeout = Some(seconds(30)))).await;
     let mut peer = app.connect("/timers").await.unwrap();
     let reading = tokio::spawn(async move { peer.closed().await });
     for _ in 0..20 {
