@@ -3,13 +3,14 @@
 //! It reads, writes, answers pings, watches the clock and carries the closing handshake through. The driver (`connection`) polls it for
 //! the next message, and beside a handler that is busy; so the connection stays alive whatever the handler does.
 
+mod clock;
+mod ending;
+
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 use super::input::Input;
@@ -401,201 +402,12 @@ impl Link {
         }
     }
 
-    fn finish(&mut self, cx: &mut Context<'_>) -> Turn {
-        match self.write(cx) {
-            Poll::Ready(true) => {}
-            Poll::Ready(false) => return Turn::Again,
-            Poll::Pending => return Turn::Wait,
-        }
-        match Pin::new(&mut self.transport).poll_shutdown(cx) {
-            Poll::Pending => Turn::Wait,
-            Poll::Ready(Ok(())) => {
-                self.enter(Phase::Lingering);
-                Turn::Again
-            }
-            Poll::Ready(Err(_)) => {
-                self.enter(Phase::Gone);
-                Turn::Again
-            }
-        }
-    }
-
-    fn linger(&mut self, cx: &mut Context<'_>) -> Turn {
-        self.input.discard();
-        match self.input.poll_fill(&mut self.transport, cx) {
-            Poll::Pending => Turn::Wait,
-            Poll::Ready(Ok(bytes)) if bytes > 0 => Turn::Again,
-            Poll::Ready(_) => {
-                self.enter(Phase::Gone);
-                Turn::Again
-            }
-        }
-    }
-
     fn rest(&mut self, cx: &Context<'_>) {
         self.session.outbox().register(cx);
         self.input.rest();
         self.output.rest();
         self.delivered = 0;
         self.arm();
-    }
-
-    // ---- how it ends
-
-    fn enter(&mut self, phase: Phase) {
-        self.phase = phase;
-        self.since = Instant::now();
-        if phase == Phase::Gone {
-            self.input = Input::default();
-            // Whoever waits for what was not written waits in vain, and may be the very handler that is awaited here.
-            let reason = self.reason.get_or_insert_with(|| CloseReason::lost("the connection was lost"));
-            self.output.abandon(reason);
-        }
-    }
-
-    /// Our close frame goes out behind what is queued; then the peer's is awaited.
-    fn begin_closing(&mut self, reason: &CloseReason) {
-        self.output.put_close(reason.code(), reason.text());
-        self.reason.get_or_insert_with(|| reason.clone());
-        self.enter(Phase::Closing);
-    }
-
-    /// The runtime ends the session: the peer is told `code`, the application 1006 (SEMANTICS of Jakarta 2.1.5).
-    fn end_by_container(&mut self, code: CloseCode, text: &str, next: Phase) {
-        let reason = CloseReason::new(CloseCode::Abnormal, text).by(ClosedBy::Container);
-        self.session.begin_close(&reason);
-        // Who closed first is the one who did.
-        self.reason.get_or_insert(reason);
-        self.output.put_close(code, text);
-        self.enter(next);
-    }
-
-    fn peer_closed(&mut self, reason: CloseReason) {
-        if self.phase == Phase::Open {
-            self.session.begin_close(&reason);
-            let output = &mut self.output;
-            let first = self.session.outbox().take(usize::MAX, |outgoing| output.put(outgoing));
-            // A clean close frame gets its own code back, unless we were about to close ourselves.
-            let reason = first.unwrap_or(reason);
-            self.output.put_close(
-                reason.code(),
-                if reason.closed_by() == ClosedBy::Peer { "" } else { reason.text() },
-            );
-            self.reason.get_or_insert(reason);
-        }
-        self.enter(Phase::Finishing);
-    }
-
-    fn violated(&mut self, violation: Violation) {
-        let reason = CloseReason::new(violation.code, violation.reason.as_ref()).by(ClosedBy::Container);
-        if self.phase == Phase::Open {
-            self.session.outbox().close(&reason, true);
-            self.session.begin_close(&reason);
-            self.output.put_close(reason.code(), reason.text());
-            self.reason.get_or_insert(reason);
-            self.violation = Some(violation);
-        }
-        self.input.discard();
-        self.enter(Phase::Finishing);
-    }
-
-    fn lose_by(&mut self, error: &std::io::Error) {
-        self.lose(&format!("the connection was lost: {}", error.kind()));
-    }
-
-    /// Nothing more can come or go.
-    fn lose(&mut self, text: &str) {
-        if self.phase == Phase::Gone {
-            return;
-        }
-        let reason = self.session.outbox().closed().unwrap_or_else(|| CloseReason::lost(text));
-        self.session.begin_close(&reason);
-        self.session.outbox().close(&reason, true);
-        self.reason.get_or_insert(reason);
-        self.enter(Phase::Gone);
-    }
-
-    // ---- the clock
-
-    fn look_at_the_clock(&mut self) {
-        let now = Instant::now();
-        let limits = *self.session.limits();
-        let passed = |since: Instant, time: Duration| now >= since + time;
-        match self.phase {
-            Phase::Open => {
-                if !self.output.is_empty() && passed(self.wrote, limits.send_timeout) {
-                    self.session.too_slow();
-                } else if self.held {
-                    self.look_at_the_clock_unheard(now);
-                } else if limits.idle_timeout.is_some_and(|idle| passed(self.active, idle)) {
-                    let idle = limits.idle_timeout.unwrap_or_default();
-                    self.end_by_container(CloseCode::Away, &format!("idle for {idle:?}"), Phase::Closing);
-                } else if let Some(pinged) = self.pinged {
-                    if passed(pinged, limits.pong_timeout) {
-                        let text = format!("no answer to a ping for {:?}", limits.pong_timeout);
-                        self.end_by_container(CloseCode::Away, &text, Phase::Finishing);
-                    }
-                } else if limits.ping_interval.is_some_and(|interval| passed(self.heard, interval)) {
-                    self.output.put_frame(&Frame::Ping(bytes::Bytes::new()));
-                    self.pinged = Some(now);
-                }
-            }
-            Phase::Closing if passed(self.progress(), limits.close_timeout) => {
-                // Who does not even take what was sent will not take the end of the stream either.
-                self.enter(if self.output.is_empty() { Phase::Finishing } else { Phase::Gone });
-            }
-            Phase::Finishing | Phase::Lingering if passed(self.progress(), LINGER) => self.enter(Phase::Gone),
-            _ => {}
-        }
-    }
-
-    /// A peer that is not listened to is neither silent nor idle. It is pinged all the same: if it has gone, the socket will say so.
-    fn look_at_the_clock_unheard(&mut self, now: Instant) {
-        let limits = self.session.limits();
-        self.active = now;
-        let due = match self.pinged {
-            Some(pinged) => Some(pinged + limits.pong_timeout),
-            None => limits.ping_interval.map(|interval| self.heard + interval),
-        };
-        if due.is_some_and(|due| now >= due) {
-            self.output.put_frame(&Frame::Ping(bytes::Bytes::new()));
-            self.heard = now;
-            self.pinged = None;
-        }
-    }
-
-    /// Since when the phase has got no further: a slow peer may take its time for what was queued before the close frame.
-    fn progress(&self) -> Instant {
-        self.since.max(self.wrote)
-    }
-
-    /// The earliest thing that may come due.
-    fn deadline(&self) -> Option<Instant> {
-        let limits = self.session.limits();
-        let of_phase = match self.phase {
-            Phase::Open => {
-                let stalled = (!self.output.is_empty()).then(|| self.wrote + limits.send_timeout);
-                let idle = limits.idle_timeout.map(|idle| self.active + idle);
-                let ping = match self.pinged {
-                    Some(pinged) => Some(pinged + limits.pong_timeout),
-                    None => limits.ping_interval.map(|interval| self.heard + interval),
-                };
-                [stalled, idle, ping].into_iter().flatten().min()
-            }
-            Phase::Closing => Some(self.progress() + limits.close_timeout),
-            Phase::Finishing | Phase::Lingering => Some(self.progress() + LINGER),
-            Phase::Gone => None,
-        };
-        [of_phase, self.grace_ends].into_iter().flatten().min()
-    }
-
-    fn arm(&mut self) {
-        if let Some(deadline) = self.deadline()
-            && self.armed.is_none_or(|armed| deadline < armed)
-        {
-            self.timers.arm(deadline, self.session.downgrade());
-            self.armed = Some(deadline);
-        }
     }
 }
 

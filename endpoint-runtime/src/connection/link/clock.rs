@@ -1,0 +1,92 @@
+//! What comes due on a connection, and when: pings, idleness, slow and dead peers, and the ends of patience.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{LINGER, Link, Phase};
+use crate::message::CloseCode;
+use crate::session::outbox::Frame;
+
+impl Link {
+    pub(super) fn look_at_the_clock(&mut self) {
+        let now = Instant::now();
+        let limits = *self.session.limits();
+        let passed = |since: Instant, time: Duration| now >= since + time;
+        match self.phase {
+            Phase::Open => {
+                if !self.output.is_empty() && passed(self.wrote, limits.send_timeout) {
+                    self.session.too_slow();
+                } else if self.held {
+                    self.look_at_the_clock_unheard(now);
+                } else if limits.idle_timeout.is_some_and(|idle| passed(self.active, idle)) {
+                    let idle = limits.idle_timeout.unwrap_or_default();
+                    self.end_by_container(CloseCode::Away, &format!("idle for {idle:?}"), Phase::Closing);
+                } else if let Some(pinged) = self.pinged {
+                    if passed(pinged, limits.pong_timeout) {
+                        let text = format!("no answer to a ping for {:?}", limits.pong_timeout);
+                        self.end_by_container(CloseCode::Away, &text, Phase::Finishing);
+                    }
+                } else if limits.ping_interval.is_some_and(|interval| passed(self.heard, interval)) {
+                    self.output.put_frame(&Frame::Ping(bytes::Bytes::new()));
+                    self.pinged = Some(now);
+                }
+            }
+            Phase::Closing if passed(self.progress(), limits.close_timeout) => {
+                // Who does not even take what was sent will not take the end of the stream either.
+                self.enter(if self.output.is_empty() { Phase::Finishing } else { Phase::Gone });
+            }
+            Phase::Finishing | Phase::Lingering if passed(self.progress(), LINGER) => self.enter(Phase::Gone),
+            _ => {}
+        }
+    }
+
+    /// A peer that is not listened to is neither silent nor idle. It is pinged all the same: if it has gone, the socket will say so.
+    pub(super) fn look_at_the_clock_unheard(&mut self, now: Instant) {
+        let limits = self.session.limits();
+        self.active = now;
+        let due = match self.pinged {
+            Some(pinged) => Some(pinged + limits.pong_timeout),
+            None => limits.ping_interval.map(|interval| self.heard + interval),
+        };
+        if due.is_some_and(|due| now >= due) {
+            self.output.put_frame(&Frame::Ping(bytes::Bytes::new()));
+            self.heard = now;
+            self.pinged = None;
+        }
+    }
+
+    /// Since when the phase has got no further: a slow peer may take its time for what was queued before the close frame.
+    pub(super) fn progress(&self) -> Instant {
+        self.since.max(self.wrote)
+    }
+
+    /// The earliest thing that may come due.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let limits = self.session.limits();
+        let of_phase = match self.phase {
+            Phase::Open => {
+                let stalled = (!self.output.is_empty()).then(|| self.wrote + limits.send_timeout);
+                let idle = limits.idle_timeout.map(|idle| self.active + idle);
+                let ping = match self.pinged {
+                    Some(pinged) => Some(pinged + limits.pong_timeout),
+                    None => limits.ping_interval.map(|interval| self.heard + interval),
+                };
+                [stalled, idle, ping].into_iter().flatten().min()
+            }
+            Phase::Closing => Some(self.progress() + limits.close_timeout),
+            Phase::Finishing | Phase::Lingering => Some(self.progress() + LINGER),
+            Phase::Gone => None,
+        };
+        [of_phase, self.grace_ends].into_iter().flatten().min()
+    }
+
+    pub(super) fn arm(&mut self) {
+        if let Some(deadline) = self.deadline()
+            && self.armed.is_none_or(|armed| deadline < armed)
+        {
+            self.timers.arm(deadline, self.session.downgrade());
+            self.armed = Some(deadline);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! How a connection ends: the closing handshake (RFC 6455 7), from whichever side, and what becomes of it when there is none.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::AsyncWrite;
+use tokio::time::Instant;
+
+use super::{Input, Link, Phase, Turn};
+use crate::message::{CloseCode, CloseReason, ClosedBy};
+use crate::wire::Violation;
+
+impl Link {
+    pub(super) fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.since = Instant::now();
+        if phase == Phase::Gone {
+            self.input = Input::default();
+            // Whoever waits for what was not written waits in vain, and may be the very handler that is awaited here.
+            let reason = self.reason.get_or_insert_with(|| CloseReason::lost("the connection was lost"));
+            self.output.abandon(reason);
+        }
+    }
+
+    /// Our close frame goes out behind what is queued; then the peer's is awaited.
+    pub(super) fn begin_closing(&mut self, reason: &CloseReason) {
+        self.output.put_close(reason.code(), reason.text());
+        self.reason.get_or_insert_with(|| reason.clone());
+        self.enter(Phase::Closing);
+    }
+
+    /// The runtime ends the session: the peer is told `code`, the application 1006 (SEMANTICS of Jakarta 2.1.5).
+    pub(super) fn end_by_container(&mut self, code: CloseCode, text: &str, next: Phase) {
+        let reason = CloseReason::new(CloseCode::Abnormal, text).by(ClosedBy::Container);
+        self.session.begin_close(&reason);
+        // Who closed first is the one who did.
+        self.reason.get_or_insert(reason);
+        self.output.put_close(code, text);
+        self.enter(next);
+    }
+
+    pub(super) fn peer_closed(&mut self, reason: CloseReason) {
+        if self.phase == Phase::Open {
+            self.session.begin_close(&reason);
+            let output = &mut self.output;
+            let first = self.session.outbox().take(usize::MAX, |outgoing| output.put(outgoing));
+            // A clean close frame gets its own code back, unless we were about to close ourselves.
+            let reason = first.unwrap_or(reason);
+            self.output.put_close(
+                reason.code(),
+                if reason.closed_by() == ClosedBy::Peer { "" } else { reason.text() },
+            );
+            self.reason.get_or_insert(reason);
+        }
+        self.enter(Phase::Finishing);
+    }
+
+    pub(super) fn violated(&mut self, violation: Violation) {
+        let reason = CloseReason::new(violation.code, violation.reason.as_ref()).by(ClosedBy::Container);
+        if self.phase == Phase::Open {
+            self.session.outbox().close(&reason, true);
+            self.session.begin_close(&reason);
+            self.output.put_close(reason.code(), reason.text());
+            self.reason.get_or_insert(reason);
+            self.violation = Some(violation);
+        }
+        self.input.discard();
+        self.enter(Phase::Finishing);
+    }
+
+    pub(super) fn lose_by(&mut self, error: &std::io::Error) {
+        self.lose(&format!("the connection was lost: {}", error.kind()));
+    }
+
+    /// Nothing more can come or go.
+    pub(super) fn lose(&mut self, text: &str) {
+        if self.phase == Phase::Gone {
+            return;
+        }
+        let reason = self.session.outbox().closed().unwrap_or_else(|| CloseReason::lost(text));
+        self.session.begin_close(&reason);
+        self.session.outbox().close(&reason, true);
+        self.reason.get_or_insert(reason);
+        self.enter(Phase::Gone);
+    }
+
+    pub(super) fn finish(&mut self, cx: &mut Context<'_>) -> Turn {
+        match self.write(cx) {
+            Poll::Ready(true) => {}
+            Poll::Ready(false) => return Turn::Again,
+            Poll::Pending => return Turn::Wait,
+        }
+        match Pin::new(&mut self.transport).poll_shutdown(cx) {
+            Poll::Pending => Turn::Wait,
+            Poll::Ready(Ok(())) => {
+                self.enter(Phase::Lingering);
+                Turn::Again
+            }
+            Poll::Ready(Err(_)) => {
+                self.enter(Phase::Gone);
+                Turn::Again
+            }
+        }
+    }
+
+    pub(super) fn linger(&mut self, cx: &mut Context<'_>) -> Turn {
+        self.input.discard();
+        match self.input.poll_fill(&mut self.transport, cx) {
+            Poll::Pending => Turn::Wait,
+            Poll::Ready(Ok(bytes)) if bytes > 0 => Turn::Again,
+            Poll::Ready(_) => {
+                self.enter(Phase::Gone);
+                Turn::Again
+            }
+        }
+    }
+}
