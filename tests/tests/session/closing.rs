@@ -79,11 +79,19 @@ async fn what_is_queued_goes_before_the_close_frame() {
 #[tokio::test(start_paused = true)]
 async fn what_is_queued_goes_before_the_answer_to_a_close_frame() {
     let (app, mut heard) = closing().await;
-    let mut raw = Raw::open(&app, "/closing/a").await;
+    let mut raw = Raw::open_narrow(&app, "/closing/a", 500).await;
     let session = only_session(&app).await;
+    session.post("x".repeat(1000));
+    settle().await;
+    // The socket takes no more: these wait in the queue.
     session.post("queued");
+    session.post("too");
+    assert!(session.queued_bytes() > 0);
     raw.write(&close_frame(1000, "")).await;
-    assert_eq!(raw.frame().await, Some((TEXT, b"queued".to_vec())));
+    settle().await;
+    for expected in ["x".repeat(1000), "queued".into(), "too".into()] {
+        assert_eq!(raw.frame().await, Some((TEXT, expected.into_bytes())));
+    }
     assert_eq!(raw.close_code().await.0, 1000);
     heard.expect("close 1000 Peer").await;
 }
@@ -331,7 +339,12 @@ impl Receipts {
 
     #[on_message]
     async fn text(&mut self, text: &str, session: &Session) {
-        if text == "flush" {
+        if text == "fill and flush" {
+            session.post("z".repeat(3000));
+            // Until the socket has taken what it can: what is sent then waits in the queue.
+            settle().await;
+        }
+        if text.ends_with("flush") {
             let result = session.send_and_flush("z".repeat(3000)).await;
             self.told.tell(format!("flushed {}", result.is_ok()));
         }
@@ -360,15 +373,17 @@ async fn on_close_may_wait_for_a_receipt() {
 /// And a handler that waits for the kernel learns of the loss, not of the end of its grace.
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_flushes_learns_of_a_loss() {
-    let (told, mut heard) = diary();
-    let app = runtime::test::app().only::<Receipts>().provide(told).start().await;
-    let mut raw = Raw::open_narrow(&app, "/receipts", 4000).await;
-    // The first messages fit into the pipe; what the handler sends does not.
-    raw.write(&frame(TEXT, b"flush")).await;
-    settle().await;
-    assert_eq!(heard.so_far(), Vec::<String>::new());
-    let begin = Instant::now();
-    drop(raw);
-    heard.expect("flushed false").await;
-    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    for text in ["flush", "fill and flush"] {
+        let (told, mut heard) = diary();
+        let app = runtime::test::app().only::<Receipts>().provide(told).start().await;
+        let mut raw = Raw::open_narrow(&app, "/receipts", 4000).await;
+        // The first messages fit into the pipe; what the handler sends does not.
+        raw.write(&frame(TEXT, text.as_bytes())).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(heard.so_far(), Vec::<String>::new());
+        let begin = Instant::now();
+        drop(raw);
+        heard.expect("flushed false").await;
+        assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    }
 }

@@ -169,7 +169,7 @@ async fn a_panic_costs_one_session(app: RunningApp, path: &str, mut heard: Heard
         };
         let by_us = !matches!(does, Closes(_));
         if by_us {
-            let reason = peer.closed().await;
+            let reason = soon("a close frame", peer.closed()).await;
             assert_eq!(reason.code(), CloseCode::Error, "{row}");
             assert!(!reason.text().contains("boom"), "{row}: internals are shown to the peer: {reason}");
         }

@@ -251,13 +251,16 @@ impl Raw {
 
     /// Reads to the end of the stream: the payload of the close frame, if one came.
     pub(crate) async fn closed(&mut self) -> Option<Vec<u8>> {
-        let mut close = None;
-        while let Some((first, payload)) = self.frame().await {
-            if first == CLOSE {
-                close = Some(payload);
+        soon("the end of the stream", async {
+            let mut close = None;
+            while let Some((first, payload)) = self.frame().await {
+                if first == CLOSE {
+                    close = Some(payload);
+                }
             }
-        }
-        close
+            close
+        })
+        .await
     }
 
     /// The code and text of the close frame at the end. 1005: it is empty; 1006: there is none.
