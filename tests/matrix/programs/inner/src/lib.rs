@@ -1,6 +1,6 @@
 //! A library with an endpoint, which no program names: `parts` does.
 
-use endpoint_runtime::prelude::*;
+use renamed::prelude::*;
 
 #[server_endpoint("/inner")]
 struct Inner;
