@@ -153,12 +153,19 @@ impl Connection {
     /// Until no more can come.
     async fn messages<D: Dispatch>(&mut self, instance: &mut D) {
         while let Some((outcome, pong)) = self.message(instance).await {
-            if let Outcome::Returned(Reply::Unhandled) = outcome {
+            // What most methods return is dealt with at once, and the rest by a future.
+            let settled = match outcome {
+                Outcome::Returned(Reply::Nothing) => Ok(()),
+                Outcome::Returned(Reply::One(message)) => self.answer(message),
                 // Our own pings are answered too, and few endpoints care.
-                if !pong {
+                Outcome::Returned(Reply::Unhandled) if pong => Ok(()),
+                Outcome::Returned(Reply::Unhandled) => {
                     self.discarded();
+                    Ok(())
                 }
-            } else if let Err(error) = self.settle(outcome).await {
+                other => Box::pin(self.settle(other)).await,
+            };
+            if let Err(error) = settled {
                 Box::pin(self.fail(instance, error)).await;
             }
         }
@@ -224,13 +231,7 @@ impl Connection {
     async fn settle(&mut self, outcome: Outcome<Reply>) -> Result<()> {
         match outcome {
             Outcome::Returned(Reply::Nothing | Reply::Unhandled) => Ok(()),
-            Outcome::Returned(Reply::One(message)) => {
-                if self.link.reply(Frame::from(message)) {
-                    Ok(())
-                } else {
-                    self.undelivered()
-                }
-            }
+            Outcome::Returned(Reply::One(message)) => self.answer(message),
             Outcome::Returned(Reply::Many(items)) => Box::pin(self.send_all(items)).await,
             Outcome::Returned(Reply::Failed(error)) if self.is_about_the_end(&error) => self.undelivered(),
             Outcome::Returned(Reply::Failed(error)) => Err(error),
@@ -244,6 +245,11 @@ impl Connection {
                 Ok(())
             }
         }
+    }
+
+    /// Sends a reply, behind everything that was sent before it.
+    fn answer(&mut self, message: Message) -> Result<()> {
+        if self.link.reply(Frame::from(message)) { Ok(()) } else { self.undelivered() }
     }
 
     /// Sends the items of a stream, each when there is room for it.
