@@ -25,7 +25,7 @@ use crate::wire::{Decoder, Gate, Role, Step, Violation};
 /// Gathered replies of this size are written before more messages are looked at.
 const FLUSH_AT: u64 = 64 * 1024;
 
-/// Messages in one turn, before other connections have theirs.
+/// Messages and control frames in one turn, before other connections have theirs.
 const TURN: u32 = 256;
 
 /// How long the peer has to close TCP after both have sent close frames, before we do.
@@ -90,8 +90,8 @@ pub(super) struct Link {
     grace_ends: Option<Instant>,
     /// The deadline that the timers know of.
     armed: Option<Instant>,
-    /// Messages delivered in this turn.
-    delivered: u32,
+    /// Messages and control frames in this turn.
+    frames: u32,
 }
 
 impl Link {
@@ -118,7 +118,7 @@ impl Link {
             grace: None,
             grace_ends: None,
             armed: None,
-            delivered: 0,
+            frames: 0,
         }
     }
 
@@ -130,6 +130,7 @@ impl Link {
         cx: &mut Context<'_>,
         deliver: &mut dyn FnMut(Incoming<'_>),
     ) -> Poll<Progress> {
+        self.no_handler_runs();
         self.poll(cx, Gate::Open, deliver)
     }
 
@@ -156,6 +157,7 @@ impl Link {
 
     /// Goes on until nothing is left to do: the closing handshake is over, and the transport closed.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.no_handler_runs();
         let _ = self.poll(cx, Gate::Open, &mut |_| {});
         if self.phase == Phase::Gone { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -163,6 +165,11 @@ impl Link {
     /// A handler begins. When the session ends meanwhile it has so much time left; `None`: as much as it takes.
     pub(super) fn handler_begins(&mut self, grace: Option<Duration>) {
         self.grace = grace;
+        self.grace_ends = None;
+    }
+
+    /// Nobody's grace is to be waited for.
+    fn no_handler_runs(&mut self) {
         self.grace_ends = None;
     }
 
@@ -243,15 +250,18 @@ impl Link {
         let blocked = self.output.is_blocked();
         let gate = if blocked { Gate::ControlOnly } else { gate };
         let mut decoded = Decoded::Later;
-        if blocked || (self.output.len() < FLUSH_AT && self.delivered < TURN) {
+        if blocked || (self.output.len() < FLUSH_AT && self.frames < TURN) {
             decoded = self.decode(gate, deliver);
             self.held = matches!(decoded, Decoded::Held);
             match decoded {
                 Decoded::Message => {
-                    self.delivered += 1;
+                    self.frames += 1;
                     return Turn::Delivered;
                 }
-                Decoded::Control => return Turn::Again,
+                Decoded::Control => {
+                    self.frames += 1;
+                    return Turn::Again;
+                }
                 _ => {}
             }
         }
@@ -263,7 +273,7 @@ impl Link {
             Poll::Pending => return Turn::Wait,
         }
         match decoded {
-            Decoded::Later if self.delivered >= TURN => Turn::Yield,
+            Decoded::Later if self.frames >= TURN => Turn::Yield,
             Decoded::Later => Turn::Again,
             Decoded::Held => Turn::Wait,
             _ => self.read(cx),
@@ -406,7 +416,7 @@ impl Link {
         self.session.outbox().register(cx);
         self.input.rest();
         self.output.rest();
-        self.delivered = 0;
+        self.frames = 0;
         self.arm();
     }
 }

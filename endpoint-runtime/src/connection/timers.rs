@@ -31,11 +31,15 @@ impl Timers {
         Timers(Arc::new(Inner { start: Instant::now(), due: Mutex::default(), earlier: Notify::new() }))
     }
 
-    /// Rings the session at the deadline, or a tick later.
+    /// Rings the session at the deadline, or a tick later. What is due already rings at the next tick, not at once: so nobody who
+    /// arms again and again keeps the processor busy.
     pub(crate) fn arm(&self, deadline: Instant, session: WeakSession) {
-        let ticks = deadline.saturating_duration_since(self.0.start).as_millis().div_ceil(TICK.as_millis());
+        let ticks = |time: Instant| {
+            time.saturating_duration_since(self.0.start).as_millis().div_ceil(TICK.as_millis())
+        };
+        let tick = ticks(deadline).max(ticks(Instant::now()) + 1);
         // Some 10^10 years of ticks fit.
-        let tick = u64::try_from(ticks).unwrap_or(u64::MAX);
+        let tick = u64::try_from(tick).unwrap_or(u64::MAX);
         let mut due = self.due();
         let earliest = due.first_key_value().is_none_or(|(&first, _)| tick < first);
         due.entry(tick).or_default().push(session);

@@ -29,7 +29,7 @@ impl Link {
         self.enter(Phase::Closing);
     }
 
-    /// The runtime ends the session: the peer is told `code`, the application 1006 (SEMANTICS of Jakarta 2.1.5).
+    /// The runtime ends the session: the peer is told `code`, the application 1006 (Jakarta WebSocket 2.1.5).
     pub(super) fn end_by_container(&mut self, code: CloseCode, text: &str, next: Phase) {
         let reason = CloseReason::new(CloseCode::Abnormal, text).by(ClosedBy::Container);
         self.session.begin_close(&reason);
