@@ -219,6 +219,7 @@ impl Connection {
             }
         }
         poll_fn(|cx| self.link.poll_gone(cx)).await;
+        self.session.sessions().forget(*self.session.id());
     }
 
     /// Nothing is delivered to anybody.

@@ -16,8 +16,7 @@ pub(super) async fn drain(door: &Door) {
     let reason = CloseReason::away("the server is shutting down").by(ClosedBy::Container);
     door.tasks().close();
 
-    // Kept to the end: a session in its `on_close` is in no registry any more, and may have to be cut off too.
-    let mut all = door.sessions().snapshot();
+    let all = door.sessions().snapshot();
     let mut rounds = all.chunks(settings.drain_batch.max(1)).peekable();
     while let Some(round) = rounds.next() {
         for session in round {
@@ -35,16 +34,14 @@ pub(super) async fn drain(door: &Door) {
             return;
         }
         for session in door.sessions().snapshot() {
-            if session.begin_close(&reason) {
-                all.push(session);
-            }
+            session.begin_close(&reason);
         }
         if Instant::now() >= deadline {
             break;
         }
     }
     tracing::warn!(connections = door.tasks().len(), "the time for draining is over, cutting off");
-    for session in all.into_iter().chain(door.sessions().snapshot()) {
+    for session in door.sessions().unfinished() {
         session.abort();
     }
     let _ = timeout_at(Instant::now() + LAST_MOMENT, door.tasks().wait()).await;

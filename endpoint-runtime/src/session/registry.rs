@@ -36,6 +36,8 @@ struct Registry {
     node: u64,
     serial: AtomicU64,
     open: AtomicUsize,
+    /// Sessions that have ended and whose `on_close` still runs: nobody finds them, but a server that stops waits for them.
+    ending: Mutex<HashMap<SessionId, Session>>,
     by_id: [RwLock<HashMap<SessionId, Session>>; SHARDS],
     groups: [Mutex<HashMap<GroupKey, Arc<Group>>>; SHARDS],
     hasher: RandomState,
@@ -103,6 +105,7 @@ impl Sessions {
             node: hasher.hash_one("node").max(1),
             serial: AtomicU64::new(1),
             open: AtomicUsize::new(0),
+            ending: Mutex::default(),
             by_id: Default::default(),
             groups: Default::default(),
             hasher,
@@ -170,9 +173,28 @@ impl Sessions {
 
     pub(crate) fn remove(&self, id: SessionId) {
         let removed = self.shard(id).write().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        if removed.is_some() {
+        if let Some(session) = removed {
             self.0.open.fetch_sub(1, Ordering::Relaxed);
+            self.ending().insert(id, session);
         }
+    }
+
+    /// The session's `on_close` has run: nothing is left of it.
+    pub(crate) fn forget(&self, id: SessionId) {
+        let forgotten = self.ending().remove(&id);
+        // What belongs to the session is dropped after the lock is.
+        drop(forgotten);
+    }
+
+    /// Every session whose connection still runs.
+    pub(crate) fn unfinished(&self) -> Vec<Session> {
+        let mut all = self.snapshot();
+        all.extend(self.ending().values().cloned());
+        all
+    }
+
+    fn ending(&self) -> MutexGuard<'_, HashMap<SessionId, Session>> {
+        self.0.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn join(&self, key: GroupKey, session: &Session) -> bool {

@@ -241,6 +241,21 @@ async fn what_does_not_end_in_time_is_cut_off() {
     }
 }
 
+/// The session has left the registry long before the server stops, but it has not ended.
+#[tokio::test]
+async fn an_on_close_that_hung_before_is_cut_off_too() {
+    let mut test = stubborn(true);
+    let exporter =
+        only_these([test.config]).configure(|settings| settings.drain_timeout = Duration::from_millis(200));
+    let server = start(exporter).await;
+    let mut client = connect(server.local_addr(), "/drain/stubborn").await;
+    client.close(None).await.unwrap();
+    assert_eq!(soon("on_close", test.finished.recv()).await, Some("on_close"));
+    assert_eq!(server.sessions().count(), 0);
+    soon("the shutdown", server.shutdown()).await;
+    assert_eq!(soon("the end of the instance", test.finished.recv()).await, None, "it was cut off");
+}
+
 /// No sessions, no wait.
 #[tokio::test]
 async fn an_idle_server_stops_at_once() {
