@@ -2,7 +2,7 @@
 
 use std::any::{TypeId, type_name};
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
@@ -54,7 +54,7 @@ impl ServerEndpointConfig {
             package: Some(declaration.package),
             place: declaration.place,
             options: declaration.options(),
-            launcher: Arc::new(AnnotatedLauncher::<E> { shared: OnceLock::new() }),
+            launcher: Arc::new(AnnotatedLauncher::<E> { shared: None }),
         }
     }
 
@@ -171,8 +171,9 @@ pub(crate) trait Launcher: Send + Sync {
     /// What the endpoint needs of the application.
     fn needs(&self, place: Place) -> Vec<Need>;
 
-    /// Gets ready to serve: makes the shared instance, if there is one.
-    fn prepare(&self, context: &ApplicationContext) -> Result<()>;
+    /// Itself, ready to serve in one server: with the shared instance, if there is one. A configuration may be deployed in several
+    /// servers, each with components of its own.
+    fn prepare(&self, context: &ApplicationContext) -> Result<Arc<dyn Launcher>>;
 
     /// What the endpoint's parameters ask of a handshake.
     fn admit(&self, handshake: &Handshake) -> Result<(), Refusal>;
@@ -187,8 +188,8 @@ pub(crate) trait Launcher: Send + Sync {
 }
 
 struct AnnotatedLauncher<E: Handlers> {
-    /// The instance that all connections share, if they do.
-    shared: OnceLock<Shared<E>>,
+    /// The instance that all connections of one server share, if they do.
+    shared: Option<Shared<E>>,
 }
 
 /// Connections take their share from under a lock: what is held need not be `Sync`.
@@ -202,13 +203,13 @@ impl<E: Handlers> Launcher for AnnotatedLauncher<E> {
         needs.into_found()
     }
 
-    fn prepare(&self, context: &ApplicationContext) -> Result<()> {
-        if <E::Scope as Scope<E>>::SHARED {
-            let instance = Held::new(E::create(context)?);
-            // Deployed once; a second time it keeps its first instance.
-            let _ = self.shared.set(Mutex::new(instance));
-        }
-        Ok(())
+    fn prepare(&self, context: &ApplicationContext) -> Result<Arc<dyn Launcher>> {
+        let shared = if <E::Scope as Scope<E>>::SHARED {
+            Some(Mutex::new(Held::new(E::create(context)?)))
+        } else {
+            None
+        };
+        Ok(Arc::new(Self { shared }))
     }
 
     fn admit(&self, handshake: &Handshake) -> Result<(), Refusal> {
@@ -222,7 +223,7 @@ impl<E: Handlers> Launcher for AnnotatedLauncher<E> {
     fn launch(&self, upgraded: Upgraded, tasks: &TaskTracker) {
         let shared = self
             .shared
-            .get()
+            .as_ref()
             .and_then(|shared| shared.lock().unwrap_or_else(PoisonError::into_inner).share());
         let application = upgraded.session.application().clone();
         let make = move || match shared {
@@ -242,8 +243,8 @@ impl<E: Endpoint, F: Fn() -> E + Send + Sync + 'static> Launcher for FactoryLaun
         Vec::new()
     }
 
-    fn prepare(&self, _: &ApplicationContext) -> Result<()> {
-        Ok(())
+    fn prepare(&self, _: &ApplicationContext) -> Result<Arc<dyn Launcher>> {
+        Ok(Arc::new(FactoryLauncher { factory: Arc::clone(&self.factory) }))
     }
 
     fn admit(&self, _: &Handshake) -> Result<(), Refusal> {

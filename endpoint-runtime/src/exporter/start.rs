@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::check::{Plan, Planned};
-use super::{DeployError, Problem, ServerEndpointExporter};
+use super::{DeployError, Launcher, Problem, ServerEndpointExporter};
 use crate::error::Result;
 use crate::handshake::OriginRule;
 use crate::message::Text;
@@ -29,9 +29,9 @@ async fn serve(exporter: ServerEndpointExporter, plan: Plan) -> Result<Server> {
     let mut router = Router::new();
     for planned in &plan.endpoints {
         let Some(template) = planned.template.clone() else { continue };
-        planned.config.launcher.prepare(&plan.context)?;
+        let launcher = planned.config.launcher.prepare(&plan.context)?;
         // Conflicts were problems of the plan.
-        let _ = router.insert(template, Arc::new(deployed(planned, &plan)));
+        let _ = router.insert(template, Arc::new(deployed(planned, launcher, &plan)));
     }
     let mut listeners = Vec::new();
     let mut problems = Vec::new();
@@ -58,7 +58,7 @@ async fn serve(exporter: ServerEndpointExporter, plan: Plan) -> Result<Server> {
     Ok(server)
 }
 
-fn deployed(planned: &Planned, plan: &Plan) -> Deployed {
+fn deployed(planned: &Planned, launcher: Arc<dyn Launcher>, plan: &Plan) -> Deployed {
     let (config, options) = (&planned.config, &planned.config.options);
     let defaults = Limits::from(&plan.settings);
     let limits = Limits {
@@ -82,7 +82,7 @@ fn deployed(planned: &Planned, plan: &Plan) -> Deployed {
         home: Arc::new(home),
         origins: planned.origins.clone(),
         subprotocols: options.subprotocols.iter().map(|name| Text::from(name.as_str())).collect(),
-        launcher: Arc::clone(&config.launcher),
+        launcher,
     }
 }
 

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::OnceLock;
 
 use http::header::{HeaderName, HeaderValue};
 use http::{Extensions, HeaderMap, Uri};
+use once_cell::race::OnceBox;
 
 use crate::message::Text;
 use crate::path::PathParams;
@@ -162,7 +162,8 @@ struct Headers {
     /// For each header: the lengths of name and value, as two u16; then all names and values, one after the other.
     lengths: Box<[(u16, u16)]>,
     bytes: Box<[u8]>,
-    map: OnceLock<Box<HeaderMap>>,
+    /// One word, where a lock around a box would be two.
+    map: OnceBox<HeaderMap>,
 }
 
 impl Headers {
@@ -181,7 +182,7 @@ impl Headers {
             bytes.extend_from_slice(name.as_str().as_bytes());
             bytes.extend_from_slice(value.as_bytes());
         }
-        Headers { lengths: lengths.into(), bytes: bytes.into(), map: OnceLock::new() }
+        Headers { lengths: lengths.into(), bytes: bytes.into(), map: OnceBox::new() }
     }
 
     fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {

@@ -229,3 +229,31 @@ async fn two_servers_have_endpoints_of_their_own() {
     assert_eq!(of_two.handshake().local_addr(), Some(two.local_addr()));
     assert_eq!(session.handshake().peer_addr(), Some(client.get_ref().local_addr().unwrap()));
 }
+
+/// Whose component was injected.
+struct Owner(&'static str);
+
+#[server_endpoint("/owned", scope = singleton)]
+struct Owned {
+    #[inject]
+    owner: Arc<Owner>,
+}
+
+#[handlers]
+impl Owned {
+    #[on_open]
+    fn open(&self) -> String {
+        self.owner.0.to_owned()
+    }
+}
+
+/// One configuration in two servers: a singleton is one for each server, with that server's components.
+#[tokio::test]
+async fn a_singleton_belongs_to_its_server() {
+    let config = ServerEndpointConfig::of::<Owned>();
+    for owner in ["one", "two"] {
+        let server = start(only_these([config.clone()]).provide(Owner(owner))).await;
+        let mut client = connect(server.local_addr(), "/owned").await;
+        assert_eq!(next_text(&mut client).await, owner);
+    }
+}
