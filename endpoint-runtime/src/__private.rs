@@ -7,9 +7,9 @@ pub use inventory::submit;
 
 pub use crate::context::ApplicationContext;
 pub use crate::endpoint::{
-    Argument, Caught, Completion, Context, Declaration, Declared, Handlers, Held, HeldExclusively, IntoReply,
-    Needs, OnClose, OnError, OnMessage, OnOpen, PerConnection, Place, QueryArgument, RefArgument, Refusal,
-    Reply, Scope, SegmentArgument, Singleton, Slot,
+    Argument, Caught, Completion, Context, Declaration, Declared, Handlers, Held, HeldExclusively, Intake,
+    IntoReply, Needs, OnClose, OnError, OnMessage, OnOpen, PerConnection, Place, QueryArgument, RefArgument,
+    Refusal, Reply, Scope, SegmentArgument, Singleton, Slot,
 };
 pub use crate::error::{Error, Result};
 pub use crate::exporter::Registration;
@@ -20,6 +20,7 @@ pub use crate::settings::Overflow;
 use std::ops::Deref;
 
 use crate::context::Injected;
+use crate::endpoint::message_of;
 
 /// The type of an `#[inject]` field.
 #[diagnostic::on_unimplemented(
@@ -111,35 +112,27 @@ pub const fn only_one_takes(earlier: &[&[Option<Kind>]], this: &[Option<Kind>]) 
     while index < earlier.len() {
         match (message_of(earlier[index]), kind) {
             (Some(other), _) if !other.overlaps(kind) => {}
-            (Some(Kind::Text), Kind::Text) => {
-                panic!("a second method for text messages: an endpoint has one for each kind of message")
-            }
-            (Some(Kind::Binary), Kind::Binary) => {
-                panic!("a second method for binary messages: an endpoint has one for each kind of message")
-            }
-            (Some(Kind::Pong), Kind::Pong) => {
-                panic!("a second method for pongs: an endpoint has one for each kind of message")
-            }
-            (Some(_), _) => {
+            (Some(Kind::Any), _) | (Some(_), Kind::Any) => {
                 panic!(
                     "one of this method and another takes text and binary messages alike: keep one of the two"
                 )
+            }
+            (Some(Kind::Pong), _) => {
+                panic!("a second method for pongs: an endpoint has one for each kind of message")
+            }
+            (Some(Kind::Ping), _) => {
+                panic!("a second method for pings: an endpoint has one for each kind of message")
+            }
+            (Some(_), _) if kind.takes_text() => {
+                panic!("a second method for text messages: an endpoint has one for each kind of message")
+            }
+            (Some(_), _) => {
+                panic!("a second method for binary messages: an endpoint has one for each kind of message")
             }
             (None, _) => {}
         }
         index += 1;
     }
-}
-
-const fn message_of(kinds: &[Option<Kind>]) -> Option<Kind> {
-    let mut index = 0;
-    while index < kinds.len() {
-        if kinds[index].is_some() {
-            return kinds[index];
-        }
-        index += 1;
-    }
-    None
 }
 
 /// A `#[path]` parameter names a variable of the endpoint's path.

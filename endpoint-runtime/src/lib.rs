@@ -38,8 +38,8 @@ pub use crate::exporter::{
 #[cfg(feature = "json")]
 pub use crate::message::Json;
 pub use crate::message::{
-    CloseCode, CloseReason, ClosedBy, DecodeError, EncodeError, FromMessage, Incoming, IntoMessage, Kind,
-    Message, Parsed, Pong, Text,
+    BinaryReader, CloseCode, CloseReason, ClosedBy, DecodeError, EncodeError, Fragment, FromMessage,
+    Incoming, IntoMessage, Kind, Message, Parsed, Ping, Pong, Text, TextReader,
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
 pub use crate::server::{Address, EndpointService, ResponseBody, Server};
@@ -54,10 +54,10 @@ pub mod prelude {
     #[cfg(feature = "json")]
     pub use crate::Json;
     pub use crate::{
-        ApplicationContext, Bytes, CloseCode, CloseReason, DecodeError, Error, FromContext, FromMessage,
-        Handshake, Inject, IntoMessage, Message, Overflow, Parsed, Pong, Principal, Query, Replies, Result,
-        Session, SessionId, Sessions, Text, handlers, on_close, on_error, on_message, on_open,
-        server_endpoint,
+        ApplicationContext, BinaryReader, Bytes, CloseCode, CloseReason, DecodeError, Error, Fragment,
+        FromContext, FromMessage, Handshake, Inject, IntoMessage, Message, Overflow, Parsed, Ping, Pong,
+        Principal, Query, Replies, Result, Session, SessionId, Sessions, Text, TextReader, handlers,
+        on_close, on_error, on_message, on_open, server_endpoint,
     };
 }
 

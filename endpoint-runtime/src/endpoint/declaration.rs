@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use super::{Context, Held, Needs, Refusal, Reply, Scope, Slot};
+use super::{Context, Held, Intake, Needs, Refusal, Reply, Scope, Slot};
 use crate::context::ApplicationContext;
 use crate::error::{Error, Result};
 use crate::message::CloseReason;
@@ -190,6 +190,9 @@ pub trait Declared: Sized + Send + 'static {
     note = "write `#[handlers] impl {Self} {{ #[on_message] fn … }}`"
 )]
 pub trait Handlers: Declared {
+    /// Which messages its methods take.
+    const INTAKE: Intake = Intake::NONE;
+
     /// What the parameters of its methods ask of the application.
     fn needs(needs: &mut Needs) {
         let _ = needs;

@@ -30,6 +30,11 @@ impl Text {
         self.0.as_str()
     }
 
+    /// The text that these bytes are, if they are valid UTF-8. Nothing is copied.
+    pub fn from_utf8(bytes: Bytes) -> Option<Self> {
+        Utf8Bytes::try_from(bytes).ok().map(Text)
+    }
+
     /// The bytes of the text, shared.
     pub fn into_bytes(self) -> Bytes {
         self.0.into()
