@@ -7,7 +7,7 @@ pub use inventory::submit;
 
 pub use crate::context::ApplicationContext;
 pub use crate::endpoint::{
-    Argument, Caught, Completion, Context, Declaration, Declared, Handlers, Held, HeldExclusively, Intake,
+    Argument, Caught, Coders, Completion, Context, Declaration, Declared, Handlers, Held, HeldExclusively, Intake,
     IntoReply, Needs, OnClose, OnError, OnMessage, OnOpen, PerConnection, Place, QueryArgument, RefArgument,
     Refusal, Reply, Scope, SegmentArgument, Singleton, Slot,
 };

@@ -7,6 +7,7 @@
 mod input;
 mod link;
 mod output;
+mod routing;
 mod timers;
 mod transport;
 
@@ -21,16 +22,17 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 
 use self::link::Link;
+use self::routing::direct;
 pub(crate) use self::timers::Timers;
 pub(crate) use self::transport::Transport;
-use crate::endpoint::{Context, Dispatch, Reply, Slot};
+use crate::endpoint::{Context, Decoders, Dispatch, Reply, Slot};
 use crate::error::{Error, Panicked, ProtocolError, Result};
-use crate::message::{CloseReason, ClosedBy, Incoming, Message};
+use crate::message::{CloseReason, ClosedBy, Incoming, Message, Object};
 use crate::session::outbox::Frame;
 use crate::session::{SendError, Session};
 
 /// The replies of one call.
-type Items = Pin<Box<dyn Stream<Item = Result<Message>> + Send>>;
+type Items = Pin<Box<dyn Stream<Item = Reply> + Send>>;
 
 /// An upgraded connection, ready to be run.
 #[derive(Debug)]
@@ -60,12 +62,16 @@ pub(crate) fn run<D: Dispatch>(
 ) -> impl Future<Output = ()> + Send {
     let Upgraded { session, transport, read_ahead, timers } = upgraded;
     let link = Link::new(session.clone(), transport, &read_ahead, timers);
-    let mut connection = Connection { link, session };
+    let mut connection = Connection { link, session, decoders: None };
     async move {
+        let coders = connection.start_coders();
         connection.session.enter_registry();
         match attempt(&connection.session, make) {
             Outcome::Returned(Ok(mut instance)) => {
-                connection.open(&mut instance).await;
+                match coders {
+                    Ok(()) => connection.open(&mut instance).await,
+                    Err(error) => Box::pin(connection.fail(&mut instance, error)).await,
+                }
                 connection.messages(&mut instance).await;
                 connection.close(Some(&mut instance)).await;
             }
@@ -99,6 +105,14 @@ fn panicked(session: &Session, payload: &(dyn Any + Send)) -> Panicked {
     let panicked = Panicked::from_payload(payload);
     tracing::error!(session = %session.id(), path = session.path(), endpoint = session.home().type_name, "{panicked}");
     panicked
+}
+
+/// What went wrong when a value that a method returned was sent. That it could not be encoded is no matter of sending.
+fn sending(error: SendError) -> Error {
+    match error {
+        SendError::Encode(error) => Error::Encode(error),
+        error => Error::Send(error),
+    }
 }
 
 /// Calls a method. When the session ends meanwhile it has so much time left; `None`: as much as it takes.
@@ -136,6 +150,8 @@ fn drive<F: Future>(
 struct Connection {
     link: Link,
     session: Session,
+    /// The endpoint's decoders, if it has any.
+    decoders: Option<Box<Decoders>>,
 }
 
 impl Connection {
@@ -175,17 +191,25 @@ impl Connection {
     async fn message<D: Dispatch>(&mut self, instance: &mut D) -> Option<(Outcome<Reply>, bool)> {
         let (link, session) = (&mut self.link, &self.session);
         let context = Context::new(session);
-        let mut made = None;
-        let mut lent = Some(instance);
+        let (mut made, mut elsewhere) = (None, None);
+        let mut lent = Some(&mut *instance);
         let mut deliver = |incoming: Incoming<'_>| {
             if let Some(instance) = lent.take() {
                 let pong = matches!(incoming, Incoming::Pong(_));
+                let incoming = match direct(session, incoming) {
+                    Ok(incoming) => incoming,
+                    Err(other) => return elsewhere = Some((other, pong)),
+                };
                 // What the method takes of the message is made here, while it lies in the reader's buffer.
                 let future = attempt(session, move || instance.message(context, Slot::new(incoming)));
                 made = Some((future, pong));
             }
         };
         poll_fn(|cx| link.poll_message(cx, &mut deliver)).await;
+        if let Some((elsewhere, pong)) = elsewhere {
+            drop(made);
+            return Some((Box::pin(self.go_elsewhere(instance, elsewhere)).await, pong));
+        }
         let (made, pong) = made?;
         let future = match made {
             Outcome::Returned(future) => future,
@@ -218,6 +242,8 @@ impl Connection {
                 Box::pin(self.fail(instance, error)).await;
             }
         }
+        self.stop_coders();
+        self.session.drop_message_handlers();
         poll_fn(|cx| self.link.poll_gone(cx)).await;
         self.session.sessions().forget(*self.session.id());
     }
@@ -233,6 +259,7 @@ impl Connection {
         match outcome {
             Outcome::Returned(Reply::Nothing | Reply::Unhandled) => Ok(()),
             Outcome::Returned(Reply::One(message)) => self.answer(message),
+            Outcome::Returned(Reply::Object(object)) => Box::pin(self.send_object(object)).await,
             Outcome::Returned(Reply::Many(items)) => Box::pin(self.send_all(items)).await,
             Outcome::Returned(Reply::Failed(error)) if self.is_about_the_end(&error) => self.undelivered(),
             Outcome::Returned(Reply::Failed(error)) => Err(error),
@@ -259,11 +286,35 @@ impl Connection {
         let grace = Some(session.limits().handler_grace);
         let sent = call(link, session, grace, || async {
             while let Some(item) = items.next().await {
-                session.send_at_the_peers_pace(item?).await?;
+                match item {
+                    Reply::One(message) => session.send_at_the_peers_pace(message).await?,
+                    Reply::Object(object) => session.send_encoded(object).await.map_err(sending)?,
+                    Reply::Failed(error) => return Err(error),
+                    Reply::Nothing | Reply::Unhandled => {}
+                    Reply::Many(_) => {
+                        return Err(Error::msg("a stream of replies cannot hold streams of replies"));
+                    }
+                }
             }
             Ok(())
         });
-        match sent.await {
+        let sent = sent.await;
+        self.sent(sent)
+    }
+
+    /// Sends a value by one of the endpoint's encoders.
+    async fn send_object(&mut self, object: Object) -> Result<()> {
+        let (link, session) = (&mut self.link, &self.session);
+        let grace = Some(session.limits().handler_grace);
+        let sent = call(link, session, grace, || async {
+            session.send_encoded(object).await.map_err(sending)
+        });
+        let sent = sent.await;
+        self.sent(sent)
+    }
+
+    fn sent(&self, sent: Outcome<Result<()>>) -> Result<()> {
+        match sent {
             Outcome::Returned(Err(Error::Send(SendError::Closed(_)))) => self.undelivered(),
             Outcome::Returned(result) => result,
             Outcome::Panicked(panicked) => Err(Error::Panicked(panicked)),

@@ -4,6 +4,7 @@
 //! alone. [`Endpoint`] is the same written by hand. What the connection runs is a [`Dispatch`], which both become.
 
 mod argument;
+mod coder;
 mod context;
 mod declaration;
 mod dispatch;
@@ -11,6 +12,7 @@ mod handshake_argument;
 mod intake;
 mod needs;
 mod programmatic;
+mod reception;
 mod refusal;
 mod reply;
 mod scope;
@@ -18,6 +20,8 @@ mod scope;
 pub use self::argument::{
     Argument, Caught, FromContext, OnClose, OnError, OnMessage, OnOpen, RefArgument, Slot,
 };
+pub use self::coder::{Coders, Decoder, DecoderInput, Encoder, EncoderOutput};
+pub(crate) use self::coder::{Decoders, Encoders, Undecoded};
 pub use self::context::Context;
 pub(crate) use self::declaration::Options;
 pub use self::declaration::{Declaration, Declared, Handlers, Place};
@@ -29,6 +33,7 @@ pub(crate) use self::needs::Need;
 pub use self::needs::Needs;
 pub use self::programmatic::Endpoint;
 pub(crate) use self::programmatic::Programmatic;
+pub(crate) use self::reception::{Line, Native, Reception, Taker};
 pub use self::refusal::Refusal;
 pub use self::reply::{Completion, IntoReply, Replies, Reply};
 pub use self::scope::{Held, HeldExclusively, PerConnection, Scope, Singleton};

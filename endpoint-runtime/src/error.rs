@@ -72,6 +72,20 @@ impl Error {
         (self.as_std() as &(dyn StdError + 'static)).downcast_ref::<E>()
     }
 
+    /// The error in a box of its own.
+    pub(crate) fn into_boxed(self) -> BoxError {
+        match self {
+            Error::Decode(error) => error.into(),
+            Error::Encode(error) => error.into(),
+            Error::Send(error) => error.into(),
+            Error::Argument(error) => error.into(),
+            Error::Protocol(error) => error.into(),
+            Error::Panicked(error) => error.into(),
+            Error::Deploy(error) => error.into(),
+            Error::Other(error) => error,
+        }
+    }
+
     /// A word for logs and metrics: which kind of error this is.
     pub(crate) fn kind(&self) -> &'static str {
         match self {

@@ -28,7 +28,7 @@ pub use http;
 
 pub use crate::context::{ApplicationContext, Inject, Injected};
 pub use crate::endpoint::{
-    Completion, Context, Endpoint, FromContext, IntoReply, Needs, Place, Principal, Query, Refusal, Replies,
+    Coders, Completion, Context, Decoder, DecoderInput, Encoder, EncoderOutput, Endpoint, FromContext, IntoReply, Needs, Place, Principal, Query, Refusal, Replies,
     Reply,
 };
 pub use crate::error::{ArgumentError, BoxError, Error, Panicked, ProtocolError, Result};
@@ -37,15 +37,19 @@ pub use crate::exporter::{
 };
 #[cfg(feature = "json")]
 pub use crate::message::Json;
+#[cfg(feature = "msgpack")]
+pub use crate::message::MsgPack;
+#[cfg(feature = "protobuf")]
+pub use crate::message::Protobuf;
 pub use crate::message::{
-    BinaryReader, CloseCode, CloseReason, ClosedBy, DecodeError, EncodeError, Fragment, FromMessage,
+    BinaryReader, CloseCode, CloseReason, ClosedBy, DecodeError, Decoded, EncodeError, Encoded, Fragment, FromMessage,
     Incoming, IntoMessage, Kind, Message, Parsed, Ping, Pong, Text, TextReader,
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
 pub use crate::server::{Address, EndpointService, ResponseBody, Server};
 pub use crate::session::{
-    Attributes, Audience, Batch, Delivery, Handshake, InvalidSessionId, Receipt, SendError, Session,
-    SessionId, Sessions, TrySendError,
+    Attributes, Audience, Batch, BinaryWriter, Delivery, HandlerConflict, Handshake, InvalidSessionId,
+    MessageHandlerId, Receipt, SendError, Session, SessionId, Sessions, TextWriter, TrySendError,
 };
 pub use crate::settings::{Overflow, Settings, SettingsError};
 
@@ -54,7 +58,7 @@ pub mod prelude {
     #[cfg(feature = "json")]
     pub use crate::Json;
     pub use crate::{
-        ApplicationContext, BinaryReader, Bytes, CloseCode, CloseReason, DecodeError, Error, Fragment,
+        ApplicationContext, BinaryReader, Bytes, CloseCode, CloseReason, DecodeError, Decoded, Encoded, Error, Fragment,
         FromContext, FromMessage, Handshake, Inject, IntoMessage, Message, Overflow, Parsed, Ping, Pong,
         Principal, Query, Replies, Result, Session, SessionId, Sessions, Text, TextReader, handlers,
         on_close, on_error, on_message, on_open, server_endpoint,

@@ -3,13 +3,17 @@
 mod attributes;
 mod audience;
 mod current;
+mod forms;
 mod handshake;
 mod home;
 mod id;
+mod message_handlers;
+mod objects;
 pub(crate) mod outbox;
 mod registry;
 mod send;
 mod sending;
+mod writer;
 
 use std::fmt;
 use std::future::Future;
@@ -24,13 +28,19 @@ pub use self::audience::{Audience, Delivery};
 pub(crate) use self::current::Current;
 pub(crate) use self::handshake::Ends;
 pub use self::handshake::Handshake;
+pub(crate) use self::forms::Forms;
 pub(crate) use self::home::{Counts, Home, Limits};
 pub use self::id::{InvalidSessionId, SessionId};
+pub use self::message_handlers::{HandlerConflict, MessageHandlerId};
+pub(crate) use self::message_handlers::{Call, Route};
+use self::message_handlers::MessageHandlers;
 use self::outbox::Outbox;
 use self::registry::GroupKey;
 pub use self::registry::Sessions;
 pub use self::send::{Batch, Receipt, SendError, TrySendError};
+pub use self::writer::{BinaryWriter, TextWriter};
 use crate::context::{ApplicationContext, Injected};
+use crate::endpoint::Encoders;
 use crate::error::Result;
 use crate::message::{CloseCode, CloseReason, ClosedBy};
 
@@ -56,6 +66,10 @@ struct Inner {
     /// Cancels what was spawned through the session; made when first asked for.
     scope: OnceLock<CancellationToken>,
     reason: OnceLock<CloseReason>,
+    /// The endpoint's encoders, if it has any; made before the session is opened.
+    encoders: OnceLock<Box<Encoders>>,
+    /// Message handlers; made when there is the first one.
+    handlers: OnceLock<Box<MessageHandlers>>,
 }
 
 #[derive(Default)]
@@ -85,6 +99,8 @@ impl Session {
             memberships: Mutex::default(),
             scope: OnceLock::new(),
             reason: OnceLock::new(),
+            encoders: OnceLock::new(),
+            handlers: OnceLock::new(),
         }))
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use super::{Context, Held, Intake, Needs, Refusal, Reply, Scope, Slot};
+use super::{Coders, Context, Held, Intake, Needs, Refusal, Reply, Scope, Slot};
 use crate::context::ApplicationContext;
 use crate::error::{Error, Result};
 use crate::message::CloseReason;
@@ -178,6 +178,11 @@ pub trait Declared: Sized + Send + 'static {
     /// # Errors
     /// A component is missing, which the exporter has ruled out.
     fn create(context: &ApplicationContext) -> Result<Self>;
+
+    /// `decoders = [..]` and `encoders = [..]`
+    fn coders() -> Coders {
+        Coders::none()
+    }
 }
 
 /// Implemented by `#[handlers]`: how an event reaches the methods.

@@ -13,8 +13,13 @@ pub struct Intake {
     /// `max_size` of the method that takes text, or binary messages.
     pub(crate) max_text: Option<usize>,
     pub(crate) max_binary: Option<usize>,
+    /// Whether a method takes text, or binary messages as they come, not what a decoder makes of them.
+    pub(crate) takes_text: bool,
+    pub(crate) takes_binary: bool,
     /// Whether pings are shown to a method.
     pub(crate) pings: bool,
+    /// Whether a method takes pongs.
+    pub(crate) pongs: bool,
     decoded: [Option<(Made, Option<usize>)>; MAX_DECODED],
 }
 
@@ -36,7 +41,10 @@ impl Intake {
         binary: Form::Whole,
         max_text: None,
         max_binary: None,
+        takes_text: false,
+        takes_binary: false,
         pings: false,
+        pongs: false,
         decoded: [None; MAX_DECODED],
     };
 
@@ -53,14 +61,17 @@ impl Intake {
             );
         }
         if kind.takes_text() {
+            self.takes_text = true;
             self.text = Form::of(kind);
             self.max_text = max_size;
         }
         if kind.takes_binary() {
+            self.takes_binary = true;
             self.binary = Form::of(kind);
             self.max_binary = max_size;
         }
         self.pings |= matches!(kind, Kind::Ping);
+        self.pongs |= matches!(kind, Kind::Pong);
         if let Kind::Decoded(made) = kind {
             let mut index = 0;
             while self.decoded[index].is_some() {
@@ -79,7 +90,7 @@ impl Intake {
 }
 
 impl Form {
-    const fn of(kind: Kind) -> Self {
+    pub(crate) const fn of(kind: Kind) -> Self {
         match kind {
             Kind::TextFragment | Kind::BinaryFragment => Form::Parts,
             Kind::TextStream | Kind::BinaryStream => Form::Stream,
@@ -98,4 +109,10 @@ pub(crate) const fn message_of(kinds: &[Option<Kind>]) -> Option<Kind> {
         index += 1;
     }
     None
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self::NONE
+    }
 }

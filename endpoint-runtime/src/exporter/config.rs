@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::connection::{self, Upgraded};
 use crate::context::ApplicationContext;
 use crate::endpoint::{
-    Annotated, Declared, Endpoint, Handlers, Held, Need, Needs, Options, Place, Programmatic, Refusal, Scope,
+    Annotated, Coders, Declared, Endpoint, Handlers, Held, Intake, Need, Needs, Options, Place, Programmatic, Refusal, Scope,
 };
 use crate::error::Result;
 use crate::session::Handshake;
@@ -40,6 +40,7 @@ pub struct ServerEndpointConfig {
     pub(crate) package: Option<&'static str>,
     pub(crate) place: Place,
     pub(crate) options: Options,
+    pub(crate) coders: Coders,
     pub(crate) launcher: Arc<dyn Launcher>,
 }
 
@@ -54,6 +55,7 @@ impl ServerEndpointConfig {
             package: Some(declaration.package),
             place: declaration.place,
             options: declaration.options(),
+            coders: E::coders(),
             launcher: Arc::new(AnnotatedLauncher::<E> { shared: None }),
         }
     }
@@ -72,6 +74,7 @@ impl ServerEndpointConfig {
             package: None,
             place: Place::caller(),
             options: Options::default(),
+            coders: Coders::none(),
             launcher: Arc::new(FactoryLauncher { factory: Arc::new(factory) }),
         })
     }
@@ -160,6 +163,12 @@ impl ServerEndpointConfigBuilder {
         self
     }
 
+    /// Its decoders and encoders; the values that decoders make go to [message handlers](crate::Session::add_message_handler).
+    pub fn coders(mut self, coders: Coders) -> Self {
+        self.0.coders = coders;
+        self
+    }
+
     /// The finished configuration.
     pub fn build(self) -> ServerEndpointConfig {
         self.0
@@ -177,6 +186,11 @@ pub(crate) trait Launcher: Send + Sync {
 
     /// What the endpoint's parameters ask of a handshake.
     fn admit(&self, handshake: &Handshake) -> Result<(), Refusal>;
+
+    /// Which messages its methods take. What is written by hand gives way to message handlers, so it claims none.
+    fn intake(&self) -> Intake {
+        Intake::NONE
+    }
 
     /// How many instances there are, for people.
     fn scope(&self) -> &'static str {
@@ -214,6 +228,10 @@ impl<E: Handlers> Launcher for AnnotatedLauncher<E> {
 
     fn admit(&self, handshake: &Handshake) -> Result<(), Refusal> {
         E::admit(handshake)
+    }
+
+    fn intake(&self) -> Intake {
+        E::INTAKE
     }
 
     fn scope(&self) -> &'static str {

@@ -1,6 +1,6 @@
 //! What an `#[on_message]` method may take: [`FromMessage`] and the forms that come with the runtime.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
@@ -47,6 +47,11 @@ impl Value {
     /// Holds `value`.
     pub(crate) fn new<T: Send + 'static>(value: T) -> Self {
         Value(Box::new(value))
+    }
+
+    /// Which type it is of.
+    pub(crate) fn of_type(&self) -> TypeId {
+        (*self.0).type_id()
     }
 
     /// The value, if it is a `T`.
@@ -108,7 +113,7 @@ impl<'a> Incoming<'a> {
             Incoming::Ping(_) => matches!(kind, Kind::Ping),
             Incoming::Pong(_) => matches!(kind, Kind::Pong),
             Incoming::Decoded(value) => {
-                matches!(kind, Kind::Decoded(made) if made.id() == (*value.0).type_id())
+                matches!(kind, Kind::Decoded(made) if made.id() == value.of_type())
             }
         }
     }
@@ -183,6 +188,11 @@ impl DecodeError {
     /// The binary message `bytes` could not be decoded because of `source`.
     pub fn binary(bytes: &[u8], source: impl Into<BoxError>) -> Self {
         DecodeError { message: Message::Binary(Bytes::copy_from_slice(bytes)), source: source.into() }
+    }
+
+    /// `message`, which is kept as it is, could not be decoded because of `source`.
+    pub(crate) fn of(message: Message, source: impl Into<BoxError>) -> Self {
+        DecodeError { message, source: source.into() }
     }
 
     /// The message that could not be decoded.

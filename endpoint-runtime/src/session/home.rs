@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Sessions;
 use crate::context::ApplicationContext;
+use crate::endpoint::Reception;
 use crate::settings::{Overflow, Settings};
 
 /// One deployed endpoint, as its sessions see it.
@@ -16,6 +17,8 @@ pub(crate) struct Home {
     pub(crate) type_id: TypeId,
     pub(crate) type_name: &'static str,
     pub(crate) limits: Limits,
+    /// Who takes its messages.
+    pub(crate) reception: Reception,
     pub(crate) sessions: Sessions,
     pub(crate) application: ApplicationContext,
     pub(crate) counts: Counts,
