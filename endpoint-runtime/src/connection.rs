@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 
 use self::link::Link;
 pub(crate) use self::timers::Timers;
@@ -30,7 +30,7 @@ use crate::session::outbox::Frame;
 use crate::session::{SendError, Session};
 
 /// The replies of one call.
-type Items = Pin<Box<dyn Stream<Item = Result<Message>> + Send>>;
+type Items = Pin<Box<dyn Stream<Item = Reply> + Send>>;
 
 /// An upgraded connection, ready to be run.
 #[derive(Debug)]
@@ -234,6 +234,9 @@ impl Connection {
             Outcome::Returned(Reply::Nothing | Reply::Unhandled) => Ok(()),
             Outcome::Returned(Reply::One(message)) => self.answer(message),
             Outcome::Returned(Reply::Many(items)) => Box::pin(self.send_all(items)).await,
+            Outcome::Returned(part @ Reply::Fragment(_)) => {
+                Box::pin(self.send_all(Box::pin(stream::iter([part])))).await
+            }
             Outcome::Returned(Reply::Failed(error)) if self.is_about_the_end(&error) => self.undelivered(),
             Outcome::Returned(Reply::Failed(error)) => Err(error),
             Outcome::Panicked(panicked) => Err(Error::Panicked(panicked)),
@@ -253,13 +256,21 @@ impl Connection {
         if self.link.reply(Frame::from(message)) { Ok(()) } else { self.undelivered() }
     }
 
-    /// Sends the items of a stream, each when there is room for it.
+    /// Sends what the items of a stream come to, each when there is room for it.
     async fn send_all(&mut self, mut items: Items) -> Result<()> {
         let (link, session) = (&mut self.link, &self.session);
         let grace = Some(session.limits().handler_grace);
         let sent = call(link, session, grace, || async {
             while let Some(item) = items.next().await {
-                session.send_at_the_peers_pace(item?).await?;
+                match item {
+                    Reply::Nothing | Reply::Unhandled => {}
+                    Reply::One(message) => session.send_at_the_peers_pace(message).await?,
+                    Reply::Fragment(fragment) => session.send_fragment(fragment).await?,
+                    Reply::Failed(error) => return Err(error),
+                    Reply::Many(_) => {
+                        return Err(Error::msg("a stream of replies cannot hold streams of replies"));
+                    }
+                }
             }
             Ok(())
         });

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 
 use crate::message::{DecodeError, EncodeError};
 use crate::session::SendError;
@@ -98,6 +99,13 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
                     return Error::$variant(own);
                 })*
             };
+        }
+        // What a writer fails with says within how sending failed.
+        if let Some(failed) = any.downcast_mut::<Option<io::Error>>()
+            && failed.as_ref().and_then(io::Error::get_ref).is_some_and(|inner| inner.is::<SendError>())
+            && let Some(Ok(inner)) = failed.take().and_then(io::Error::into_inner).map(<BoxError>::downcast)
+        {
+            return Error::Send(*inner);
         }
         own!(DecodeError => Decode, EncodeError => Encode, SendError => Send, ArgumentError => Argument,
              ProtocolError => Protocol, Panicked => Panicked, crate::exporter::DeployError => Deploy);

@@ -3,6 +3,7 @@
 mod attributes;
 mod audience;
 mod current;
+mod fragments;
 mod handshake;
 mod home;
 mod id;
@@ -10,12 +11,15 @@ pub(crate) mod outbox;
 mod registry;
 mod send;
 mod sending;
+mod tuning;
+mod writer;
 
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use once_cell::race::OnceBox;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +34,8 @@ use self::outbox::Outbox;
 use self::registry::GroupKey;
 pub use self::registry::Sessions;
 pub use self::send::{Batch, Receipt, SendError, TrySendError};
+use self::tuning::Tuning;
+pub use self::writer::{BinaryWriter, TextWriter};
 use crate::context::{ApplicationContext, Injected};
 use crate::error::Result;
 use crate::message::{CloseCode, CloseReason, ClosedBy};
@@ -51,6 +57,9 @@ struct Inner {
     timer: AtomicBool,
     /// Set when the connection is to end without further ado.
     aborted: AtomicBool,
+    /// The limits that were changed for this session, and whether the connection has yet to look at them.
+    tuning: OnceBox<Tuning>,
+    retuned: AtomicBool,
     attributes: Attributes,
     memberships: Mutex<Memberships>,
     /// Cancels what was spawned through the session; made when first asked for.
@@ -81,6 +90,8 @@ impl Session {
             phase: AtomicU8::new(OPEN),
             timer: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
+            tuning: OnceBox::new(),
+            retuned: AtomicBool::new(false),
             attributes: Attributes::default(),
             memberships: Mutex::default(),
             scope: OnceLock::new(),
@@ -166,7 +177,8 @@ impl Session {
     // ---- closing
 
     /// Closes the session: what is queued goes first, then the close frame; the peer's answer is awaited in the background, and
-    /// `#[on_close]` gets this reason. Closing twice does nothing.
+    /// `#[on_close]` gets this reason. Closing twice does nothing. A message in fragments that is open remains unfinished, and what
+    /// waited for its end is dropped.
     ///
     /// # Errors
     /// A code that must not be sent: 1004, 1006, 1015, below 1000, or above 4999. 1005 (`CloseCode::Status`) sends an empty close frame.

@@ -179,12 +179,12 @@ impl Link {
             return false;
         }
         let outbox = self.session.outbox();
-        if outbox.has_news() || self.output.is_blocked() {
-            // What the handler sent before it returned goes first, so the reply stands in line.
+        if !outbox.is_clear() || self.output.is_blocked() {
+            // What the handler sent before it returned goes first, and so does a message that is open, so the reply stands in line.
             if outbox.closed().is_some() {
                 return false;
             }
-            outbox.push_always(Outgoing { frame, done: None });
+            outbox.push_always(Outgoing { frame, done: None }, self.session.limits().send_buffer);
         } else {
             self.output.put_frame(&frame);
         }
@@ -246,9 +246,10 @@ impl Link {
         if self.has_news() {
             self.pump();
         }
-        // While the socket takes nothing, messages wait: their replies would pile up. What comes beside them is heard.
+        // While the socket takes nothing, or a message of fragments does not end, messages wait: their replies would pile up. What comes
+        // beside them is heard.
         let blocked = self.output.is_blocked();
-        let gate = if blocked { Gate::ControlOnly } else { gate };
+        let gate = if blocked || self.session.outbox().is_congested() { Gate::ControlOnly } else { gate };
         let mut decoded = Decoded::Later;
         if blocked || (self.output.len() < FLUSH_AT && self.frames < TURN) {
             decoded = self.decode(gate, deliver);

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use futures_util::{Stream, StreamExt};
 
 use crate::error::Error;
-use crate::message::{IntoMessage, Message};
+use crate::message::{Fragment, FragmentData, IntoMessage, Message};
 
 /// What a handler's return value comes to.
 pub enum Reply {
@@ -14,8 +14,10 @@ pub enum Reply {
     Nothing,
     /// One message to the peer.
     One(Message),
-    /// A message for each item of a stream.
-    Many(Pin<Box<dyn Stream<Item = Result<Message, Error>> + Send>>),
+    /// A part of a message.
+    Fragment(Fragment<Message>),
+    /// What each item of a stream comes to.
+    Many(Pin<Box<dyn Stream<Item = Reply> + Send>>),
     /// The handler failed.
     Failed(Error),
     /// No method takes this event.
@@ -27,6 +29,7 @@ impl fmt::Debug for Reply {
         f.write_str(match self {
             Reply::Nothing => "Nothing",
             Reply::One(_) => "One",
+            Reply::Fragment(_) => "Fragment",
             Reply::Many(_) => "Many",
             Reply::Failed(_) => "Failed",
             Reply::Unhandled => "Unhandled",
@@ -34,7 +37,7 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// What a handler may return: `()`, anything [`IntoMessage`], [`Replies`], or an `Option` or `Result` of these.
+/// What a handler may return: `()`, anything [`IntoMessage`], a [`Fragment`] of a message, [`Replies`], or an `Option` or `Result` of these.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return `{Self}`",
     label = "cannot be sent to the peer",
@@ -63,6 +66,18 @@ impl<T: IntoMessage> IntoReply for T {
     }
 }
 
+/// Sent as [`Session::send_fragment`](crate::Session::send_fragment) sends it, by the connection's own task: what its handlers return, one
+/// after the other, is one message (Jakarta OR-08).
+#[diagnostic::do_not_recommend]
+impl<T: FragmentData> IntoReply for Fragment<T> {
+    fn into_reply(self) -> Reply {
+        match self.data.into_message() {
+            Ok(data) => Reply::Fragment(Fragment { data, last: self.last }),
+            Err(error) => Reply::Failed(Error::Encode(error)),
+        }
+    }
+}
+
 #[diagnostic::do_not_recommend]
 impl<T: IntoReply> IntoReply for Option<T> {
     fn into_reply(self) -> Reply {
@@ -80,7 +95,7 @@ impl<T: IntoReply, E: Into<Error>> IntoReply for Result<T, E> {
     }
 }
 
-/// Several replies: each item of the stream is a message, or a `Result` of one. An error ends the stream and goes to `#[on_error]`.
+/// Several replies: each item of the stream is a message, a [`Fragment`] of one, or a `Result` of these. An error ends the stream and goes to `#[on_error]`.
 ///
 /// The next item is asked for when the one before it has found room in the session's queue, so an endless stream meets the
 /// peer's own pace.
@@ -110,12 +125,7 @@ where
     T: IntoReply + 'static,
 {
     fn into_reply(self) -> Reply {
-        Reply::Many(Box::pin(self.0.map(IntoReply::into_reply).filter_map(async |reply| match reply {
-            Reply::One(message) => Some(Ok(message)),
-            Reply::Failed(error) => Some(Err(error)),
-            Reply::Nothing | Reply::Unhandled => None,
-            Reply::Many(_) => Some(Err(Error::msg("a stream of replies cannot hold streams of replies"))),
-        })))
+        Reply::Many(Box::pin(self.0.map(IntoReply::into_reply)))
     }
 }
 
