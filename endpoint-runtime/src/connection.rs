@@ -179,7 +179,7 @@ impl Connection {
         let mut lent = Some(instance);
         let mut deliver = |incoming: Incoming<'_>| {
             if let Some(instance) = lent.take() {
-                let pong = matches!(incoming, Incoming::Pong(_));
+                let pong = matches!(incoming, Incoming::Ping(_) | Incoming::Pong(_));
                 // What the method takes of the message is made here, while it lies in the reader's buffer.
                 let future = attempt(session, move || instance.message(context, Slot::new(incoming)));
                 made = Some((future, pong));

@@ -101,11 +101,11 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
             };
         }
         // What a writer fails with says within how sending failed.
-        if let Some(failed) = any.downcast_mut::<Option<io::Error>>()
-            && failed.as_ref().and_then(io::Error::get_ref).is_some_and(|inner| inner.is::<SendError>())
-            && let Some(Ok(inner)) = failed.take().and_then(io::Error::into_inner).map(<BoxError>::downcast)
-        {
-            return Error::Send(*inner);
+        if let Some(failed) = any.downcast_mut::<Option<io::Error>>().and_then(Option::take) {
+            return match failed.downcast::<SendError>() {
+                Ok(error) => Error::Send(error),
+                Err(other) => Error::Other(Box::new(other)),
+            };
         }
         own!(DecodeError => Decode, EncodeError => Encode, SendError => Send, ArgumentError => Argument,
              ProtocolError => Protocol, Panicked => Panicked, crate::exporter::DeployError => Deploy);

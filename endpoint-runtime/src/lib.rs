@@ -38,8 +38,8 @@ pub use crate::exporter::{
 #[cfg(feature = "json")]
 pub use crate::message::Json;
 pub use crate::message::{
-    BinaryReader, CloseCode, CloseReason, ClosedBy, DecodeError, EncodeError, Fragment, FragmentData, FromMessage,
-    Incoming, IntoMessage, Kind, Message, Parsed, Ping, Pong, Text, TextReader,
+    BinaryReader, CloseCode, CloseReason, ClosedBy, DecodeError, EncodeError, Fragment, FragmentData,
+    FromMessage, Incoming, IntoMessage, Kind, Message, Parsed, Ping, Pong, Text, TextReader,
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
 pub use crate::server::{Address, EndpointService, ResponseBody, Server};
@@ -54,10 +54,10 @@ pub mod prelude {
     #[cfg(feature = "json")]
     pub use crate::Json;
     pub use crate::{
-        ApplicationContext, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason, DecodeError, Error, Fragment,
-        FromContext, FromMessage, Handshake, Inject, IntoMessage, Message, Overflow, Parsed, Ping, Pong,
-        Principal, Query, Replies, Result, Session, SessionId, Sessions, Text, TextReader, TextWriter, handlers,
-        on_close, on_error, on_message, on_open, server_endpoint,
+        ApplicationContext, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason, DecodeError, Error,
+        Fragment, FromContext, FromMessage, Handshake, Inject, IntoMessage, Message, Overflow, Parsed, Ping,
+        Pong, Principal, Query, Replies, Result, Session, SessionId, Sessions, Text, TextReader, TextWriter,
+        handlers, on_close, on_error, on_message, on_open, server_endpoint,
     };
 }
 

@@ -3,6 +3,7 @@
 mod attributes;
 mod audience;
 mod current;
+mod forms;
 mod fragments;
 mod handshake;
 mod home;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::attributes::Attributes;
 pub use self::audience::{Audience, Delivery};
 pub(crate) use self::current::Current;
+pub(crate) use self::forms::Forms;
 pub(crate) use self::handshake::Ends;
 pub use self::handshake::Handshake;
 pub(crate) use self::home::{Counts, Home, Limits};

@@ -86,7 +86,10 @@ impl Output {
             Frame::Mark => return,
         };
         if payload.len() < LARGE {
-            self.gather(|small| wire::put_frame(small, fin, opcode, payload));
+            self.gather(|small| {
+                wire::put_header(small, fin, opcode, payload.len(), None);
+                small.extend_from_slice(payload);
+            });
         } else {
             self.gather(|small| wire::put_header(small, fin, opcode, payload.len(), None));
             self.parts.push_back(Bytes::copy_from_slice(&self.small[self.written..]));
@@ -98,7 +101,7 @@ impl Output {
     }
 
     pub(super) fn put_pong(&mut self, payload: &[u8]) {
-        self.gather(|small| wire::put_frame(small, true, OpCode::Control(Control::Pong), payload));
+        self.gather(|small| wire::put_frame(small, OpCode::Control(Control::Pong), payload));
     }
 
     pub(super) fn put_close(&mut self, code: CloseCode, text: &str) {

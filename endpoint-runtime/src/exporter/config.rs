@@ -10,7 +10,8 @@ use tokio_util::task::TaskTracker;
 use crate::connection::{self, Upgraded};
 use crate::context::ApplicationContext;
 use crate::endpoint::{
-    Annotated, Declared, Endpoint, Handlers, Held, Need, Needs, Options, Place, Programmatic, Refusal, Scope,
+    Annotated, Declared, Endpoint, Handlers, Held, Intake, Need, Needs, Options, Place, Programmatic,
+    Refusal, Scope,
 };
 use crate::error::Result;
 use crate::session::Handshake;
@@ -178,6 +179,11 @@ pub(crate) trait Launcher: Send + Sync {
     /// What the endpoint's parameters ask of a handshake.
     fn admit(&self, handshake: &Handshake) -> Result<(), Refusal>;
 
+    /// Which messages its methods take. What is written by hand takes whole ones.
+    fn intake(&self) -> Intake {
+        Intake::NONE
+    }
+
     /// How many instances there are, for people.
     fn scope(&self) -> &'static str {
         "connection"
@@ -214,6 +220,10 @@ impl<E: Handlers> Launcher for AnnotatedLauncher<E> {
 
     fn admit(&self, handshake: &Handshake) -> Result<(), Refusal> {
         E::admit(handshake)
+    }
+
+    fn intake(&self) -> Intake {
+        E::INTAKE
     }
 
     fn scope(&self) -> &'static str {

@@ -74,6 +74,7 @@ fn deployed(planned: &Planned, launcher: Arc<dyn Launcher>, plan: &Plan) -> Depl
         type_id: config.type_id,
         type_name: config.type_name,
         limits,
+        intake: launcher.intake(),
         sessions: plan.sessions.clone(),
         application: plan.context.clone(),
         counts: Counts::default(),

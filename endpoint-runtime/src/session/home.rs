@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Sessions;
 use crate::context::ApplicationContext;
+use crate::endpoint::Intake;
 use crate::settings::{Overflow, Settings};
 
 /// One deployed endpoint, as its sessions see it.
@@ -16,6 +17,8 @@ pub(crate) struct Home {
     pub(crate) type_id: TypeId,
     pub(crate) type_name: &'static str,
     pub(crate) limits: Limits,
+    /// Which messages its methods take.
+    pub(crate) intake: Intake,
     pub(crate) sessions: Sessions,
     pub(crate) application: ApplicationContext,
     pub(crate) counts: Counts,

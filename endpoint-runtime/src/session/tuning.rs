@@ -14,8 +14,9 @@ const LONGEST: Duration = Duration::from_secs(8760 * 3600);
 pub(crate) struct Tuned {
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) send_timeout: Option<Duration>,
-    pub(crate) max_text_size: usize,
-    pub(crate) max_binary_size: usize,
+    /// Those of messages only if they were changed: else the method that takes them has a say.
+    pub(crate) max_text_size: Option<usize>,
+    pub(crate) max_binary_size: Option<usize>,
 }
 
 impl From<&Limits> for Tuned {
@@ -23,8 +24,8 @@ impl From<&Limits> for Tuned {
         Tuned {
             idle_timeout: limits.idle_timeout,
             send_timeout: Some(limits.send_timeout),
-            max_text_size: limits.max_message_size,
-            max_binary_size: limits.max_message_size,
+            max_text_size: None,
+            max_binary_size: None,
         }
     }
 }
@@ -76,24 +77,24 @@ impl Session {
 
     /// The largest text message that is taken whole, bytes.
     pub fn max_text_size(&self) -> usize {
-        self.tuned().max_text_size
+        self.forms().max_text
     }
 
-    /// Changes [`max_text_size`](Self::max_text_size) for this session (Jakarta SES-16), from the next frame on. A larger message
+    /// Changes [`max_text_size`](Self::max_text_size) for this session (Jakarta SES-16), from the next message on. A larger one
     /// closes the session with 1009.
     pub fn set_max_text_size(&self, bytes: usize) {
-        self.tune(|tuned| tuned.max_text_size = bytes);
+        self.tune(|tuned| tuned.max_text_size = Some(bytes));
     }
 
     /// The largest binary message that is taken whole, bytes.
     pub fn max_binary_size(&self) -> usize {
-        self.tuned().max_binary_size
+        self.forms().max_binary
     }
 
-    /// Changes [`max_binary_size`](Self::max_binary_size) for this session (Jakarta SES-15), from the next frame on. A larger message
+    /// Changes [`max_binary_size`](Self::max_binary_size) for this session (Jakarta SES-15), from the next message on. A larger one
     /// closes the session with 1009.
     pub fn set_max_binary_size(&self, bytes: usize) {
-        self.tune(|tuned| tuned.max_binary_size = bytes);
+        self.tune(|tuned| tuned.max_binary_size = Some(bytes));
     }
 
     /// All of them.
@@ -105,14 +106,12 @@ impl Session {
     }
 
     /// Whether a limit was changed since the last look.
-    #[expect(dead_code, reason = "the decoder has one limit so far")]
     pub(crate) fn take_retuned(&self) -> bool {
         self.0.retuned.load(Ordering::Relaxed) && self.0.retuned.swap(false, Ordering::AcqRel)
     }
 
     fn tune(&self, change: impl FnOnce(&mut Tuned)) {
-        let tuning =
-            self.0.tuning.get_or_init(|| Box::new(Tuning(Mutex::new(Tuned::from(self.limits())))));
+        let tuning = self.0.tuning.get_or_init(|| Box::new(Tuning(Mutex::new(Tuned::from(self.limits())))));
         change(&mut tuning.values());
         self.0.retuned.store(true, Ordering::Release);
         // A deadline may be earlier now than what the connection has set its alarm for.

@@ -1,0 +1,51 @@
+//! [`Forms`]: in which form messages are received on a session now, and how large they may be.
+
+use super::Session;
+use crate::endpoint::Form;
+use crate::wire::Delivery;
+
+/// How the messages of one session are received.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Forms {
+    pub(crate) text: Form,
+    pub(crate) binary: Form,
+    /// The largest message that is received whole, bytes.
+    pub(crate) max_text: usize,
+    pub(crate) max_binary: usize,
+    /// Whether somebody looks at pings.
+    pub(crate) pings: bool,
+}
+
+impl Forms {
+    /// How the wire delivers text messages.
+    pub(crate) fn text_delivery(&self) -> Delivery {
+        delivery(self.text, self.max_text)
+    }
+
+    /// How the wire delivers binary messages.
+    pub(crate) fn binary_delivery(&self) -> Delivery {
+        delivery(self.binary, self.max_binary)
+    }
+}
+
+/// A message that is read as a stream comes in parts too: they go to its reader.
+fn delivery(form: Form, max: usize) -> Delivery {
+    match form {
+        Form::Whole => Delivery::Whole(max),
+        Form::Parts | Form::Stream => Delivery::Parts,
+    }
+}
+
+impl Session {
+    /// How its messages are received now.
+    pub(crate) fn forms(&self) -> Forms {
+        let (intake, tuned, limit) = (&self.home().intake, self.tuned(), self.limits().max_message_size);
+        Forms {
+            text: intake.text,
+            binary: intake.binary,
+            max_text: tuned.max_text_size.or(intake.max_text).unwrap_or(limit),
+            max_binary: tuned.max_binary_size.or(intake.max_binary).unwrap_or(limit),
+            pings: intake.pings,
+        }
+    }
+}
