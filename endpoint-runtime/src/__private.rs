@@ -7,13 +7,13 @@ pub use inventory::submit;
 
 pub use crate::context::ApplicationContext;
 pub use crate::endpoint::{
-    Argument, Caught, Coders, Completion, Context, Declaration, Declared, Handlers, Held, HeldExclusively, Intake,
-    IntoReply, Needs, OnClose, OnError, OnMessage, OnOpen, PerConnection, Place, QueryArgument, RefArgument,
-    Refusal, Reply, Scope, SegmentArgument, Singleton, Slot,
+    Argument, Caught, Coders, Completion, Context, Declaration, Declared, Handlers, Held, HeldExclusively,
+    Intake, IntoReply, Needs, OnClose, OnError, OnMessage, OnOpen, PerConnection, Place, QueryArgument,
+    RefArgument, Refusal, Reply, Scope, SegmentArgument, Singleton, Slot,
 };
 pub use crate::error::{Error, Result};
 pub use crate::exporter::Registration;
-pub use crate::message::{Bytes, CloseReason, Kind, Text};
+pub use crate::message::{Bytes, CloseReason, Kind, Object, Text, Value};
 pub use crate::session::Handshake;
 pub use crate::settings::Overflow;
 

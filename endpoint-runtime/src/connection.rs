@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 
 use self::link::Link;
 use self::routing::direct;
@@ -27,7 +27,7 @@ pub(crate) use self::timers::Timers;
 pub(crate) use self::transport::Transport;
 use crate::endpoint::{Context, Decoders, Dispatch, Reply, Slot};
 use crate::error::{Error, Panicked, ProtocolError, Result};
-use crate::message::{CloseReason, ClosedBy, Incoming, Message, Object};
+use crate::message::{CloseReason, ClosedBy, Incoming, Message};
 use crate::session::outbox::Frame;
 use crate::session::{SendError, Session};
 
@@ -195,7 +195,7 @@ impl Connection {
         let mut lent = Some(&mut *instance);
         let mut deliver = |incoming: Incoming<'_>| {
             if let Some(instance) = lent.take() {
-                let pong = matches!(incoming, Incoming::Pong(_));
+                let pong = matches!(incoming, Incoming::Ping(_) | Incoming::Pong(_));
                 let incoming = match direct(session, incoming) {
                     Ok(incoming) => incoming,
                     Err(other) => return elsewhere = Some((other, pong)),
@@ -259,8 +259,10 @@ impl Connection {
         match outcome {
             Outcome::Returned(Reply::Nothing | Reply::Unhandled) => Ok(()),
             Outcome::Returned(Reply::One(message)) => self.answer(message),
-            Outcome::Returned(Reply::Object(object)) => Box::pin(self.send_object(object)).await,
             Outcome::Returned(Reply::Many(items)) => Box::pin(self.send_all(items)).await,
+            Outcome::Returned(part @ (Reply::Fragment(_) | Reply::Object(_))) => {
+                Box::pin(self.send_all(Box::pin(stream::iter([part])))).await
+            }
             Outcome::Returned(Reply::Failed(error)) if self.is_about_the_end(&error) => self.undelivered(),
             Outcome::Returned(Reply::Failed(error)) => Err(error),
             Outcome::Panicked(panicked) => Err(Error::Panicked(panicked)),
@@ -280,17 +282,18 @@ impl Connection {
         if self.link.reply(Frame::from(message)) { Ok(()) } else { self.undelivered() }
     }
 
-    /// Sends the items of a stream, each when there is room for it.
+    /// Sends what the items of a stream come to, each when there is room for it.
     async fn send_all(&mut self, mut items: Items) -> Result<()> {
         let (link, session) = (&mut self.link, &self.session);
         let grace = Some(session.limits().handler_grace);
         let sent = call(link, session, grace, || async {
             while let Some(item) = items.next().await {
                 match item {
+                    Reply::Nothing | Reply::Unhandled => {}
                     Reply::One(message) => session.send_at_the_peers_pace(message).await?,
                     Reply::Object(object) => session.send_encoded(object).await.map_err(sending)?,
+                    Reply::Fragment(fragment) => session.send_fragment(fragment).await?,
                     Reply::Failed(error) => return Err(error),
-                    Reply::Nothing | Reply::Unhandled => {}
                     Reply::Many(_) => {
                         return Err(Error::msg("a stream of replies cannot hold streams of replies"));
                     }
@@ -298,23 +301,7 @@ impl Connection {
             }
             Ok(())
         });
-        let sent = sent.await;
-        self.sent(sent)
-    }
-
-    /// Sends a value by one of the endpoint's encoders.
-    async fn send_object(&mut self, object: Object) -> Result<()> {
-        let (link, session) = (&mut self.link, &self.session);
-        let grace = Some(session.limits().handler_grace);
-        let sent = call(link, session, grace, || async {
-            session.send_encoded(object).await.map_err(sending)
-        });
-        let sent = sent.await;
-        self.sent(sent)
-    }
-
-    fn sent(&self, sent: Outcome<Result<()>>) -> Result<()> {
-        match sent {
+        match sent.await {
             Outcome::Returned(Err(Error::Send(SendError::Closed(_)))) => self.undelivered(),
             Outcome::Returned(result) => result,
             Outcome::Panicked(panicked) => Err(Error::Panicked(panicked)),

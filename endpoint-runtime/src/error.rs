@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 
 use crate::message::{DecodeError, EncodeError};
 use crate::session::SendError;
@@ -111,6 +112,13 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
                 $(if let Some(own) = any.downcast_mut::<Option<$ty>>().and_then(Option::take) {
                     return Error::$variant(own);
                 })*
+            };
+        }
+        // What a writer fails with says within how sending failed.
+        if let Some(failed) = any.downcast_mut::<Option<io::Error>>().and_then(Option::take) {
+            return match failed.downcast::<SendError>() {
+                Ok(error) => Error::Send(error),
+                Err(other) => Error::Other(Box::new(other)),
             };
         }
         own!(DecodeError => Decode, EncodeError => Encode, SendError => Send, ArgumentError => Argument,

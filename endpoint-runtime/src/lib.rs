@@ -28,8 +28,8 @@ pub use http;
 
 pub use crate::context::{ApplicationContext, Inject, Injected};
 pub use crate::endpoint::{
-    Coders, Completion, Context, Decoder, DecoderInput, Encoder, EncoderOutput, Endpoint, FromContext, IntoReply, Needs, Place, Principal, Query, Refusal, Replies,
-    Reply,
+    Coders, Completion, Context, Decoder, DecoderInput, Encoder, EncoderOutput, Endpoint, FromContext,
+    IntoReply, Needs, Place, Principal, Query, Refusal, Replies, Reply,
 };
 pub use crate::error::{ArgumentError, BoxError, Error, Panicked, ProtocolError, Result};
 pub use crate::exporter::{
@@ -42,8 +42,8 @@ pub use crate::message::MsgPack;
 #[cfg(feature = "protobuf")]
 pub use crate::message::Protobuf;
 pub use crate::message::{
-    BinaryReader, CloseCode, CloseReason, ClosedBy, DecodeError, Decoded, EncodeError, Encoded, Fragment, FromMessage,
-    Incoming, IntoMessage, Kind, Message, Parsed, Ping, Pong, Text, TextReader,
+    BinaryReader, CloseCode, CloseReason, ClosedBy, DecodeError, Decoded, EncodeError, Encoded, Fragment,
+    FragmentData, FromMessage, Incoming, IntoMessage, Kind, Message, Parsed, Ping, Pong, Text, TextReader,
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
 pub use crate::server::{Address, EndpointService, ResponseBody, Server};
@@ -58,10 +58,10 @@ pub mod prelude {
     #[cfg(feature = "json")]
     pub use crate::Json;
     pub use crate::{
-        ApplicationContext, BinaryReader, Bytes, CloseCode, CloseReason, DecodeError, Decoded, Encoded, Error, Fragment,
-        FromContext, FromMessage, Handshake, Inject, IntoMessage, Message, Overflow, Parsed, Ping, Pong,
-        Principal, Query, Replies, Result, Session, SessionId, Sessions, Text, TextReader, handlers,
-        on_close, on_error, on_message, on_open, server_endpoint,
+        ApplicationContext, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason, DecodeError, Decoded,
+        Encoded, Error, Fragment, FromContext, FromMessage, Handshake, Inject, IntoMessage, Message,
+        Overflow, Parsed, Ping, Pong, Principal, Query, Replies, Result, Session, SessionId, Sessions, Text,
+        TextReader, TextWriter, handlers, on_close, on_error, on_message, on_open, server_endpoint,
     };
 }
 

@@ -25,8 +25,8 @@ pub use bytes::Bytes;
 pub use self::close::{CloseCode, CloseReason, ClosedBy};
 pub use self::decoded::{Decoded, Encoded};
 pub use self::forms::{Parsed, Ping, Pong};
-pub use self::fragment::Fragment;
-pub use self::from_message::{DecodeError, FromMessage, Incoming, Last, Value};
+pub use self::fragment::{Fragment, FragmentData};
+pub use self::from_message::{DecodeError, FromMessage, Incoming, Value};
 pub use self::into_message::{EncodeError, IntoMessage};
 #[cfg(feature = "json")]
 pub use self::json::Json;

@@ -4,6 +4,7 @@ mod attributes;
 mod audience;
 mod current;
 mod forms;
+mod fragments;
 mod handshake;
 mod home;
 mod id;
@@ -13,6 +14,7 @@ pub(crate) mod outbox;
 mod registry;
 mod send;
 mod sending;
+mod tuning;
 mod writer;
 
 use std::fmt;
@@ -20,24 +22,26 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use once_cell::race::OnceBox;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use self::attributes::Attributes;
 pub use self::audience::{Audience, Delivery};
 pub(crate) use self::current::Current;
+pub(crate) use self::forms::Forms;
 pub(crate) use self::handshake::Ends;
 pub use self::handshake::Handshake;
-pub(crate) use self::forms::Forms;
 pub(crate) use self::home::{Counts, Home, Limits};
 pub use self::id::{InvalidSessionId, SessionId};
-pub use self::message_handlers::{HandlerConflict, MessageHandlerId};
-pub(crate) use self::message_handlers::{Call, Route};
 use self::message_handlers::MessageHandlers;
+pub(crate) use self::message_handlers::{Call, Route};
+pub use self::message_handlers::{HandlerConflict, MessageHandlerId};
 use self::outbox::Outbox;
 use self::registry::GroupKey;
 pub use self::registry::Sessions;
 pub use self::send::{Batch, Receipt, SendError, TrySendError};
+use self::tuning::Tuning;
 pub use self::writer::{BinaryWriter, TextWriter};
 use crate::context::{ApplicationContext, Injected};
 use crate::endpoint::Encoders;
@@ -61,15 +65,18 @@ struct Inner {
     timer: AtomicBool,
     /// Set when the connection is to end without further ado.
     aborted: AtomicBool,
+    /// The limits that were changed for this session, and whether the connection has yet to look at them.
+    tuning: OnceBox<Tuning>,
+    retuned: AtomicBool,
     attributes: Attributes,
     memberships: Mutex<Memberships>,
     /// Cancels what was spawned through the session; made when first asked for.
     scope: OnceLock<CancellationToken>,
     reason: OnceLock<CloseReason>,
     /// The endpoint's encoders, if it has any; made before the session is opened.
-    encoders: OnceLock<Box<Encoders>>,
+    encoders: OnceBox<Encoders>,
     /// Message handlers; made when there is the first one.
-    handlers: OnceLock<Box<MessageHandlers>>,
+    handlers: OnceBox<MessageHandlers>,
 }
 
 #[derive(Default)]
@@ -95,12 +102,14 @@ impl Session {
             phase: AtomicU8::new(OPEN),
             timer: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
+            tuning: OnceBox::new(),
+            retuned: AtomicBool::new(false),
             attributes: Attributes::default(),
             memberships: Mutex::default(),
             scope: OnceLock::new(),
             reason: OnceLock::new(),
-            encoders: OnceLock::new(),
-            handlers: OnceLock::new(),
+            encoders: OnceBox::new(),
+            handlers: OnceBox::new(),
         }))
     }
 
@@ -182,7 +191,8 @@ impl Session {
     // ---- closing
 
     /// Closes the session: what is queued goes first, then the close frame; the peer's answer is awaited in the background, and
-    /// `#[on_close]` gets this reason. Closing twice does nothing.
+    /// `#[on_close]` gets this reason. Closing twice does nothing. A message in fragments that is open remains unfinished, and what
+    /// waited for its end is dropped.
     ///
     /// # Errors
     /// A code that must not be sent: 1004, 1006, 1015, below 1000, or above 4999. 1005 (`CloseCode::Status`) sends an empty close frame.

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpC
 use super::transport::Transport;
 use crate::message::{CloseCode, CloseReason};
 use crate::session::SendError;
-use crate::session::outbox::{Frame, Outgoing};
+use crate::session::outbox::{DataKind, Frame, Outgoing};
 use crate::wire;
 
 /// A payload of this size or more is not copied. Below, a copy is cheaper than a slot in a vectored write.
@@ -66,22 +66,32 @@ impl Output {
 
     pub(super) fn put(&mut self, outgoing: Outgoing) {
         self.put_frame(&outgoing.frame);
-        if let Some(done) = outgoing.done {
-            self.receipts.push_back((self.queued_total, done));
+        match outgoing.done {
+            // A mark behind nothing.
+            Some(done) if self.is_empty() => drop(done.send(Ok(()))),
+            Some(done) => self.receipts.push_back((self.queued_total, done)),
+            None => {}
         }
     }
 
     pub(super) fn put_frame(&mut self, frame: &Frame) {
-        let (opcode, payload) = match frame {
-            Frame::Text(payload) => (OpCode::Data(Data::Text), payload),
-            Frame::Binary(payload) => (OpCode::Data(Data::Binary), payload),
-            Frame::Ping(payload) => (OpCode::Control(Control::Ping), payload),
-            Frame::Pong(payload) => (OpCode::Control(Control::Pong), payload),
+        let (opcode, fin, payload) = match frame {
+            Frame::Text(payload) => (OpCode::Data(Data::Text), true, payload),
+            Frame::Binary(payload) => (OpCode::Data(Data::Binary), true, payload),
+            Frame::Fragment { kind, first, last, payload } => {
+                (OpCode::Data(data_opcode(*kind, *first)), *last, payload)
+            }
+            Frame::Ping(payload) => (OpCode::Control(Control::Ping), true, payload),
+            Frame::Pong(payload) => (OpCode::Control(Control::Pong), true, payload),
+            Frame::Mark => return,
         };
         if payload.len() < LARGE {
-            self.gather(|small| wire::put_frame(small, opcode, payload));
+            self.gather(|small| {
+                wire::put_header(small, fin, opcode, payload.len(), None);
+                small.extend_from_slice(payload);
+            });
         } else {
-            self.gather(|small| wire::put_header(small, true, opcode, payload.len(), None));
+            self.gather(|small| wire::put_header(small, fin, opcode, payload.len(), None));
             self.parts.push_back(Bytes::copy_from_slice(&self.small[self.written..]));
             self.parts.push_back(payload.clone());
             self.small.clear();
@@ -191,5 +201,14 @@ impl Output {
         self.small = Vec::new();
         self.written = 0;
         self.written_total = self.queued_total;
+    }
+}
+
+/// The opcode of a fragment: only the first says what the message is (RFC 6455 5.4).
+fn data_opcode(kind: DataKind, first: bool) -> Data {
+    match (first, kind) {
+        (false, _) => Data::Continue,
+        (true, DataKind::Text) => Data::Text,
+        (true, DataKind::Binary) => Data::Binary,
     }
 }

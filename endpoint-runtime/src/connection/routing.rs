@@ -98,7 +98,8 @@ impl Connection {
         let (link, session) = (&mut self.link, &self.session);
         let Some(decoders) = &mut self.decoders else { return Outcome::Returned(Reply::Unhandled) };
         let grace = Some(session.limits().handler_grace);
-        let decode = || decoders.decode(message, |made| session.limit_of(made));
+        let native = message.native();
+        let decode = || decoders.decode(message, |made| session.limit_of(native, made));
         match call(link, session, grace, decode).await {
             Outcome::Returned(Ok(value)) => self.take_value(instance, value).await,
             Outcome::Returned(Err(error)) => {

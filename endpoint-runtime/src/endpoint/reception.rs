@@ -137,7 +137,7 @@ impl Reception {
 
     /// The decoders for messages of this kind.
     pub(crate) fn decoders(&self, native: Native) -> impl Iterator<Item = &DecoderType> {
-        self.coders.decoders().iter().filter(move |decoder| decoder.reads.is_text() == (native == Native::Text))
+        self.coders.decoders().iter().filter(move |decoder| decoder.reads.native() == native)
     }
 
     /// Whether a decoder for messages of this kind makes such values.
@@ -173,7 +173,8 @@ impl Reception {
                 continue;
             }
             seen.push(made);
-            let makers: Vec<_> = self.coders.decoders().iter().filter(|decoder| decoder.makes == made).collect();
+            let makers: Vec<_> =
+                self.coders.decoders().iter().filter(|decoder| decoder.makes == made).collect();
             if makers.is_empty() {
                 let listed = self.listed();
                 problems.push(format!(
@@ -186,10 +187,9 @@ impl Reception {
                 ));
             }
             for maker in makers {
-                let (kind, is_taken) = if maker.reads.is_text() {
-                    ("text", self.intake.takes_text)
-                } else {
-                    ("binary", self.intake.takes_binary)
+                let (kind, is_taken) = match maker.reads.native() {
+                    Native::Text => ("text", self.intake.takes_text),
+                    Native::Binary => ("binary", self.intake.takes_binary),
                 };
                 if is_taken {
                     problems.push(format!(

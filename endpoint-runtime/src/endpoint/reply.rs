@@ -7,7 +7,7 @@ use futures_util::{Stream, StreamExt};
 
 use super::{Coders, Context};
 use crate::error::Error;
-use crate::message::{Encoded, IntoMessage, Message, Object};
+use crate::message::{Encoded, Fragment, FragmentData, IntoMessage, Message, Object};
 
 /// What a handler's return value comes to.
 pub enum Reply {
@@ -15,9 +15,11 @@ pub enum Reply {
     Nothing,
     /// One message to the peer.
     One(Message),
+    /// A part of a message.
+    Fragment(Fragment<Message>),
     /// A value for one of the endpoint's encoders.
     Object(Object),
-    /// A reply for each item of a stream.
+    /// What each item of a stream comes to.
     Many(Pin<Box<dyn Stream<Item = Reply> + Send>>),
     /// The handler failed.
     Failed(Error),
@@ -31,6 +33,7 @@ impl fmt::Debug for Reply {
             Reply::Nothing => "Nothing",
             Reply::One(_) => "One",
             Reply::Object(_) => "Object",
+            Reply::Fragment(_) => "Fragment",
             Reply::Many(_) => "Many",
             Reply::Failed(_) => "Failed",
             Reply::Unhandled => "Unhandled",
@@ -38,7 +41,7 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// What a handler may return: `()`, anything [`IntoMessage`], [`Encoded`], [`Replies`], or an `Option` or `Result` of these.
+/// What a handler may return: `()`, anything [`IntoMessage`], [`Encoded`], a [`Fragment`] of a message, [`Replies`], or an `Option` or `Result` of these.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return `{Self}`",
     label = "cannot be sent to the peer",
@@ -102,6 +105,18 @@ impl<T: Send + Sync + 'static> IntoReply for Encoded<T> {
     }
 }
 
+/// Sent as [`Session::send_fragment`](crate::Session::send_fragment) sends it, by the connection's own task: what its handlers return, one
+/// after the other, is one message (Jakarta OR-08).
+#[diagnostic::do_not_recommend]
+impl<T: FragmentData> IntoReply for Fragment<T> {
+    fn into_reply(self) -> Reply {
+        match self.data.into_message() {
+            Ok(data) => Reply::Fragment(Fragment { data, last: self.last }),
+            Err(error) => Reply::Failed(Error::Encode(error)),
+        }
+    }
+}
+
 #[diagnostic::do_not_recommend]
 impl<T: IntoReply> IntoReply for Option<T> {
     fn into_reply(self) -> Reply {
@@ -130,7 +145,7 @@ impl<T: IntoReply, E: Into<Error>> IntoReply for Result<T, E> {
     }
 }
 
-/// Several replies: each item of the stream is a message, or a `Result` of one. An error ends the stream and goes to `#[on_error]`.
+/// Several replies: each item of the stream is a message, a [`Fragment`] of one, or a `Result` of these. An error ends the stream and goes to `#[on_error]`.
 ///
 /// The next item is asked for when the one before it has found room in the session's queue, so an endless stream meets the
 /// peer's own pace.

@@ -10,7 +10,8 @@ use tokio_util::task::TaskTracker;
 use crate::connection::{self, Upgraded};
 use crate::context::ApplicationContext;
 use crate::endpoint::{
-    Annotated, Coders, Declared, Endpoint, Handlers, Held, Intake, Need, Needs, Options, Place, Programmatic, Refusal, Scope,
+    Annotated, Coders, Declared, Endpoint, Handlers, Held, Intake, Need, Needs, Options, Place, Programmatic,
+    Refusal, Scope,
 };
 use crate::error::Result;
 use crate::session::Handshake;

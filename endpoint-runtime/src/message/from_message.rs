@@ -38,7 +38,7 @@ pub enum Incoming<'a> {
 }
 
 /// Whether a part is the last of its message.
-pub type Last = bool;
+pub(crate) type Last = bool;
 
 /// What a decoder made, whatever its type.
 pub struct Value(Box<dyn Any + Send>);

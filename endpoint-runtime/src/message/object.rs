@@ -44,8 +44,29 @@ impl Object {
             };
         }
         built_in!(
-            String, Text, Bytes, Vec<u8>, Message, &'static str, &'static [u8], char, bool, u8, u16, u32, u64,
-            u128, usize, i8, i16, i32, i64, i128, isize, f32, f64
+            String,
+            Text,
+            Bytes,
+            Vec<u8>,
+            Message,
+            &'static str,
+            &'static [u8],
+            char,
+            bool,
+            u8,
+            u16,
+            u32,
+            u64,
+            u128,
+            usize,
+            i8,
+            i16,
+            i32,
+            i64,
+            i128,
+            isize,
+            f32,
+            f64
         );
         None
     }

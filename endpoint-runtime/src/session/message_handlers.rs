@@ -6,7 +6,6 @@
 use std::fmt;
 use std::future::{Future, ready};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Session;
@@ -109,12 +108,17 @@ impl Session {
             return Err(HandlerConflict::Closed);
         }
         let handlers = self.0.handlers.get_or_init(Box::default);
-        handlers.add(M::KIND, Box::new(call), &self.home().reception)
+        let added = handlers.add(M::KIND, Box::new(call), &self.home().reception);
+        drop(memberships);
+        self.retune();
+        added
     }
 
     /// Removes a handler; says whether it was there (Jakarta SES-08). If it is running it finishes.
     pub fn remove_message_handler(&self, id: MessageHandlerId) -> bool {
-        self.0.handlers.get().is_some_and(|handlers| handlers.remove(id))
+        let removed = self.0.handlers.get().is_some_and(|handlers| handlers.remove(id));
+        self.retune();
+        removed
     }
 
     /// The handlers that there are now, and which messages each takes: a copy (Jakarta SES-07).
@@ -140,13 +144,17 @@ impl Session {
         }
     }
 
-    /// Up to which size, bytes, somebody takes messages that are decoded to such values; `None`: nobody does.
-    pub(crate) fn limit_of(&self, made: Made) -> Option<usize> {
+    /// Up to which size, bytes, somebody takes messages of this kind that are decoded to such values; `None`: nobody does.
+    pub(crate) fn limit_of(&self, native: Native, made: Made) -> Option<usize> {
+        let tuned = match native {
+            Native::Text => self.tuned().max_text_size,
+            Native::Binary => self.tuned().max_binary_size,
+        };
         let taken = self.home().reception.takes_made(made).or_else(|| {
             let handlers = self.0.handlers.get()?;
             handlers.state().takes_made(made).then_some(None)
         });
-        taken.map(|max_size| max_size.unwrap_or(self.limits().max_message_size))
+        taken.map(|max_size| tuned.or(max_size).unwrap_or(self.limits().max_message_size))
     }
 
     /// The session has ended: drops the handlers, which may hold it.
@@ -178,8 +186,6 @@ pub(crate) enum Route<'m> {
 #[derive(Debug, Default)]
 pub(crate) struct MessageHandlers {
     state: Mutex<State>,
-    /// Set when the connection is to look again how messages are received.
-    changed: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -208,7 +214,10 @@ impl MessageHandler {
 
 impl fmt::Debug for MessageHandler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MessageHandler").field("id", &self.id).field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("MessageHandler")
+            .field("id", &self.id)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }
 
@@ -242,8 +251,6 @@ impl MessageHandlers {
         state.last += 1;
         let id = MessageHandlerId(state.last);
         state.handlers.push(Arc::new(MessageHandler { id, kind, call }));
-        drop(state);
-        self.changed.store(true, Ordering::Release);
         Ok(id)
     }
 
@@ -252,12 +259,7 @@ impl MessageHandlers {
         let position = state.handlers.iter().position(|handler| handler.id == id);
         let removed = position.map(|position| state.handlers.remove(position));
         drop(state);
-        self.changed.store(true, Ordering::Release);
         removed.is_some()
-    }
-
-    pub(super) fn take_change(&self) -> bool {
-        self.changed.load(Ordering::Relaxed) && self.changed.swap(false, Ordering::AcqRel)
     }
 
     pub(super) fn take_pings(&self) -> bool {
@@ -342,7 +344,8 @@ impl State {
                     return Some(HandlerConflict::NoDecoder(made.name()));
                 }
                 // As they are and decoded cannot both be.
-                let plain = natives().find(|(native, _)| reception.makes(*native, made) && taken(*native, Taker::Plain));
+                let plain = natives()
+                    .find(|(native, _)| reception.makes(*native, made) && taken(*native, Taker::Plain));
                 if let Some((_, native)) = plain {
                     return Some(HandlerConflict::Taken(native));
                 }

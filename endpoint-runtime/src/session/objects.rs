@@ -29,13 +29,14 @@ impl Session {
         let session = self.clone();
         let mut posting = Box::pin(async move {
             let encoded = AssertUnwindSafe(session.encode(Object::new(value))).catch_unwind().await;
-            let encoded = encoded.unwrap_or_else(|payload| {
-                Err(EncodeError::new(Panicked::from_payload(&*payload)).into())
-            });
+            let encoded = encoded
+                .unwrap_or_else(|payload| Err(EncodeError::new(Panicked::from_payload(&*payload)).into()));
             // Nobody need wait for it.
             let _ = match encoded {
                 // An error reaches the receipt by way of `done`.
-                Ok(Some(message)) => session.push(Outgoing { frame: message.into(), done: Some(done) }).is_ok(),
+                Ok(Some(message)) => {
+                    session.push(Outgoing { frame: message.into(), done: Some(done) }).is_ok()
+                }
                 Ok(None) => done.send(Ok(())).is_ok(),
                 Err(error) => done.send(Err(error)).is_ok(),
             };
@@ -76,8 +77,10 @@ impl Session {
         if encoders.is_empty() {
             return EncodeError::new(format!("no encoder for `{type_name}`: the endpoint lists no encoders"));
         }
-        let list: Vec<_> =
-            encoders.iter().map(|encoder| format!("`{}` is for `{}`", encoder.name, encoder.takes.name())).collect();
+        let list: Vec<_> = encoders
+            .iter()
+            .map(|encoder| format!("`{}` is for `{}`", encoder.name, encoder.takes.name()))
+            .collect();
         EncodeError::new(format!("no encoder for `{type_name}`: {}", list.join(", ")))
     }
 

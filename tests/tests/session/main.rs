@@ -9,6 +9,7 @@
 mod always_alive;
 mod arguments;
 mod closing;
+mod forms_in;
 mod life;
 mod logged;
 mod on_close_truth;

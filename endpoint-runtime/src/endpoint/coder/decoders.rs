@@ -90,7 +90,7 @@ impl Decoders {
         limit: impl Fn(Made) -> Option<usize>,
     ) -> Result<Value> {
         for (kind, decoder) in &mut self.instances {
-            if kind.reads.is_text() != message.is_text() {
+            if kind.reads.native() != message.native() {
                 continue;
             }
             let Some(limit) = limit(kind.makes) else { continue };

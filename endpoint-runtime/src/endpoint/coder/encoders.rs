@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::forms::Output;
+use super::forms::{Output, unsent};
 use super::{Coders, Encoder, EncoderType};
 use crate::error::{Error, Result};
 use crate::message::{EncodeError, Message, Object};
@@ -59,10 +59,7 @@ fn failed(error: Error) -> SendError {
         Error::Send(error) => error,
         Error::Encode(error) => error.into(),
         error => match error.into_boxed().downcast::<io::Error>() {
-            Ok(error) => match error.downcast::<SendError>() {
-                Ok(error) => error,
-                Err(error) => EncodeError::new(error).into(),
-            },
+            Ok(error) => unsent(*error),
             Err(error) => EncodeError::new(error).into(),
         },
     }

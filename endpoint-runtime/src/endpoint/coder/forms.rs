@@ -1,10 +1,12 @@
 //! The forms that coders know: what a decoder reads ([`DecoderInput`]), and what an encoder writes ([`EncoderOutput`]).
 
 use std::future::Future;
+use std::io;
 
 use bytes::Bytes;
 
-use crate::message::{BinaryReader, Incoming, Message, Text, TextReader};
+use crate::endpoint::Native;
+use crate::message::{BinaryReader, EncodeError, Incoming, Message, Text, TextReader};
 use crate::session::{BinaryWriter, SendError, Session, TextWriter};
 
 /// In which form a decoder reads a message.
@@ -17,9 +19,12 @@ pub enum InputForm {
 }
 
 impl InputForm {
-    /// Text messages, not binary ones.
-    pub(crate) fn is_text(self) -> bool {
-        matches!(self, InputForm::Text | InputForm::TextStream)
+    /// Of which kind of message it is a form.
+    pub(crate) fn native(self) -> Native {
+        match self {
+            InputForm::Text | InputForm::TextStream => Native::Text,
+            InputForm::Binary | InputForm::BinaryStream => Native::Binary,
+        }
     }
 
     /// As it arrives, not as a whole.
@@ -49,8 +54,12 @@ impl Undecoded {
         })
     }
 
-    pub(super) fn is_text(&self) -> bool {
-        matches!(self, Undecoded::Text(_) | Undecoded::TextStream(_))
+    /// Which kind of message it is.
+    pub(crate) fn native(&self) -> Native {
+        match self {
+            Undecoded::Text(_) | Undecoded::TextStream(_) => Native::Text,
+            Undecoded::Binary(_) | Undecoded::BinaryStream(_) => Native::Binary,
+        }
     }
 
     /// The message itself, if it is there as a whole: what an error about it keeps.
@@ -166,7 +175,7 @@ impl Output for TextWriter {
     }
 
     async fn finish(self) -> Result<Option<Message>, SendError> {
-        TextWriter::finish(self).await.map(|()| None)
+        sent(TextWriter::finish(self).await)
     }
 }
 
@@ -178,6 +187,19 @@ impl Output for BinaryWriter {
     }
 
     async fn finish(self) -> Result<Option<Message>, SendError> {
-        BinaryWriter::finish(self).await.map(|()| None)
+        sent(BinaryWriter::finish(self).await)
     }
+}
+
+/// How a writer has ended: inside its error is that of sending.
+fn sent(finished: io::Result<()>) -> Result<Option<Message>, SendError> {
+    match finished {
+        Ok(()) => Ok(None),
+        Err(error) => Err(unsent(error)),
+    }
+}
+
+/// What a writer's error means to who sends: that of sending, or that what was written is no message.
+pub(super) fn unsent(error: io::Error) -> SendError {
+    error.downcast().unwrap_or_else(|error| EncodeError::new(error).into())
 }
