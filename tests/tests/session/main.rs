@@ -8,10 +8,13 @@
 
 mod always_alive;
 mod arguments;
+mod binary_forms;
 mod closing;
+mod coders;
 mod forms_in;
 mod life;
 mod logged;
+mod message_handlers;
 mod on_close_truth;
 mod overflow;
 mod panics_and_errors;
