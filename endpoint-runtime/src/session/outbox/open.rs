@@ -147,7 +147,7 @@ impl State {
             return Err(NotNow::Closed(reason.clone()));
         }
         let cost = part.payload.len() + OVERHEAD;
-        let room_in_front = self.bytes == 0 || self.bytes.saturating_add(cost) <= limit;
+        let room_in_front = self.has_room_in_front(cost, limit);
         match &self.open {
             Some(open) if open.owner == part.owner => match open.kind == part.kind {
                 true if room_in_front => Ok(Place::Next),
