@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 pub(crate) use self::frame::{DataKind, Frame, Outgoing};
 use self::open::Open;
-pub(crate) use self::open::{NotNow, Owner, Part, Writing};
+pub(crate) use self::open::{Caller, NotNow, Owner, Part};
 use super::send::SendError;
 use crate::message::{CloseCode, CloseReason, ClosedBy};
 use crate::settings::Overflow;
@@ -50,8 +50,8 @@ pub(crate) struct Outbox {
     flags: AtomicU8,
     task: AtomicWaker,
     dropped: AtomicU64,
-    /// Who may begin a message in fragments: one at a time. Made for the first.
-    turn: OnceBox<Semaphore>,
+    /// Where those stand in line who would begin a message in fragments. Made for the first.
+    line: OnceBox<Semaphore>,
 }
 
 #[derive(Debug, Default)]
@@ -103,6 +103,14 @@ impl State {
                 true
             }
         }
+    }
+
+    fn put_all(&mut self, batch: impl Iterator<Item = Outgoing>) -> bool {
+        let mut news = false;
+        for outgoing in batch {
+            news |= self.put(outgoing);
+        }
+        news
     }
 
     fn put_in_front(&mut self, outgoing: Outgoing) {
@@ -212,7 +220,7 @@ impl Outbox {
         if !has_room {
             return Err(Refused::Full);
         }
-        let news = batch.drain(..).fold(false, |news, outgoing| state.put(outgoing) || news);
+        let news = state.put_all(batch.drain(..));
         drop(state);
         if news {
             self.announce();
@@ -306,7 +314,7 @@ impl Outbox {
             }
             dropped = state.make_room(cost, limit);
         }
-        let news = batch.into_iter().fold(false, |news, outgoing| state.put(outgoing) || news);
+        let news = state.put_all(batch.into_iter());
         drop(state);
         self.dropped.fetch_add(dropped, Ordering::Relaxed);
         if news {
@@ -336,7 +344,7 @@ impl Outbox {
     pub(crate) fn push_mark(
         &self,
         done: oneshot::Sender<Result<(), SendError>>,
-        writing: Writing,
+        caller: Caller,
     ) -> Result<(), CloseReason> {
         let mut state = self.state();
         if let Some(reason) = &state.closed {
@@ -345,7 +353,7 @@ impl Outbox {
         let mark = Outgoing { frame: Frame::Mark, done: Some(done) };
         match &mut state.open {
             // Who has to end the message cannot wait for what stands behind it.
-            Some(open) if !open.is_written_by(writing) => {
+            Some(open) if !open.is_written_by(caller) => {
                 open.put_behind(mark);
                 return Ok(());
             }
@@ -384,8 +392,8 @@ impl Outbox {
         for outgoing in &mut discarded {
             finish(outgoing, Err(SendError::Closed(reason.clone())));
         }
-        if let Some(turn) = self.turn.get() {
-            turn.close();
+        if let Some(line) = self.line.get() {
+            line.close();
         }
         waiting.into_iter().for_each(Waker::wake);
         self.task.wake();

@@ -24,3 +24,4 @@ mod sending;
 mod support;
 mod timers;
 mod tuning;
+mod writers;

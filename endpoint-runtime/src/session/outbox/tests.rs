@@ -210,7 +210,7 @@ fn replies_are_held_back_when_too_much_stands_behind() {
 
 #[test]
 fn a_mark_is_behind_what_was_there_before() {
-    let (outbox, owner, elsewhere) = (Outbox::default(), Owner::writer(), Writing::here());
+    let (outbox, owner, elsewhere) = (Outbox::default(), Owner::writer(), Caller::here());
     let mut marks = Vec::new();
     let mut mark = |writing| {
         let (sender, receiver) = oneshot::channel();
@@ -220,7 +220,7 @@ fn a_mark_is_behind_what_was_there_before() {
     push_part(&outbox, part(owner, "a", false)).unwrap();
     // Who writes the message does not wait for its end, and everybody else does.
     mark(elsewhere);
-    let other = std::thread::spawn(Writing::here).join().unwrap();
+    let other = std::thread::spawn(Caller::here).join().unwrap();
     mark(other);
     assert_eq!(drain(&outbox), ["a", ""]);
     push_part(&outbox, part(owner, "b", true)).unwrap();
