@@ -35,6 +35,7 @@ pub use crate::error::{ArgumentError, BoxError, Error, Panicked, ProtocolError, 
 pub use crate::exporter::{
     DeployError, Problem, Report, ServerEndpointConfig, ServerEndpointConfigBuilder, ServerEndpointExporter,
 };
+pub use crate::handshake::Configurator;
 #[cfg(feature = "json")]
 pub use crate::message::Json;
 pub use crate::message::{
@@ -42,10 +43,10 @@ pub use crate::message::{
     Incoming, IntoMessage, Kind, Message, Parsed, Ping, Pong, Text, TextReader,
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
-pub use crate::server::{Address, EndpointService, ResponseBody, Server};
+pub use crate::server::{Address, Container, EndpointService, ResponseBody, Server};
 pub use crate::session::{
-    Attributes, Audience, Batch, Delivery, Handshake, InvalidSessionId, Receipt, SendError, Session,
-    SessionId, Sessions, TrySendError,
+    Attributes, Audience, Batch, Delivery, EndpointConfig, Extension, Handshake, InvalidExtensions,
+    InvalidSessionId, Receipt, SendError, Session, SessionId, Sessions, TrySendError,
 };
 pub use crate::settings::{Overflow, Settings, SettingsError};
 

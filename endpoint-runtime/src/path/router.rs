@@ -53,6 +53,11 @@ impl<T> Router<T> {
         Ok(())
     }
 
+    /// Everything that is deployed, in the order in which it was.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Template, &T)> {
+        self.deployed.iter().map(|(template, value)| (&**template, value))
+    }
+
     /// Finds what is deployed for the path of a request, which is raw: not decoded, and without its query.
     ///
     /// Of all templates that match the whole path it is the one most literal from left to right, where a
