@@ -159,9 +159,11 @@ pub(super) fn all_installed(installed: &[Extension], requested: &[Extension]) ->
 
 /// Puts back the headers without which the response would be no handshake, or a broken one.
 fn protect(ours: &HeaderMap, headers: &mut HeaderMap) {
-    let mut names: Vec<HeaderName> = ours.keys().chain(headers.keys()).cloned().collect();
-    names.retain(|name| is_protected(name) && ours.get_all(name) != headers.get_all(name));
+    let names: Vec<HeaderName> = ours.keys().chain(headers.keys()).cloned().collect();
     for name in names {
+        if !is_protected(&name) || ours.get_all(&name) == headers.get_all(&name) {
+            continue;
+        }
         tracing::warn!(%name, "the configurator changed a header that is the handshake's own: it stays as it was");
         headers.remove(&name);
         if let Some(value) = ours.get(&name) {

@@ -28,7 +28,6 @@ pub(crate) struct Match<'r, T> {
 /// What stands already where a template was to go, under the same or an equivalent template.
 #[derive(Debug)]
 pub(crate) struct Conflict<'r, T> {
-    pub(crate) template: &'r Template,
     pub(crate) value: &'r T,
 }
 
@@ -41,8 +40,8 @@ impl<T> Router<T> {
     pub(crate) fn insert(&mut self, template: Template, value: T) -> Result<(), Conflict<'_, T>> {
         let place = self.root.place(template.segments());
         if let Some(index) = *place {
-            let (template, value) = &self.deployed[index];
-            return Err(Conflict { template, value });
+            let (_, value) = &self.deployed[index];
+            return Err(Conflict { value });
         }
         let index = self.deployed.len();
         *place = Some(index);

@@ -7,7 +7,9 @@
 #![allow(clippy::unwrap_used)] // In a test it is an assertion.
 
 mod bad_input;
+mod configurator;
 mod deploy;
+mod deploying;
 mod drain;
 mod fallback;
 mod foreign_tungstenite;
