@@ -189,18 +189,16 @@ impl Container {
     ) -> Result<Response<ResponseBody>, DeployError> {
         let problem = |text: &str| DeployError::new(vec![Problem::new(text)]);
         let door = self.door().ok_or_else(|| problem("there is no running server"))?;
-        if request.extensions().get::<hyper::upgrade::OnUpgrade>().is_none() {
-            return Err(problem(
-                "this request's connection cannot be upgraded: it is not hyper's, or somebody has taken it already",
-            ));
-        }
         let deployed = door.deployments().of(config, || {
             let nobody = std::iter::empty();
             let (_, deployed) =
                 mount_beside(config.clone(), nobody, door.settings(), self.sessions(), door.context())?;
             Ok(Arc::new(deployed))
         })?;
-        Ok(door.upgrade(request, deployed, params).await)
+        let (head, _) = request.into_parts();
+        door.upgrade(head, deployed, params).await.ok_or_else(|| {
+            problem("this request's connection cannot be upgraded: it is not hyper's, or somebody has taken it already")
+        })
     }
 }
 

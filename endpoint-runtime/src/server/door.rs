@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use http::{Extensions, Request, Response, StatusCode};
+use http::{Extensions, Request, Response, StatusCode, request};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio_util::task::TaskTracker;
@@ -174,31 +174,29 @@ impl Door {
         self.accept(opening, Handshake::new(&mut head, params, ends), upgrade, deployed).await
     }
 
-    /// Answers a request that somebody else wants to have upgraded to this endpoint.
-    pub(super) async fn upgrade<B>(
+    /// Answers a request that somebody else wants to have upgraded to this endpoint; `None` if nobody has its connection.
+    pub(super) async fn upgrade(
         self: Arc<Self>,
-        mut request: Request<B>,
+        mut head: request::Parts,
         deployed: Arc<Deployed>,
         params: PathParams,
-    ) -> Response<ResponseBody> {
-        let path = request.uri().path().to_owned();
-        let limit = self.settings.max_connections;
+    ) -> Option<Response<ResponseBody>> {
+        let ends = take_ours(&mut head.extensions);
+        let opening = match Opening::read(&head) {
+            Ok(opening) => opening,
+            Err(refusal) => return Some(self.refuse(head.uri.path(), refusal)),
+        };
+        // hyper leaves it in requests that ask for an upgrade.
+        let upgrade = head.extensions.remove::<OnUpgrade>()?;
         if self.is_draining() {
-            return self.refuse(&path, stopping());
+            return Some(self.refuse(head.uri.path(), stopping()));
         }
         // Our own listeners count connections before there is a request; another server's do not.
+        let limit = self.settings.max_connections;
         if limit > 0 && self.sessions().count() >= limit {
-            return self.refuse(&path, crowded());
+            return Some(self.refuse(head.uri.path(), crowded()));
         }
-        let upgrade = hyper::upgrade::on(&mut request);
-        let (mut head, _) = request.into_parts();
-        let ends = take_ours(&mut head.extensions);
-        match Opening::read(&head) {
-            Ok(opening) => {
-                self.accept(opening, Handshake::new(&mut head, params, ends), upgrade, deployed).await
-            }
-            Err(refusal) => self.refuse(&path, refusal),
-        }
+        Some(self.accept(opening, Handshake::new(&mut head, params, ends), upgrade, deployed).await)
     }
 
     /// Has the endpoint decide about a handshake; what it accepts becomes a session when the response has been sent.

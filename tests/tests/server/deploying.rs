@@ -154,7 +154,7 @@ async fn the_more_literal_endpoint_takes_over_new_handshakes() {
     server.deploy(named("/rooms/blue", "literal")).unwrap();
     assert_eq!(says("/rooms/blue").await, "literal: ?");
     assert_eq!(says("/rooms/red").await, "template: ?");
-    assert_eq!(server.undeploy("/rooms/blue"), Some(1));
+    assert!(server.undeploy("/rooms/blue").is_some());
     assert_eq!(says("/rooms/blue").await, "template: ?");
 }
 
