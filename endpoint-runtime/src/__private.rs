@@ -13,14 +13,17 @@ pub use crate::endpoint::{
 };
 pub use crate::error::{Error, Result};
 pub use crate::exporter::Registration;
+pub use crate::handshake::AnyConfigurator;
 pub use crate::message::{Bytes, CloseReason, Kind, Object, Text, Value};
 pub use crate::session::Handshake;
 pub use crate::settings::Overflow;
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use crate::context::Injected;
 use crate::endpoint::message_of;
+use crate::handshake::Configurator;
 
 /// The type of an `#[inject]` field.
 #[diagnostic::on_unimplemented(
@@ -63,6 +66,11 @@ impl<T: Default> InitialField for T {
     fn initial() -> Self {
         T::default()
     }
+}
+
+/// A new configurator of this type, for an endpoint that names it.
+pub fn configurator<C: Configurator + Default>() -> Arc<dyn AnyConfigurator> {
+    Arc::new(C::default())
 }
 
 /// The instance, for a method that takes `&self`.

@@ -35,6 +35,7 @@ pub use crate::error::{ArgumentError, BoxError, Error, Panicked, ProtocolError, 
 pub use crate::exporter::{
     DeployError, Problem, Report, ServerEndpointConfig, ServerEndpointConfigBuilder, ServerEndpointExporter,
 };
+pub use crate::handshake::Configurator;
 #[cfg(feature = "json")]
 pub use crate::message::Json;
 #[cfg(feature = "msgpack")]
@@ -46,10 +47,11 @@ pub use crate::message::{
     FragmentData, FromMessage, Incoming, IntoMessage, Kind, Message, Parsed, Ping, Pong, Text, TextReader,
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
-pub use crate::server::{Address, EndpointService, ResponseBody, Server};
+pub use crate::server::{Address, Container, EndpointService, ResponseBody, Server};
 pub use crate::session::{
-    Attributes, Audience, Batch, BinaryWriter, Delivery, HandlerConflict, Handshake, InvalidSessionId,
-    MessageHandlerId, Receipt, SendError, Session, SessionId, Sessions, TextWriter, TrySendError,
+    Attributes, Audience, Batch, BinaryWriter, Delivery, EndpointConfig, Extension, HandlerConflict,
+    Handshake, InvalidExtensions, InvalidSessionId, MessageHandlerId, Receipt, SendError, Session, SessionId,
+    Sessions, TextWriter, TrySendError,
 };
 pub use crate::settings::{Overflow, Settings, SettingsError};
 

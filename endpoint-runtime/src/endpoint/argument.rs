@@ -11,7 +11,7 @@ use super::{Context, Needs, Refusal};
 use crate::context::{ApplicationContext, Inject, Injected};
 use crate::error::{Error, Result};
 use crate::message::{CloseReason, FromMessage, Incoming, Kind};
-use crate::session::{Handshake, Session, Sessions};
+use crate::session::{EndpointConfig, Handshake, Session, Sessions};
 
 /// A type that any handler may take as a parameter: the user's own.
 ///
@@ -316,7 +316,9 @@ macro_rules! via_session_by_value {
     };
 }
 
-via_session!(Session: session, Handshake: handshake, Sessions: sessions, ApplicationContext: application);
+via_session!(
+    Session: session, Handshake: handshake, Sessions: sessions, EndpointConfig: config, ApplicationContext: application
+);
 via_session_by_value!(Session: session, Sessions: sessions, ApplicationContext: application);
 
 #[diagnostic::do_not_recommend]

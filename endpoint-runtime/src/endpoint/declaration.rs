@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Coders, Context, Held, Intake, Needs, Refusal, Reply, Scope, Slot};
 use crate::context::ApplicationContext;
 use crate::error::{Error, Result};
+use crate::handshake::AnyConfigurator;
 use crate::message::CloseReason;
 use crate::session::Handshake;
 use crate::settings::Overflow;
@@ -42,6 +44,7 @@ impl fmt::Display for Place {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
     pub(crate) subprotocols: Vec<String>,
+    pub(crate) require_subprotocol: bool,
     pub(crate) max_message_size: Option<usize>,
     pub(crate) idle_timeout: Option<Option<Duration>>,
     pub(crate) ping_interval: Option<Option<Duration>>,
@@ -58,6 +61,7 @@ pub struct Declaration {
     pub(crate) package: &'static str,
     pub(crate) place: Place,
     subprotocols: &'static [&'static str],
+    require_subprotocol: bool,
     max_message_size: Option<usize>,
     idle_timeout: Option<Option<Duration>>,
     ping_interval: Option<Option<Duration>>,
@@ -80,6 +84,7 @@ impl Declaration {
             package,
             place,
             subprotocols: &[],
+            require_subprotocol: false,
             max_message_size: None,
             idle_timeout: None,
             ping_interval: None,
@@ -97,6 +102,12 @@ impl Declaration {
     /// `subprotocols = [..]`
     pub const fn subprotocols(mut self, subprotocols: &'static [&'static str]) -> Self {
         self.subprotocols = subprotocols;
+        self
+    }
+
+    /// `require_subprotocol = ..`
+    pub const fn require_subprotocol(mut self, require: bool) -> Self {
+        self.require_subprotocol = require;
         self
     }
 
@@ -140,6 +151,7 @@ impl Declaration {
         let owned = |list: &[&str]| list.iter().map(|&item| item.to_owned()).collect::<Vec<_>>();
         Options {
             subprotocols: owned(self.subprotocols),
+            require_subprotocol: self.require_subprotocol,
             max_message_size: self.max_message_size,
             idle_timeout: self.idle_timeout,
             ping_interval: self.ping_interval,
@@ -182,6 +194,11 @@ pub trait Declared: Sized + Send + 'static {
     /// `decoders = [..]` and `encoders = [..]`
     fn coders() -> Coders {
         Coders::none()
+    }
+
+    /// `configurator = ..`: a new one, for one server.
+    fn configurator() -> Option<Arc<dyn AnyConfigurator>> {
+        None
     }
 }
 
