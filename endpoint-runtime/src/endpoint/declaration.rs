@@ -57,6 +57,7 @@ pub struct Declaration {
     pub(crate) type_name: &'static str,
     pub(crate) package: &'static str,
     pub(crate) place: Place,
+    client: bool,
     subprotocols: &'static [&'static str],
     max_message_size: Option<usize>,
     idle_timeout: Option<Option<Duration>>,
@@ -79,6 +80,7 @@ impl Declaration {
             type_name,
             package,
             place,
+            client: false,
             subprotocols: &[],
             max_message_size: None,
             idle_timeout: None,
@@ -87,6 +89,16 @@ impl Declaration {
             overflow: None,
             origins: None,
         }
+    }
+
+    /// An endpoint that connects to others, with nothing else said: it has no path.
+    pub const fn client(type_name: &'static str, package: &'static str, place: Place) -> Self {
+        Declaration { client: true, ..Self::new("", type_name, package, place) }
+    }
+
+    /// Whether it connects to others, and is not connected to.
+    pub const fn is_client(&self) -> bool {
+        self.client
     }
 
     /// The path template.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio_util::task::TaskTracker;
 
 use crate::connection::{self, Upgraded};
@@ -230,7 +231,7 @@ impl<E: Handlers> Launcher for AnnotatedLauncher<E> {
             Some(held) => Ok(Annotated(held)),
             None => E::create(&application).map(|instance| Annotated(Held::new(instance))),
         };
-        tasks.spawn(connection::run::<Annotated<E>>(make, upgraded));
+        tasks.spawn(connection::run::<Annotated<E>>(make, upgraded).map(drop));
     }
 }
 
@@ -253,7 +254,7 @@ impl<E: Endpoint, F: Fn() -> E + Send + Sync + 'static> Launcher for FactoryLaun
 
     fn launch(&self, upgraded: Upgraded, tasks: &TaskTracker) {
         let factory = Arc::clone(&self.factory);
-        tasks.spawn(connection::run(move || Ok(Programmatic(factory())), upgraded));
+        tasks.spawn(connection::run(move || Ok(Programmatic(factory())), upgraded).map(drop));
     }
 }
 

@@ -17,6 +17,7 @@ use crate::message::Text;
 use crate::path::{BadEncoding, Match, PathParams, Router};
 use crate::session::{Ends, Handshake, Home, Session, Sessions};
 use crate::settings::Settings;
+use crate::wire::Role;
 
 /// One endpoint at its path.
 pub(crate) struct Deployed {
@@ -176,7 +177,7 @@ impl Door {
         let session = Session::new(Arc::clone(&deployed.home), handshake);
         let (transport, read_ahead) = Transport::from_upgraded(upgraded);
         let timers = self.timers.clone();
-        deployed.launcher.launch(Upgraded { session, transport, read_ahead, timers }, &self.tasks);
+        deployed.launcher.launch(Upgraded { session, transport, read_ahead, timers, role: Role::Server }, &self.tasks);
     }
 
     fn refuse(&self, path: &str, refusal: Refusal) -> Response<ResponseBody> {

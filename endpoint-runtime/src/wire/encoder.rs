@@ -5,7 +5,6 @@ use tokio_tungstenite::tungstenite;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, OpCode};
 
 use super::MAX_CONTROL;
-#[cfg(test)]
 use super::mask::Key;
 
 /// The longest header: two bytes, eight of length, four of mask.
@@ -42,14 +41,28 @@ pub(crate) fn put_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) {
 
 /// Appends a whole frame as a client sends it: final and masked with `key`, which must not be predictable (RFC 6455,
 /// 10.3). A control frame's payload must not exceed 125 bytes.
-#[cfg(test)]
 pub(crate) fn put_masked(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8], key: [u8; 4]) {
     check_control(opcode, payload);
     out.reserve(MAX_HEADER + payload.len());
     put_header(out, true, opcode, payload.len(), Some(key));
-    let start = out.len();
-    out.extend_from_slice(payload);
-    Key::new(key).apply(&mut out[start..]);
+    mask_into(out, payload, key);
+}
+
+/// Appends a payload, masked on the way: piece by piece, so that each is still in the processor's cache when it is masked.
+pub(crate) fn mask_into(out: &mut Vec<u8>, payload: &[u8], key: [u8; 4]) {
+    const PIECE: usize = 16 * 1024;
+    out.reserve(payload.len());
+    let mut key = Key::new(key);
+    for piece in payload.chunks(PIECE) {
+        let start = out.len();
+        out.extend_from_slice(piece);
+        key.apply(&mut out[start..]);
+    }
+}
+
+/// Masks a payload where it lies.
+pub(crate) fn mask_in_place(payload: &mut [u8], key: [u8; 4]) {
+    Key::new(key).apply(payload);
 }
 
 /// Appends a server's close frame. The reason is cut to the 123 bytes that fit, between two characters. A code that
@@ -60,7 +73,6 @@ pub(crate) fn put_close(out: &mut Vec<u8>, code: CloseCode, reason: &str) {
 }
 
 /// Appends a client's close frame; otherwise like [`put_close`].
-#[cfg(test)]
 pub(crate) fn put_masked_close(out: &mut Vec<u8>, code: CloseCode, reason: &str, key: [u8; 4]) {
     let mut body = [0; MAX_CONTROL];
     put_masked(out, OpCode::Control(Control::Close), close_body(&mut body, code, reason), key);
