@@ -21,6 +21,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 pub(crate) use self::config::Launcher;
+#[cfg(feature = "client")]
+pub(crate) use self::config::short_name;
 pub use self::config::{ServerEndpointConfig, ServerEndpointConfigBuilder};
 pub use self::problem::{DeployError, Problem, Report};
 pub use self::registration::Registration;

@@ -32,7 +32,6 @@ pub(crate) enum Role {
     /// We accepted the connection.
     Server,
     /// We opened the connection.
-    #[cfg_attr(not(any(test, feature = "client")), expect(dead_code, reason = "only clients take the client's side"))]
     Client,
 }
 

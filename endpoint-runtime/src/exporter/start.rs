@@ -60,20 +60,11 @@ async fn serve(exporter: ServerEndpointExporter, plan: Plan) -> Result<Server> {
 
 fn deployed(planned: &Planned, launcher: Arc<dyn Launcher>, plan: &Plan) -> Deployed {
     let (config, options) = (&planned.config, &planned.config.options);
-    let defaults = Limits::from(&plan.settings);
-    let limits = Limits {
-        max_message_size: options.max_message_size.unwrap_or(defaults.max_message_size),
-        idle_timeout: options.idle_timeout.unwrap_or(defaults.idle_timeout),
-        ping_interval: options.ping_interval.unwrap_or(defaults.ping_interval),
-        send_buffer: options.send_buffer.unwrap_or(defaults.send_buffer),
-        overflow: options.overflow.unwrap_or(defaults.overflow),
-        ..defaults
-    };
     let home = Home {
         path: config.path.clone(),
         type_id: config.type_id,
         type_name: config.type_name,
-        limits,
+        limits: Limits::from(&plan.settings).overridden(options),
         sessions: plan.sessions.clone(),
         application: plan.context.clone(),
         counts: Counts::default(),

@@ -177,7 +177,9 @@ impl Door {
         let session = Session::new(Arc::clone(&deployed.home), handshake);
         let (transport, read_ahead) = Transport::from_upgraded(upgraded);
         let timers = self.timers.clone();
-        deployed.launcher.launch(Upgraded { session, transport, read_ahead, timers, role: Role::Server }, &self.tasks);
+        deployed
+            .launcher
+            .launch(Upgraded { session, transport, read_ahead, timers, role: Role::Server }, &self.tasks);
     }
 
     fn refuse(&self, path: &str, refusal: Refusal) -> Response<ResponseBody> {
