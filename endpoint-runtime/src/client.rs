@@ -36,7 +36,6 @@ pub use self::reconnect::{Connection, Lost, ReconnectingClient};
 #[cfg(feature = "tls")]
 pub use self::tls::ClientTls;
 use crate::context::{ApplicationContext, Components};
-use crate::endpoint::Handlers;
 use crate::session::{Session, Sessions};
 use crate::settings::{Overflow, Settings};
 
@@ -173,20 +172,6 @@ impl Client {
             drop(plan);
         });
         Ok(session)
-    }
-
-    /// A new instance of an annotated endpoint, with its `#[inject]` fields filled from what this client [provides](Self::provide).
-    ///
-    /// # Errors
-    /// [`ConnectError::Setup`]: components are missing, and it names them.
-    pub fn create<E: Handlers>(&self) -> Result<E, ConnectError> {
-        const { endpoint::only_clients::<E>() };
-        let application = self.options.application(&self.container);
-        let missing = plan::missing(&endpoint::needs::<E>(), &application);
-        if !missing.is_empty() {
-            return Err(ConnectError::Setup(missing));
-        }
-        E::create(&application).map_err(|error| ConnectError::Setup(vec![error.to_string()]))
     }
 
     /// A client that connects again whenever the connection is lost.
@@ -326,7 +311,7 @@ impl Client {
 
     // ---- components
 
-    /// Provides a component, for `#[inject]` fields and [`Inject`](crate::Inject) parameters.
+    /// Provides a component, for [`Inject`](crate::Inject) parameters. An instance is the user's own, and what its fields hold too.
     pub fn provide<T: Send + Sync + 'static>(self, component: T) -> Self {
         self.provide_shared(Arc::new(component))
     }

@@ -19,7 +19,7 @@ pub use self::argument::{
 };
 pub use self::context::Context;
 pub(crate) use self::declaration::Options;
-pub use self::declaration::{Declaration, Declared, Handlers, Place};
+pub use self::declaration::{ClientDeclared, Declaration, Declared, Handlers, Place};
 pub(crate) use self::dispatch::{Annotated, Dispatch};
 pub use self::handshake_argument::{Principal, Query, QueryArgument, SegmentArgument};
 pub(crate) use self::needs::Need;

@@ -146,15 +146,22 @@ async fn reach(target: &Target, progress: &Progress) -> Result<(TcpStream, Ends)
 /// Tries one after the other. None may use up the time of those that come after it.
 async fn first_that_answers(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream> {
     let mut error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    for (index, address) in addresses.iter().enumerate() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let others = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
-        match timeout(left / others, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(failed)) => error = failed,
-            // The last one's time is everybody's: who called sees that it is over.
-            Err(_) => error = io::ErrorKind::TimedOut.into(),
+    let mut left = addresses.len();
+    for address in addresses {
+        let connecting = TcpStream::connect(address);
+        let connected = if left > 1 {
+            let share =
+                deadline.saturating_duration_since(Instant::now()) / u32::try_from(left).unwrap_or(u32::MAX);
+            timeout(share, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        } else {
+            // The last one has all the time that is left.
+            connecting.await
+        };
+        match connected {
+            Ok(stream) => return Ok(stream),
+            Err(failed) => error = failed,
         }
+        left -= 1;
     }
     Err(error)
 }

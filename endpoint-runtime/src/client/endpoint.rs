@@ -10,8 +10,8 @@ use futures_util::FutureExt;
 
 use crate::connection::{self, Upgraded};
 use crate::endpoint::{
-    Annotated, Context, Declared, Dispatch, Endpoint, Handlers, Held, Need, Needs, Options, Programmatic,
-    Refusal, Reply, Slot,
+    Annotated, ClientDeclared, Context, Dispatch, Endpoint, Handlers, Held, Need, Needs, Options,
+    Programmatic, Refusal, Reply, Slot,
 };
 use crate::error::{Error, Result};
 use crate::exporter::short_name;
@@ -42,16 +42,17 @@ pub enum ViaHandlers {}
 #[derive(Debug)]
 pub enum ViaEndpoint {}
 
-impl<E: Handlers> ClientEndpoint<ViaHandlers> for E {
+impl<E: Handlers + ClientDeclared> ClientEndpoint<ViaHandlers> for E {
     fn into_instance(self) -> ClientInstance {
-        const { only_clients::<E>() };
         let declaration = E::DECLARATION;
+        let mut needs = Needs::new(declaration.place);
+        <E as Handlers>::needs(&mut needs);
         ClientInstance {
             about: About {
                 type_id: TypeId::of::<E>(),
                 type_name: declaration.type_name,
                 options: declaration.options(),
-                needs: needs::<E>(),
+                needs: needs.into_found(),
                 admit: E::admit,
             },
             driver: Box::new(Driven(Annotated(Held::new(self)))),
@@ -72,22 +73,6 @@ impl<E: Endpoint> ClientEndpoint<ViaEndpoint> for E {
             driver: Box::new(Driven(Programmatic(self))),
         }
     }
-}
-
-/// What the endpoint's fields and parameters need of the application.
-pub(super) fn needs<E: Handlers>() -> Vec<Need> {
-    let mut needs = Needs::new(E::DECLARATION.place);
-    <E as Declared>::needs(&mut needs);
-    <E as Handlers>::needs(&mut needs);
-    needs.into_found()
-}
-
-/// Evaluated when the program is compiled.
-pub(super) const fn only_clients<E: Handlers>() {
-    assert!(
-        E::DECLARATION.is_client(),
-        "a `#[server_endpoint]` is connected to and does not connect: put `#[client_endpoint]` on the struct"
-    );
 }
 
 /// An instance with what its type says of itself.

@@ -235,7 +235,7 @@ fn is_redirect(status: StatusCode) -> bool {
 }
 
 /// Each component that is needed and not there.
-pub(super) fn missing(needs: &[Need], application: &ApplicationContext) -> Vec<String> {
+fn missing(needs: &[Need], application: &ApplicationContext) -> Vec<String> {
     let missing = needs.iter().filter(|need| !application.contains(need.component));
     missing
         .map(|Need { component_name, asked_by, place, .. }| {

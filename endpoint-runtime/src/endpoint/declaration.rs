@@ -57,7 +57,7 @@ pub struct Declaration {
     pub(crate) type_name: &'static str,
     pub(crate) package: &'static str,
     pub(crate) place: Place,
-    client: bool,
+    is_client: bool,
     subprotocols: &'static [&'static str],
     max_message_size: Option<usize>,
     idle_timeout: Option<Option<Duration>>,
@@ -80,7 +80,7 @@ impl Declaration {
             type_name,
             package,
             place,
-            client: false,
+            is_client: false,
             subprotocols: &[],
             max_message_size: None,
             idle_timeout: None,
@@ -91,17 +91,17 @@ impl Declaration {
         }
     }
 
-    /// An endpoint that connects to others, with nothing else said: it has no path.
+    /// A client endpoint, with nothing else said. It has no path: its instances are connected to one URL or another.
     pub const fn client(type_name: &'static str, package: &'static str, place: Place) -> Self {
-        Declaration { client: true, ..Self::new("", type_name, package, place) }
+        Declaration { is_client: true, ..Self::new("", type_name, package, place) }
     }
 
-    /// Whether it connects to others, and is not connected to.
+    /// Whether it is a client endpoint.
     pub const fn is_client(&self) -> bool {
-        self.client
+        self.is_client
     }
 
-    /// The path template.
+    /// The path template; empty for a client endpoint.
     pub const fn path(&self) -> &'static str {
         self.path
     }
@@ -191,6 +191,14 @@ pub trait Declared: Sized + Send + 'static {
     /// A component is missing, which the exporter has ruled out.
     fn create(context: &ApplicationContext) -> Result<Self>;
 }
+
+/// Implemented by `#[client_endpoint]`: its instances are the user's, who connects each of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a client endpoint",
+    label = "has no `#[client_endpoint]`",
+    note = "what connects to a URL is an instance of a struct with `#[client_endpoint]`; a `#[server_endpoint]` is served at its path"
+)]
+pub trait ClientDeclared: Declared {}
 
 /// Implemented by `#[handlers]`: how an event reaches the methods.
 ///
