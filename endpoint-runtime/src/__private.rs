@@ -7,9 +7,9 @@ pub use inventory::submit;
 
 pub use crate::context::ApplicationContext;
 pub use crate::endpoint::{
-    Argument, Caught, Coders, Completion, Context, Declaration, Declared, Handlers, Held, HeldExclusively,
-    Intake, IntoReply, Needs, OnClose, OnError, OnMessage, OnOpen, PerConnection, Place, QueryArgument,
-    RefArgument, Refusal, Reply, Scope, SegmentArgument, Singleton, Slot,
+    Argument, Caught, ClientDeclared, Coders, Completion, Context, Declaration, Declared, Handlers, Held,
+    HeldExclusively, Intake, IntoReply, Needs, OnClose, OnError, OnMessage, OnOpen, PerConnection, Place,
+    QueryArgument, RefArgument, Refusal, Reply, Scope, SegmentArgument, Singleton, Slot,
 };
 pub use crate::error::{Error, Result};
 pub use crate::exporter::Registration;

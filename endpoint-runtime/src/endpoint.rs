@@ -24,7 +24,7 @@ pub use self::coder::{Coders, Decoder, DecoderInput, Encoder, EncoderOutput};
 pub(crate) use self::coder::{Decoders, Encoders, Undecoded};
 pub use self::context::Context;
 pub(crate) use self::declaration::Options;
-pub use self::declaration::{Declaration, Declared, Handlers, Place};
+pub use self::declaration::{ClientDeclared, Declaration, Declared, Handlers, Place};
 pub(crate) use self::dispatch::{Annotated, Dispatch};
 pub use self::handshake_argument::{Principal, Query, QueryArgument, SegmentArgument};
 pub use self::intake::Intake;

@@ -6,6 +6,8 @@ extern crate self as endpoint_runtime;
 
 #[doc(hidden)]
 pub mod __private;
+#[cfg(feature = "client")]
+mod client;
 mod connection;
 mod context;
 mod endpoint;
@@ -25,6 +27,17 @@ pub use endpoint_macros::{handlers, on_close, on_error, on_message, on_open, ser
 
 pub use bytes::Bytes;
 pub use http;
+
+#[cfg(all(feature = "client", feature = "tls"))]
+pub use crate::client::ClientTls;
+#[cfg(feature = "client")]
+pub use crate::client::{
+    Backoff, Client, ClientEndpoint, ConnectError, ConnectStep, Connection, Lost, Proxy, ReconnectingClient,
+    client,
+};
+/// What [`ClientTls::config`] takes a configuration of.
+#[cfg(feature = "tls")]
+pub use tokio_rustls::rustls;
 
 pub use crate::context::{ApplicationContext, Inject, Injected};
 pub use crate::endpoint::{

@@ -60,6 +60,7 @@ pub struct Declaration {
     pub(crate) type_name: &'static str,
     pub(crate) package: &'static str,
     pub(crate) place: Place,
+    is_client: bool,
     subprotocols: &'static [&'static str],
     require_subprotocol: bool,
     max_message_size: Option<usize>,
@@ -83,6 +84,7 @@ impl Declaration {
             type_name,
             package,
             place,
+            is_client: false,
             subprotocols: &[],
             require_subprotocol: false,
             max_message_size: None,
@@ -94,7 +96,17 @@ impl Declaration {
         }
     }
 
-    /// The path template.
+    /// A client endpoint, with nothing else said. It has no path: its instances are connected to one URL or another.
+    pub const fn client(type_name: &'static str, package: &'static str, place: Place) -> Self {
+        Declaration { is_client: true, ..Self::new("", type_name, package, place) }
+    }
+
+    /// Whether it is a client endpoint.
+    pub const fn is_client(&self) -> bool {
+        self.is_client
+    }
+
+    /// The path template; empty for a client endpoint.
     pub const fn path(&self) -> &'static str {
         self.path
     }
@@ -201,6 +213,14 @@ pub trait Declared: Sized + Send + 'static {
         None
     }
 }
+
+/// Implemented by `#[client_endpoint]`: its instances are the user's, who connects each of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a client endpoint",
+    label = "has no `#[client_endpoint]`",
+    note = "what connects to a URL is an instance of a struct with `#[client_endpoint]`; a `#[server_endpoint]` is served at its path"
+)]
+pub trait ClientDeclared: Declared {}
 
 /// Implemented by `#[handlers]`: how an event reaches the methods.
 ///

@@ -242,7 +242,7 @@ impl ServerEndpointConfigBuilder {
 }
 
 /// The last segment of a type's name, without its generics: what people call it.
-fn short_name<E>() -> &'static str {
+pub(crate) fn short_name<E>() -> &'static str {
     let name = type_name::<E>();
     let end = name.find('<').unwrap_or(name.len());
     name[..end].rsplit("::").next().unwrap_or(name)

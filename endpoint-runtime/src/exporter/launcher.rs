@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::FutureExt;
 use tokio_util::task::TaskTracker;
 
 use crate::connection::{self, Upgraded};
@@ -120,7 +121,7 @@ impl<E: Handlers> Launcher for AnnotatedLauncher<E> {
                 Self::create(session.application(), &configurator, Some(session.handshake())).map(Annotated)
             }
         };
-        tasks.spawn(connection::run::<Annotated<E>>(make, upgraded));
+        tasks.spawn(connection::run::<Annotated<E>>(make, upgraded).map(drop));
     }
 }
 
@@ -159,6 +160,6 @@ impl<E: Endpoint, F: Fn() -> E + Send + Sync + 'static> Launcher for FactoryLaun
             }
             Ok(Programmatic(instance))
         };
-        tasks.spawn(connection::run(make, upgraded));
+        tasks.spawn(connection::run(make, upgraded).map(drop));
     }
 }
