@@ -206,7 +206,8 @@ const BOOKS: [(&str, &str, bool); 4] = [
 ];
 
 async fn books(told: &Told) -> runtime::test::RunningApp {
-    let is_one = |config: &runtime::ServerEndpointConfig| BOOKS.iter().any(|(path, ..)| config.path() == *path);
+    let is_one =
+        |config: &runtime::ServerEndpointConfig| BOOKS.iter().any(|(path, ..)| config.path() == *path);
     let app = runtime::test::app().provide(told.clone()).with(|exporter| exporter.only(is_one));
     app.start().await
 }
@@ -275,7 +276,10 @@ async fn what_coders_fail_with_goes_to_on_error_and_the_session_stays_open() {
         for (sent, cause) in [("send:fail", "broken"), ("send:io", "disk")] {
             peer.send(message(sent, is_text)).await.unwrap();
             let (error, _) = said(&mut peer).await;
-            assert!(error.starts_with(&format!("error: cannot encode the message: {cause}")), "{path}: {error}");
+            assert!(
+                error.starts_with(&format!("error: cannot encode the message: {cause}")),
+                "{path}: {error}"
+            );
         }
         peer.send(message("fine", is_text)).await.unwrap();
         assert!(said(&mut peer).await.0.starts_with("fine by"), "{path}");
@@ -291,7 +295,10 @@ async fn a_coder_that_panics_costs_its_session() {
             let app = books(&told).await;
             let mut peer = app.connect(path).await.unwrap();
             peer.send(message(sent, is_text)).await.unwrap();
-            assert_eq!(said(&mut peer).await.0, "error: a handler panicked: a coder panics (nothing, no cause)");
+            assert_eq!(
+                said(&mut peer).await.0,
+                "error: a handler panicked: a coder panics (nothing, no cause)"
+            );
             assert_eq!(peer.closed().await.code(), CloseCode::Error, "{path} {sent}");
             let last = heard.up_to(&format!("{via} encoder destroy")).await;
             assert!(last.contains(&format!("{via} decoder destroy")), "{last:?}");
@@ -307,7 +314,8 @@ async fn a_stream_decoder_has_no_limit() {
         .provide(told)
         .only::<TextStreamBook>()
         .configure(|settings| settings.max_message_size = 1000)
-        .start().await;
+        .start()
+        .await;
     let mut peer = app.connect("/text-stream").await.unwrap();
     let long = "long ".repeat(100_000);
     peer.send(long.as_str()).await.unwrap();
@@ -431,7 +439,10 @@ async fn the_first_that_will_decode_does() {
         (message("abc", false), "blob 3"),
         (message("abcd", false), "word abcd"),
         // It will, and cannot: the next one is not asked.
-        (message("12 twelve", true), "cannot decode the message: invalid digit found in string: Text(\"12 twelve\")"),
+        (
+            message("12 twelve", true),
+            "cannot decode the message: invalid digit found in string: Text(\"12 twelve\")",
+        ),
     ] {
         peer.send(sent).await.unwrap();
         assert_eq!(peer.text().await, expected);
@@ -671,7 +682,8 @@ async fn a_coder_that_does_not_start_costs_the_session() {
         let app = runtime::test::app()
             .provide(told)
             .with(|exporter| exporter.only(move |config| config.path() == path))
-            .start().await;
+            .start()
+            .await;
         let mut peer = app.connect(path).await.unwrap();
         assert_eq!(peer.closed().await.code(), CloseCode::Error);
         heard.expect("text decoder init").await;
@@ -821,16 +833,17 @@ returns! {
     Shouted "/shouted": String = "hey".to_owned() => "HEY";
     ShoutedText "/shouted-text": Text = Text::from("hey") => "HEY!";
     Measured "/measured": Bytes = Bytes::from_static(b"abc") => "3 bytes";
-    MeasuredVec "/measured-vec": Vec<u8> = vec![1, 2] => "2 octets";
+    MeasuredVec "/measured-vec": Vec<u8> = vec![1u8, 2] => "2 octets";
     // For these there is none.
-    Plain "/plain": u8 = 200 => "200";
+    Plain "/plain": u8 = 200u8 => "200";
     PlainTruth "/plain-truth": &'static str = "as it is" => "as it is";
 }
 
 /// OR-03, BAS-07, CD-14; group F of the matrix: an encoder for a type that has a form of its own replaces that form, but for `send`.
 #[tokio::test(start_paused = true)]
 async fn an_encoder_replaces_the_built_in_form() {
-    let is_one = |config: &runtime::ServerEndpointConfig| RETURNS.iter().any(|(path, _)| config.path() == *path);
+    let is_one =
+        |config: &runtime::ServerEndpointConfig| RETURNS.iter().any(|(path, _)| config.path() == *path);
     let app = runtime::test::app().with(|exporter| exporter.only(is_one)).start().await;
     for (path, expected) in RETURNS {
         let mut peer = app.connect(path).await.unwrap();
@@ -905,7 +918,9 @@ async fn without_an_encoder_only_what_has_a_form_is_sent() {
     peer.send("send:x").await.unwrap();
     assert_eq!(peer.text().await, "x");
     let session = app.sessions().all().iter().next().unwrap();
-    let Err(SendError::Encode(error)) = session.send_object(Broken).await else { panic!("nothing encodes this") };
+    let Err(SendError::Encode(error)) = session.send_object(Broken).await else {
+        panic!("nothing encodes this")
+    };
     let error = error.to_string();
     assert!(error.contains("TextEncoder` is for `") && error.contains("TextOut`"), "{error}");
 }
@@ -977,5 +992,8 @@ fn what_cannot_be_decoded_is_not_deployed() {
     assert_eq!(problems.len(), 2, "{report}");
     assert!(problems.iter().all(|problem| problem.contains(file!())), "{report}");
     assert!(problems[0].contains("text messages have two takers"), "{report}");
-    assert!(problems[1].contains("no decoder of the endpoint makes that") && problems[1].contains("NumberDecoder"));
+    assert!(
+        problems[1].contains("no decoder of the endpoint makes that")
+            && problems[1].contains("NumberDecoder")
+    );
 }

@@ -134,8 +134,12 @@ async fn pings_and_pongs_can_be_handled() {
     let (app, _peer, _) = plain().await;
     let mut raw = Raw::open(&app, "/plain").await;
     for session in app.sessions().all().iter() {
-        session.add_message_handler(|ping: Ping| async move { format!("ping {:?}", ping.payload()) }).unwrap();
-        session.add_message_handler(|pong: Pong| async move { format!("pong {:?}", pong.payload()) }).unwrap();
+        session
+            .add_message_handler(|ping: Ping| async move { format!("ping {:?}", ping.payload()) })
+            .unwrap();
+        session
+            .add_message_handler(|pong: Pong| async move { format!("pong {:?}", pong.payload()) })
+            .unwrap();
     }
     raw.write(&frame(PING, b"a")).await;
     assert_eq!(raw.frame().await, Some((PONG, b"a".to_vec())));
@@ -155,10 +159,7 @@ async fn each_kind_has_one_taker() {
     assert_eq!(session.add_message_handler(|_: TextReader| async {}), taken);
     assert_eq!(session.add_message_handler(|_: Message| async {}), taken);
     assert_eq!(session.add_message_handler(|_: Decoded<Shout>| async {}), taken);
-    assert_eq!(
-        taken.unwrap_err().to_string(),
-        "a method or a message handler takes text messages already"
-    );
+    assert_eq!(taken.unwrap_err().to_string(), "a method or a message handler takes text messages already");
     peer.send("x").await.unwrap();
     assert_eq!(peer.text().await, "first x");
 
@@ -254,7 +255,9 @@ async fn a_message_stays_with_its_handler() {
     let mut raw = Raw::open(&app, "/plain").await;
     let session = newest(&app);
     let parts = session
-        .add_message_handler(|part: Fragment<Text>| async move { format!("part {} {}", part.data, part.last) })
+        .add_message_handler(
+            |part: Fragment<Text>| async move { format!("part {} {}", part.data, part.last) },
+        )
         .unwrap();
     raw.write(&frame(TEXT_BEGINS, b"a")).await;
     assert_eq!(raw.frame().await, Some((TEXT, b"part a false".to_vec())));
