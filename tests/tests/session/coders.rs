@@ -833,9 +833,9 @@ returns! {
     Shouted "/shouted": String = "hey".to_owned() => "HEY";
     ShoutedText "/shouted-text": Text = Text::from("hey") => "HEY!";
     Measured "/measured": Bytes = Bytes::from_static(b"abc") => "3 bytes";
-    MeasuredVec "/measured-vec": Vec<u8> = vec![1, 2] => "2 octets";
+    MeasuredVec "/measured-vec": Vec<u8> = vec![1u8, 2] => "2 octets";
     // For these there is none.
-    Plain "/plain": u8 = 200 => "200";
+    Plain "/plain": u8 = 200u8 => "200";
     PlainTruth "/plain-truth": &'static str = "as it is" => "as it is";
 }
 

@@ -286,7 +286,7 @@ impl Elsewhere {
 #[tokio::test(start_paused = true)]
 async fn what_is_left_of_a_dropped_reader_is_skipped() {
     let (told, mut heard) = diary();
-    let kept = Arc::new(Mutex::new(None));
+    let kept = Arc::new(Mutex::new(None::<BinaryReader>));
     let app =
         runtime::test::app().only::<Elsewhere>().provide(told).with(|e| e.provide_shared(kept)).start().await;
     let mut raw = Raw::open(&app, "/elsewhere").await;
@@ -299,7 +299,7 @@ async fn what_is_left_of_a_dropped_reader_is_skipped() {
 #[tokio::test(start_paused = true)]
 async fn a_reader_may_be_read_elsewhere_and_the_next_message_waits_for_it() {
     let (told, mut heard) = diary();
-    let kept = Arc::new(Mutex::new(None));
+    let kept = Arc::new(Mutex::new(None::<BinaryReader>));
     let app = runtime::test::app()
         .only::<Elsewhere>()
         .provide(told)
