@@ -3,6 +3,7 @@
 //! What is wrong with a request is answered in HTTP, with the status that says it and a line that explains it; a request that is
 //! refused never becomes a socket.
 
+mod configurator;
 mod origin;
 
 use http::header::{
@@ -12,6 +13,7 @@ use http::header::{
 use http::{Method, Response, StatusCode, Version, request};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+pub use self::configurator::{AnyConfigurator, Configurator};
 pub(crate) use self::origin::OriginRule;
 use crate::endpoint::Refusal;
 use crate::message::Text;

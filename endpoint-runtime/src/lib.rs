@@ -21,20 +21,23 @@ mod settings;
 pub mod test;
 mod wire;
 
-pub use endpoint_macros::{handlers, on_close, on_error, on_message, on_open, server_endpoint};
+pub use endpoint_macros::{
+    client_endpoint, handlers, on_close, on_error, on_message, on_open, server_endpoint,
+};
 
 pub use bytes::Bytes;
 pub use http;
 
 pub use crate::context::{ApplicationContext, Inject, Injected};
 pub use crate::endpoint::{
-    Completion, Context, Endpoint, FromContext, IntoReply, Needs, Place, Principal, Query, Refusal, Replies,
-    Reply,
+    Completion, Context, Decoder, DecoderInput, Encoder, EncoderOutput, Endpoint, FromContext, IntoReply,
+    Needs, Place, Principal, Query, Refusal, Replies, Reply,
 };
 pub use crate::error::{ArgumentError, BoxError, Error, Panicked, ProtocolError, Result};
 pub use crate::exporter::{
     DeployError, Problem, Report, ServerEndpointConfig, ServerEndpointConfigBuilder, ServerEndpointExporter,
 };
+pub use crate::handshake::Configurator;
 #[cfg(feature = "json")]
 pub use crate::message::Json;
 pub use crate::message::{
@@ -56,8 +59,8 @@ pub mod prelude {
     pub use crate::{
         ApplicationContext, BinaryReader, Bytes, CloseCode, CloseReason, DecodeError, Error, Fragment,
         FromContext, FromMessage, Handshake, Inject, IntoMessage, Message, Overflow, Parsed, Ping, Pong,
-        Principal, Query, Replies, Result, Session, SessionId, Sessions, Text, TextReader, handlers,
-        on_close, on_error, on_message, on_open, server_endpoint,
+        Principal, Query, Replies, Result, Session, SessionId, Sessions, Text, TextReader, client_endpoint,
+        handlers, on_close, on_error, on_message, on_open, server_endpoint,
     };
 }
 

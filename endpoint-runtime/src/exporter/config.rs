@@ -10,7 +10,8 @@ use tokio_util::task::TaskTracker;
 use crate::connection::{self, Upgraded};
 use crate::context::ApplicationContext;
 use crate::endpoint::{
-    Annotated, Declared, Endpoint, Handlers, Held, Need, Needs, Options, Place, Programmatic, Refusal, Scope,
+    Annotated, Endpoint, Handlers, Held, Need, Needs, Options, Place, Programmatic, Refusal, Scope,
+    ServerDeclared,
 };
 use crate::error::Result;
 use crate::session::Handshake;
@@ -45,7 +46,7 @@ pub struct ServerEndpointConfig {
 
 impl ServerEndpointConfig {
     /// The annotated endpoint `E`, as it declares itself.
-    pub fn of<E: Handlers>() -> Self {
+    pub fn of<E: Handlers + ServerDeclared>() -> Self {
         let declaration = E::DECLARATION;
         ServerEndpointConfig {
             path: declaration.path.to_owned(),
@@ -195,10 +196,10 @@ struct AnnotatedLauncher<E: Handlers> {
 /// Connections take their share from under a lock: what is held need not be `Sync`.
 type Shared<E> = Mutex<Held<E>>;
 
-impl<E: Handlers> Launcher for AnnotatedLauncher<E> {
+impl<E: Handlers + ServerDeclared> Launcher for AnnotatedLauncher<E> {
     fn needs(&self, place: Place) -> Vec<Need> {
         let mut needs = Needs::new(place);
-        <E as Declared>::needs(&mut needs);
+        <E as ServerDeclared>::needs(&mut needs);
         <E as Handlers>::needs(&mut needs);
         needs.into_found()
     }
