@@ -23,7 +23,9 @@ mod settings;
 pub mod test;
 mod wire;
 
-pub use endpoint_macros::{handlers, on_close, on_error, on_message, on_open, server_endpoint};
+pub use endpoint_macros::{
+    client_endpoint, handlers, on_close, on_error, on_message, on_open, server_endpoint,
+};
 
 pub use bytes::Bytes;
 pub use http;
@@ -76,7 +78,8 @@ pub mod prelude {
         ApplicationContext, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason, DecodeError, Decoded,
         Encoded, Error, Fragment, FromContext, FromMessage, Handshake, Inject, IntoMessage, Message,
         Overflow, Parsed, Ping, Pong, Principal, Query, Replies, Result, Session, SessionId, Sessions, Text,
-        TextReader, TextWriter, handlers, on_close, on_error, on_message, on_open, server_endpoint,
+        TextReader, TextWriter, client_endpoint, handlers, on_close, on_error, on_message, on_open,
+        server_endpoint,
     };
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Launcher;
 use super::launcher::{AnnotatedLauncher, FactoryLauncher};
-use crate::endpoint::{Coders, Endpoint, Handlers, Options, Place};
+use crate::endpoint::{Coders, Endpoint, Handlers, Options, Place, ServerDeclared};
 use crate::handshake::{AnyConfigurator, Configurator};
 use crate::session::{Extension, Seeds};
 use crate::settings::Overflow;
@@ -47,7 +47,7 @@ pub struct ServerEndpointConfig {
 
 impl ServerEndpointConfig {
     /// The annotated endpoint `E`, as it declares itself.
-    pub fn of<E: Handlers>() -> Self {
+    pub fn of<E: Handlers + ServerDeclared>() -> Self {
         let declaration = E::DECLARATION;
         ServerEndpointConfig {
             path: declaration.path.to_owned(),

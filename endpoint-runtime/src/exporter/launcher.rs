@@ -8,7 +8,8 @@ use tokio_util::task::TaskTracker;
 use crate::connection::{self, Upgraded};
 use crate::context::ApplicationContext;
 use crate::endpoint::{
-    Annotated, Declared, Endpoint, Handlers, Held, Intake, Need, Needs, Place, Programmatic, Refusal, Scope,
+    Annotated, Endpoint, Handlers, Held, Intake, Need, Needs, Place, Programmatic, Refusal, Scope,
+    ServerDeclared,
 };
 use crate::error::Result;
 use crate::handshake::AnyConfigurator;
@@ -58,7 +59,7 @@ pub(super) struct AnnotatedLauncher<E: Handlers> {
 /// Connections take their share from under a lock: what is held need not be `Sync`.
 type Shared<E> = Mutex<Held<E>>;
 
-impl<E: Handlers> AnnotatedLauncher<E> {
+impl<E: Handlers + ServerDeclared> AnnotatedLauncher<E> {
     pub(super) fn new() -> Self {
         AnnotatedLauncher { shared: None, configurator: None }
     }
@@ -76,10 +77,10 @@ impl<E: Handlers> AnnotatedLauncher<E> {
     }
 }
 
-impl<E: Handlers> Launcher for AnnotatedLauncher<E> {
+impl<E: Handlers + ServerDeclared> Launcher for AnnotatedLauncher<E> {
     fn needs(&self, place: Place) -> Vec<Need> {
         let mut needs = Needs::new(place);
-        <E as Declared>::needs(&mut needs);
+        <E as ServerDeclared>::needs(&mut needs);
         <E as Handlers>::needs(&mut needs);
         needs.into_found()
     }
