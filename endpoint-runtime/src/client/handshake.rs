@@ -132,7 +132,9 @@ mod tests {
         headers.insert("connection", "keep-alive, Upgrade".parse().unwrap());
         headers.insert("sec-websocket-accept", accept.parse().unwrap());
         change.iter().for_each(|(name, value)| drop(headers.insert(*name, value.parse().unwrap())));
-        more.iter().for_each(|(name, value)| drop(headers.append(*name, value.parse().unwrap())));
+        for (name, value) in more {
+            headers.append(*name, value.parse().unwrap());
+        }
         headers
     }
 
