@@ -4,6 +4,7 @@
 //! a server drives (`connection`), with the roles exchanged: we mask, and the server closes TCP first.
 
 mod backoff;
+mod connecting;
 mod container;
 mod dial;
 mod endpoint;
@@ -25,6 +26,7 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderValue};
 
 pub use self::backoff::Backoff;
+pub use self::connecting::Connecting;
 use self::container::Container;
 pub use self::endpoint::ClientEndpoint;
 use self::endpoint::ClientInstance;
@@ -82,14 +84,17 @@ pub struct Client {
     options: Arc<Options>,
 }
 
+type BeforeRequest = Arc<dyn Fn(&mut HeaderMap) + Send + Sync>;
+type AfterResponse = Arc<dyn Fn(Option<&Parts>) + Send + Sync>;
+
 /// What is set for a client.
 #[derive(Clone)]
 struct Options {
     settings: Settings,
     subprotocols: Vec<String>,
     headers: HeaderMap,
-    before_request: Vec<Arc<dyn Fn(&mut HeaderMap) + Send + Sync>>,
-    after_response: Vec<Arc<dyn Fn(Option<&Parts>) + Send + Sync>>,
+    before_request: Vec<BeforeRequest>,
+    after_response: Vec<AfterResponse>,
     timeout: Duration,
     redirects: u32,
     proxy: Option<Proxy>,
@@ -157,12 +162,16 @@ impl Client {
     ///
     /// # Errors
     /// See [`ConnectError`]. Nothing is tried again: for that there is [`reconnect`](Self::reconnect).
-    pub async fn connect<E, Via>(&self, endpoint: E, url: impl AsRef<str>) -> Result<Session, ConnectError>
+    pub fn connect<E, Via>(&self, endpoint: E, url: impl AsRef<str>) -> Connecting<Session>
     where
         E: ClientEndpoint<Via>,
     {
-        let ClientInstance { about, driver } = endpoint.into_instance();
-        let plan = Plan::new(&self.options, &self.container, about, url.as_ref())?;
+        Connecting::new(self.clone().connect_instance(endpoint.into_instance(), url.as_ref().to_owned()))
+    }
+
+    async fn connect_instance(self, instance: ClientInstance, url: String) -> Result<Session, ConnectError> {
+        let ClientInstance { about, driver } = instance;
+        let plan = Plan::new(&self.options, &self.container, about, &url)?;
         let upgraded = plan.open().await?;
         let session = upgraded.session.clone();
         let running = plan.run(driver, upgraded, None);

@@ -34,8 +34,8 @@ pub use http;
 pub use crate::client::ClientTls;
 #[cfg(feature = "client")]
 pub use crate::client::{
-    Backoff, Client, ClientEndpoint, ConnectError, ConnectStep, Connection, Lost, Proxy, ReconnectingClient,
-    client,
+    Backoff, Client, ClientEndpoint, ConnectError, ConnectStep, Connecting, Connection, Lost, Proxy,
+    ReconnectingClient, client,
 };
 /// What [`ClientTls::config`] takes a configuration of.
 #[cfg(feature = "tls")]

@@ -27,7 +27,8 @@ pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be connected",
     label = "is no endpoint",
-    note = "an endpoint that connects is an instance of a struct with `#[client_endpoint]` and a `#[handlers]` block, or of a type that implements `Endpoint`"
+    note = "an endpoint that connects is an instance of a struct with `#[client_endpoint]` and a `#[handlers]` block, or of a type that implements `Endpoint`",
+    note = "a `#[server_endpoint]` does not connect: it is served at its path"
 )]
 pub trait ClientEndpoint<Via>: Send + 'static {
     #[doc(hidden)]

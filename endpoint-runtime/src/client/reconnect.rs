@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::endpoint::{Driver, Hook, Opened};
 use super::plan::Plan;
-use super::{Backoff, Client, ClientEndpoint, ClientInstance, ConnectError};
+use super::{Backoff, Client, ClientEndpoint, ClientInstance, ConnectError, Connecting};
 use crate::connection::Upgraded;
 use crate::error::Result;
 use crate::message::{CloseCode, CloseReason, ClosedBy, IntoMessage, Message};
@@ -124,13 +124,21 @@ impl ReconnectingClient {
     ///
     /// # Errors
     /// The first connection was not made; if this client is [patient](Self::patient), the last error before it gave up.
-    pub async fn connect<E, Via>(&self, endpoint: E, url: impl AsRef<str>) -> Result<Connection, ConnectError>
+    pub fn connect<E, Via>(&self, endpoint: E, url: impl AsRef<str>) -> Connecting<Connection>
     where
         E: ClientEndpoint<Via>,
     {
-        let ClientInstance { about, driver } = endpoint.into_instance();
+        Connecting::new(self.clone().connect_instance(endpoint.into_instance(), url.as_ref().to_owned()))
+    }
+
+    async fn connect_instance(
+        self,
+        instance: ClientInstance,
+        url: String,
+    ) -> Result<Connection, ConnectError> {
+        let ClientInstance { about, driver } = instance;
         let Client { options, container } = &self.client;
-        let plan = Plan::new(options, container, about, url.as_ref())?;
+        let plan = Plan::new(options, container, about, &url)?;
         let stopped = CancellationToken::new();
         let mut keeper = Keeper { policy: self.clone(), plan, stopped, attempts: watch::Sender::new(0) };
         let first = match keeper.plan.open().await {
