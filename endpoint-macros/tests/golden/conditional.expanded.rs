@@ -180,8 +180,9 @@ const _: () = {
                     return ::runtime::__private::failed(error);
                 }
             };
-            <() as ::runtime::__private::IntoReply>::into_reply(
+            <() as ::runtime::__private::IntoReply>::reply(
                 Chat::open(::runtime::__private::shared::<Self>(__this), peer),
+                __context,
             )
         }
         #[cfg(windows)]
@@ -189,8 +190,9 @@ const _: () = {
             __this: &'a mut ::runtime::__private::Held<Self>,
             __context: ::runtime::__private::Context<'a>,
         ) -> ::runtime::__private::Reply {
-            <() as ::runtime::__private::IntoReply>::into_reply(
+            <() as ::runtime::__private::IntoReply>::reply(
                 Chat::open_there(::runtime::__private::shared::<Self>(__this)),
+                __context,
             )
         }
         fn message<'a>(
@@ -247,23 +249,25 @@ const _: () = {
                 match __call {
                     __Call::Done(reply) => reply,
                     __Call::Method0((text,)) => {
-                        <() as ::runtime::__private::IntoReply>::into_reply(
+                        <() as ::runtime::__private::IntoReply>::reply(
                             Chat::text(
                                     ::runtime::__private::shared::<Self>(__this),
                                     ::runtime::__private::lend(&text),
                                 )
                                 .await,
+                            __context,
                         )
                     }
                     #[cfg(unix)]
                     __Call::Method1((bytes, sessions)) => {
-                        <() as ::runtime::__private::IntoReply>::into_reply(
+                        <() as ::runtime::__private::IntoReply>::reply(
                             Chat::bytes(
                                     ::runtime::__private::shared::<Self>(__this),
                                     ::runtime::__private::lend(&bytes),
                                     sessions,
                                 )
                                 .await,
+                            __context,
                         )
                     }
                 }

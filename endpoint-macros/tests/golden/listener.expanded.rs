@@ -160,11 +160,12 @@ const _: () = {
                     break 'call __Call::Done(
                         <Encoded<
                             Row,
-                        > as ::endpoint_runtime::__private::IntoReply>::into_reply(
+                        > as ::endpoint_runtime::__private::IntoReply>::reply(
                             Listener::row(
                                 ::endpoint_runtime::__private::shared::<Self>(__this),
                                 __parameter_1,
                             ),
+                            __context,
                         ),
                     );
                 }
@@ -176,7 +177,7 @@ const _: () = {
                     __Call::Method0((part,)) => {
                         <Result<
                             (),
-                        > as ::endpoint_runtime::__private::IntoReply>::into_reply(
+                        > as ::endpoint_runtime::__private::IntoReply>::reply(
                             Listener::part(
                                     <::endpoint_runtime::__private::Held<
                                         Self,
@@ -186,6 +187,7 @@ const _: () = {
                                     part,
                                 )
                                 .await,
+                            __context,
                         )
                     }
                 }

@@ -87,11 +87,12 @@ const _: () = {
                     }
                 };
                 return ::core::future::ready(
-                    <String as ::endpoint_runtime::__private::IntoReply>::into_reply(
+                    <String as ::endpoint_runtime::__private::IntoReply>::reply(
                         Reverse::reverse(
                             ::endpoint_runtime::__private::shared::<Self>(__this),
                             text,
                         ),
+                        __context,
                     ),
                 );
             }

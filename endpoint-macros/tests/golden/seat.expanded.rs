@@ -309,7 +309,7 @@ const _: () = {
             };
             <Result<
                 (),
-            > as ::endpoint_runtime::__private::IntoReply>::into_reply(
+            > as ::endpoint_runtime::__private::IntoReply>::reply(
                 Seat::open(
                         <::endpoint_runtime::__private::Held<
                             Self,
@@ -321,6 +321,7 @@ const _: () = {
                         number,
                     )
                     .await,
+                __context,
             )
         }
         fn message<'a>(
@@ -393,7 +394,10 @@ const _: () = {
                             ::endpoint_runtime::__private::lend(&bytes),
                             scale,
                         );
-                        ::endpoint_runtime::__private::IntoReply::into_reply(__returned)
+                        ::endpoint_runtime::__private::IntoReply::reply(
+                            __returned,
+                            __context,
+                        )
                     });
                 }
                 if ::endpoint_runtime::__private::takes(&__message, __KINDS_2) {
@@ -418,7 +422,7 @@ const _: () = {
                     __Call::Method0((__parameter_1, session)) => {
                         <Result<
                             Json<Event>,
-                        > as ::endpoint_runtime::__private::IntoReply>::into_reply(
+                        > as ::endpoint_runtime::__private::IntoReply>::reply(
                             Seat::command(
                                     <::endpoint_runtime::__private::Held<
                                         Self,
@@ -429,11 +433,13 @@ const _: () = {
                                     ::endpoint_runtime::__private::lend(&session),
                                 )
                                 .await,
+                            __context,
                         )
                     }
                     __Call::Method2((pong,)) => {
-                        <() as ::endpoint_runtime::__private::IntoReply>::into_reply(
+                        <() as ::endpoint_runtime::__private::IntoReply>::reply(
                             Seat::pong(pong).await,
+                            __context,
                         )
                     }
                 }
@@ -477,11 +483,12 @@ const _: () = {
                 ) {
                     return <Json<
                         Event,
-                    > as ::endpoint_runtime::__private::IntoReply>::into_reply(
+                    > as ::endpoint_runtime::__private::IntoReply>::reply(
                         Seat::bad_json(
                             ::endpoint_runtime::__private::shared::<Self>(__this),
                             error,
                         ),
+                        __context,
                     );
                 }
                 if let ::core::option::Option::Some(error) = <Error as ::endpoint_runtime::__private::Caught>::caught(
@@ -497,13 +504,14 @@ const _: () = {
                             return ::endpoint_runtime::__private::failed(error);
                         }
                     };
-                    return <() as ::endpoint_runtime::__private::IntoReply>::into_reply(
+                    return <() as ::endpoint_runtime::__private::IntoReply>::reply(
                         Seat::other(
                                 ::endpoint_runtime::__private::shared::<Self>(__this),
                                 error,
                                 ::endpoint_runtime::__private::lend(&session),
                             )
                             .await,
+                        __context,
                     );
                 }
             }
