@@ -361,7 +361,8 @@ async fn extensions_are_agreed_on_in_requested_order() {
 #[tokio::test]
 async fn the_configurator_chooses_extensions_and_their_parameters() {
     let offer = ["Sec-WebSocket-Extensions: x-one; a=1, x-three"];
-    let table: [(fn() -> Vec<Extension>, Option<&str>); 4] = [
+    type Choose = fn() -> Vec<Extension>;
+    let table: [(Choose, Option<&str>); 4] = [
         (Vec::new, None),
         (|| vec![Extension::new("x-one").with("a", "2")], Some("x-one; a=2")),
         // Not offered, not installed, twice, not fit for a header.
