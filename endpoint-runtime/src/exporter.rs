@@ -22,6 +22,8 @@ use hyper::body::{Body, Incoming};
 use tower_layer::Layer;
 use tower_service::Service;
 
+#[cfg(feature = "client")]
+pub(crate) use self::config::short_name;
 pub use self::config::{ServerEndpointConfig, ServerEndpointConfigBuilder};
 pub(crate) use self::launcher::Launcher;
 pub(crate) use self::mount::{announce, mount_beside};

@@ -122,7 +122,7 @@ fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue
 }
 
 /// Whether a header, a list over several lines perhaps, names `token`.
-fn names(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+pub(crate) fn names(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(token))
 }

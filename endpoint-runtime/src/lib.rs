@@ -6,6 +6,8 @@ extern crate self as endpoint_runtime;
 
 #[doc(hidden)]
 pub mod __private;
+#[cfg(feature = "client")]
+mod client;
 mod connection;
 mod context;
 mod endpoint;
@@ -21,15 +23,28 @@ mod settings;
 pub mod test;
 mod wire;
 
-pub use endpoint_macros::{handlers, on_close, on_error, on_message, on_open, server_endpoint};
+pub use endpoint_macros::{
+    client_endpoint, handlers, on_close, on_error, on_message, on_open, server_endpoint,
+};
 
 pub use bytes::Bytes;
 pub use http;
 
+#[cfg(all(feature = "client", feature = "tls"))]
+pub use crate::client::ClientTls;
+#[cfg(feature = "client")]
+pub use crate::client::{
+    Backoff, Client, ClientEndpoint, ConnectError, ConnectStep, Connecting, Connection, Lost, Proxy,
+    ReconnectingClient, client,
+};
+/// What [`ClientTls::config`] takes a configuration of.
+#[cfg(feature = "tls")]
+pub use tokio_rustls::rustls;
+
 pub use crate::context::{ApplicationContext, Inject, Injected};
 pub use crate::endpoint::{
-    Completion, Context, Endpoint, FromContext, IntoReply, Needs, Place, Principal, Query, Refusal, Replies,
-    Reply,
+    Coders, Completion, Context, Decoder, DecoderInput, Encoder, EncoderOutput, Endpoint, FromContext,
+    IntoReply, Needs, Place, Principal, Query, Refusal, Replies, Reply,
 };
 pub use crate::error::{ArgumentError, BoxError, Error, Panicked, ProtocolError, Result};
 pub use crate::exporter::{
@@ -38,15 +53,20 @@ pub use crate::exporter::{
 pub use crate::handshake::Configurator;
 #[cfg(feature = "json")]
 pub use crate::message::Json;
+#[cfg(feature = "msgpack")]
+pub use crate::message::MsgPack;
+#[cfg(feature = "protobuf")]
+pub use crate::message::Protobuf;
 pub use crate::message::{
-    BinaryReader, CloseCode, CloseReason, ClosedBy, DecodeError, EncodeError, Fragment, FromMessage,
-    Incoming, IntoMessage, Kind, Message, Parsed, Ping, Pong, Text, TextReader,
+    BinaryReader, CloseCode, CloseReason, ClosedBy, DecodeError, Decoded, EncodeError, Encoded, Fragment,
+    FragmentData, FromMessage, Incoming, IntoMessage, Kind, Message, Parsed, Ping, Pong, Text, TextReader,
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
 pub use crate::server::{Address, Container, EndpointService, ResponseBody, Server};
 pub use crate::session::{
-    Attributes, Audience, Batch, Delivery, EndpointConfig, Extension, Handshake, InvalidExtensions,
-    InvalidSessionId, Receipt, SendError, Session, SessionId, Sessions, TrySendError,
+    Attributes, Audience, Batch, BinaryWriter, Delivery, EndpointConfig, Extension, HandlerConflict,
+    Handshake, InvalidExtensions, InvalidSessionId, MessageHandlerId, Receipt, SendError, Session, SessionId,
+    Sessions, TextWriter, TrySendError,
 };
 pub use crate::settings::{Overflow, Settings, SettingsError};
 
@@ -55,10 +75,11 @@ pub mod prelude {
     #[cfg(feature = "json")]
     pub use crate::Json;
     pub use crate::{
-        ApplicationContext, BinaryReader, Bytes, CloseCode, CloseReason, DecodeError, Error, Fragment,
-        FromContext, FromMessage, Handshake, Inject, IntoMessage, Message, Overflow, Parsed, Ping, Pong,
-        Principal, Query, Replies, Result, Session, SessionId, Sessions, Text, TextReader, handlers,
-        on_close, on_error, on_message, on_open, server_endpoint,
+        ApplicationContext, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason, DecodeError, Decoded,
+        Encoded, Error, Fragment, FromContext, FromMessage, Handshake, Inject, IntoMessage, Message,
+        Overflow, Parsed, Ping, Pong, Principal, Query, Replies, Result, Session, SessionId, Sessions, Text,
+        TextReader, TextWriter, client_endpoint, handlers, on_close, on_error, on_message, on_open,
+        server_endpoint,
     };
 }
 

@@ -1,12 +1,18 @@
 //! Messages: the kinds there are, what a handler may take ([`FromMessage`]) and what may be sent ([`IntoMessage`]).
 
 mod close;
+mod decoded;
 mod forms;
 mod fragment;
 mod from_message;
 mod into_message;
 #[cfg(feature = "json")]
 mod json;
+#[cfg(feature = "msgpack")]
+mod msgpack;
+mod object;
+#[cfg(feature = "protobuf")]
+mod protobuf;
 mod reader;
 mod text;
 
@@ -17,12 +23,18 @@ use std::hash::{Hash, Hasher};
 pub use bytes::Bytes;
 
 pub use self::close::{CloseCode, CloseReason, ClosedBy};
+pub use self::decoded::{Decoded, Encoded};
 pub use self::forms::{Parsed, Ping, Pong};
-pub use self::fragment::Fragment;
-pub use self::from_message::{DecodeError, FromMessage, Incoming, Last, Value};
+pub use self::fragment::{Fragment, FragmentData};
+pub use self::from_message::{DecodeError, FromMessage, Incoming, Value};
 pub use self::into_message::{EncodeError, IntoMessage};
 #[cfg(feature = "json")]
 pub use self::json::Json;
+#[cfg(feature = "msgpack")]
+pub use self::msgpack::MsgPack;
+pub use self::object::Object;
+#[cfg(feature = "protobuf")]
+pub use self::protobuf::Protobuf;
 pub use self::reader::{BinaryReader, TextReader};
 pub(crate) use self::reader::{Fed, Feed};
 pub use self::text::Text;

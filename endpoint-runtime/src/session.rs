@@ -5,19 +5,26 @@ mod audience;
 mod config;
 mod current;
 mod extension;
+mod forms;
+mod fragments;
 mod handshake;
 mod home;
 mod id;
+mod message_handlers;
+mod objects;
 pub(crate) mod outbox;
 mod registry;
 mod send;
 mod sending;
+mod tuning;
+mod writer;
 
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use once_cell::race::OnceBox;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -28,15 +35,22 @@ pub use self::config::EndpointConfig;
 pub(crate) use self::current::Current;
 pub(crate) use self::extension::is_token;
 pub use self::extension::{Extension, InvalidExtensions};
+pub(crate) use self::forms::Forms;
 pub(crate) use self::handshake::Ends;
 pub use self::handshake::Handshake;
 pub(crate) use self::home::{Home, Limits};
 pub use self::id::{InvalidSessionId, SessionId};
+use self::message_handlers::MessageHandlers;
+pub(crate) use self::message_handlers::{Call, Route};
+pub use self::message_handlers::{HandlerConflict, MessageHandlerId};
 use self::outbox::Outbox;
 use self::registry::GroupKey;
 pub use self::registry::Sessions;
 pub use self::send::{Batch, Receipt, SendError, TrySendError};
+use self::tuning::Tuning;
+pub use self::writer::{BinaryWriter, TextWriter};
 use crate::context::{ApplicationContext, Injected};
+use crate::endpoint::Encoders;
 use crate::error::Result;
 use crate::message::{CloseCode, CloseReason, ClosedBy};
 
@@ -57,10 +71,17 @@ struct Inner {
     timer: AtomicBool,
     /// Set when the connection is to end without further ado.
     aborted: AtomicBool,
+    /// The limits that were changed for this session, and whether the connection has yet to look at them.
+    tuning: OnceBox<Tuning>,
+    retuned: AtomicBool,
     memberships: Mutex<Memberships>,
     /// Cancels what was spawned through the session; made when first asked for.
     scope: OnceLock<CancellationToken>,
     reason: OnceLock<CloseReason>,
+    /// The endpoint's encoders, if it has any; made before the session is opened.
+    encoders: OnceBox<Encoders>,
+    /// Message handlers; made when there is the first one.
+    handlers: OnceBox<MessageHandlers>,
 }
 
 #[derive(Default)]
@@ -86,9 +107,13 @@ impl Session {
             phase: AtomicU8::new(OPEN),
             timer: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
+            tuning: OnceBox::new(),
+            retuned: AtomicBool::new(false),
             memberships: Mutex::default(),
             scope: OnceLock::new(),
             reason: OnceLock::new(),
+            encoders: OnceBox::new(),
+            handlers: OnceBox::new(),
         }))
     }
 
@@ -180,7 +205,8 @@ impl Session {
     // ---- closing
 
     /// Closes the session: what is queued goes first, then the close frame; the peer's answer is awaited in the background, and
-    /// `#[on_close]` gets this reason. Closing twice does nothing.
+    /// `#[on_close]` gets this reason. Closing twice does nothing. A message in fragments that is open remains unfinished, and what
+    /// waited for its end is dropped.
     ///
     /// # Errors
     /// A code that must not be sent: 1004, 1006, 1015, below 1000, or above 4999. 1005 (`CloseCode::Status`) sends an empty close frame.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{DeployError, Problem, Registration, Report, ServerEndpointConfig, ServerEndpointExporter};
 use crate::context::ApplicationContext;
+use crate::endpoint::Reception;
 use crate::handshake::OriginRule;
 use crate::path::{Router, Template};
 use crate::server::{Binding, Container, Deployed};
@@ -30,6 +31,7 @@ pub(super) struct Planned {
     /// `None` if it is malformed, which is a problem.
     pub(super) template: Option<Template>,
     pub(super) origins: OriginRule,
+    pub(super) reception: Reception,
 }
 
 impl Plan {
@@ -211,7 +213,12 @@ fn planned(config: ServerEndpointConfig, settings: &Settings, problems: &mut Vec
     if config.options.send_buffer == Some(0) {
         problem("`send_buffer` is 0: no message could be queued".to_owned());
     }
-    Planned { config, template, origins }
+    let reception = Reception::resolve(config.launcher.intake(), config.coders.clone());
+    let reception = reception.unwrap_or_else(|problems| {
+        problems.into_iter().for_each(problem);
+        Reception::default()
+    });
+    Planned { config, template, origins, reception }
 }
 
 /// The same path twice, or templates that match the same paths.

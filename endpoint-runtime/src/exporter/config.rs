@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Launcher;
 use super::launcher::{AnnotatedLauncher, FactoryLauncher};
-use crate::endpoint::{Endpoint, Handlers, Options, Place};
+use crate::endpoint::{Coders, Endpoint, Handlers, Options, Place, ServerDeclared};
 use crate::handshake::{AnyConfigurator, Configurator};
 use crate::session::{Extension, Seeds};
 use crate::settings::Overflow;
@@ -37,6 +37,7 @@ pub struct ServerEndpointConfig {
     pub(crate) package: Option<&'static str>,
     pub(crate) place: Place,
     pub(crate) options: Options,
+    pub(crate) coders: Coders,
     pub(crate) extensions: Vec<Extension>,
     pub(crate) attributes: Seeds,
     /// One for all servers; that of an annotated type is made for each, by the launcher.
@@ -46,7 +47,7 @@ pub struct ServerEndpointConfig {
 
 impl ServerEndpointConfig {
     /// The annotated endpoint `E`, as it declares itself.
-    pub fn of<E: Handlers>() -> Self {
+    pub fn of<E: Handlers + ServerDeclared>() -> Self {
         let declaration = E::DECLARATION;
         ServerEndpointConfig {
             path: declaration.path.to_owned(),
@@ -55,6 +56,7 @@ impl ServerEndpointConfig {
             package: Some(declaration.package),
             place: declaration.place,
             options: declaration.options(),
+            coders: E::coders(),
             extensions: Vec::new(),
             attributes: Seeds::default(),
             configurator: None,
@@ -76,6 +78,7 @@ impl ServerEndpointConfig {
             package: None,
             place: Place::caller(),
             options: Options::default(),
+            coders: Coders::none(),
             extensions: Vec::new(),
             attributes: Seeds::default(),
             configurator: None,
@@ -226,6 +229,12 @@ impl ServerEndpointConfigBuilder {
         self
     }
 
+    /// Its decoders and encoders; the values that decoders make go to [message handlers](crate::Session::add_message_handler).
+    pub fn coders(mut self, coders: Coders) -> Self {
+        self.0.coders = coders;
+        self
+    }
+
     /// The finished configuration.
     pub fn build(self) -> ServerEndpointConfig {
         self.0
@@ -233,7 +242,7 @@ impl ServerEndpointConfigBuilder {
 }
 
 /// The last segment of a type's name, without its generics: what people call it.
-fn short_name<E>() -> &'static str {
+pub(crate) fn short_name<E>() -> &'static str {
     let name = type_name::<E>();
     let end = name.find('<').unwrap_or(name.len());
     name[..end].rsplit("::").next().unwrap_or(name)

@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::FutureExt;
 use tokio_util::task::TaskTracker;
 
 use crate::connection::{self, Upgraded};
 use crate::context::ApplicationContext;
 use crate::endpoint::{
-    Annotated, Declared, Endpoint, Handlers, Held, Need, Needs, Place, Programmatic, Refusal, Scope,
+    Annotated, Endpoint, Handlers, Held, Intake, Need, Needs, Place, Programmatic, Refusal, Scope,
+    ServerDeclared,
 };
 use crate::error::Result;
 use crate::handshake::AnyConfigurator;
@@ -33,6 +35,11 @@ pub(crate) trait Launcher: Send + Sync {
     /// What the endpoint's parameters ask of a handshake.
     fn admit(&self, handshake: &Handshake) -> Result<(), Refusal>;
 
+    /// Which messages its methods take. What is written by hand gives way to message handlers, so it claims none.
+    fn intake(&self) -> Intake {
+        Intake::NONE
+    }
+
     /// How many instances there are, for people.
     fn scope(&self) -> &'static str {
         "connection"
@@ -52,7 +59,7 @@ pub(super) struct AnnotatedLauncher<E: Handlers> {
 /// Connections take their share from under a lock: what is held need not be `Sync`.
 type Shared<E> = Mutex<Held<E>>;
 
-impl<E: Handlers> AnnotatedLauncher<E> {
+impl<E: Handlers + ServerDeclared> AnnotatedLauncher<E> {
     pub(super) fn new() -> Self {
         AnnotatedLauncher { shared: None, configurator: None }
     }
@@ -70,10 +77,10 @@ impl<E: Handlers> AnnotatedLauncher<E> {
     }
 }
 
-impl<E: Handlers> Launcher for AnnotatedLauncher<E> {
+impl<E: Handlers + ServerDeclared> Launcher for AnnotatedLauncher<E> {
     fn needs(&self, place: Place) -> Vec<Need> {
         let mut needs = Needs::new(place);
-        <E as Declared>::needs(&mut needs);
+        <E as ServerDeclared>::needs(&mut needs);
         <E as Handlers>::needs(&mut needs);
         needs.into_found()
     }
@@ -95,6 +102,10 @@ impl<E: Handlers> Launcher for AnnotatedLauncher<E> {
         E::admit(handshake)
     }
 
+    fn intake(&self) -> Intake {
+        E::INTAKE
+    }
+
     fn scope(&self) -> &'static str {
         if <E::Scope as Scope<E>>::SHARED { "singleton" } else { "connection" }
     }
@@ -111,7 +122,7 @@ impl<E: Handlers> Launcher for AnnotatedLauncher<E> {
                 Self::create(session.application(), &configurator, Some(session.handshake())).map(Annotated)
             }
         };
-        tasks.spawn(connection::run::<Annotated<E>>(make, upgraded));
+        tasks.spawn(connection::run::<Annotated<E>>(make, upgraded).map(drop));
     }
 }
 
@@ -150,6 +161,6 @@ impl<E: Endpoint, F: Fn() -> E + Send + Sync + 'static> Launcher for FactoryLaun
             }
             Ok(Programmatic(instance))
         };
-        tasks.spawn(connection::run(make, upgraded));
+        tasks.spawn(connection::run(make, upgraded).map(drop));
     }
 }

@@ -58,11 +58,11 @@ pub(super) fn mount(
         type_name: config.type_name,
         subprotocols: config.subprotocols().iter().map(|name| Text::from(name.as_str())).collect(),
         extensions: config.extensions.clone(),
-        limits: limits(config, settings),
+        limits: Limits::from(settings).overridden(&config.options),
         configurator: configurator.clone().map(AnyConfigurator::as_any),
     };
     Ok(Deployed {
-        home: Arc::new(Home::new(facts, sessions.clone(), context.clone())),
+        home: Arc::new(Home::new(facts, planned.reception.clone(), sessions.clone(), context.clone())),
         terms: Terms {
             origins: planned.origins.clone(),
             require_subprotocol: config.requires_subprotocol(),
@@ -72,19 +72,6 @@ pub(super) fn mount(
         launcher,
         config: config.clone(),
     })
-}
-
-/// What the endpoint says itself, and for the rest the settings.
-fn limits(config: &ServerEndpointConfig, settings: &Settings) -> Limits {
-    let (options, defaults) = (&config.options, Limits::from(settings));
-    Limits {
-        max_message_size: options.max_message_size.unwrap_or(defaults.max_message_size),
-        idle_timeout: options.idle_timeout.unwrap_or(defaults.idle_timeout),
-        ping_interval: options.ping_interval.unwrap_or(defaults.ping_interval),
-        send_buffer: options.send_buffer.unwrap_or(defaults.send_buffer),
-        overflow: options.overflow.unwrap_or(defaults.overflow),
-        ..defaults
-    }
 }
 
 /// One line for each endpoint.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 
+use super::into_message::into_object;
 use super::{DecodeError, EncodeError, FromMessage, Incoming, IntoMessage, Kind, Message, Text};
 use crate::error::BoxError;
 
@@ -73,6 +74,8 @@ macro_rules! primitives {
                 fn into_message(self) -> Result<Message, EncodeError> {
                     Parsed(self).into_message()
                 }
+
+                into_object!();
             }
         )*
     };

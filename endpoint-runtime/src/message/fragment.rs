@@ -1,8 +1,10 @@
 //! [`Fragment`]: one part of a message, received as it arrives or sent before the rest is there.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
-use super::{DecodeError, FromMessage, Incoming, Kind, Text};
+use super::{DecodeError, FromMessage, Incoming, IntoMessage, Kind, Message, Text};
 
 /// A part of a message (Jakarta's `MessageHandler.Partial`, MH-08 and MH-09).
 ///
@@ -34,9 +36,70 @@ pub struct Fragment<T> {
 }
 
 impl<T> Fragment<T> {
-    /// A part of a message.
-    pub fn new(data: impl Into<T>, last: bool) -> Self {
-        Fragment { data: data.into(), last }
+    /// A part of a message: of text, or of bytes, as `data` has it.
+    ///
+    /// ```
+    /// use endpoint_runtime::{Bytes, Fragment, Text};
+    ///
+    /// let beginning: Fragment<Text> = Fragment::new("to be ", false);
+    /// let end: Fragment<Bytes> = Fragment::new(vec![1, 2, 3], true);
+    /// ```
+    pub fn new(data: impl FragmentData<Data = T>, last: bool) -> Self {
+        Fragment { data: data.into_data(), last }
+    }
+}
+
+/// What parts of messages are made of: [`Text`], [`Bytes`], and all that becomes one of these by itself. `Message` stands for either.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not part of a message",
+    label = "cannot be sent as a fragment",
+    note = "a fragment is of `Text`, `&str`, `String`, `Bytes`, `Vec<u8>` or `&[u8]`; other values are sent whole"
+)]
+pub trait FragmentData: IntoMessage + sealed::Sealed {
+    /// `Text` or `Bytes`.
+    type Data;
+
+    /// The part.
+    fn into_data(self) -> Self::Data;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! fragment_data {
+    ($($ty:ty => $data:ty: |$value:ident| $part:expr),* $(,)?) => {$(
+        impl sealed::Sealed for $ty {}
+
+        impl FragmentData for $ty {
+            type Data = $data;
+
+            fn into_data(self) -> $data {
+                let $value = self;
+                $part
+            }
+        }
+    )*};
+}
+
+fragment_data!(
+    Text => Text: |text| text,
+    &str => Text: |text| text.into(),
+    String => Text: |text| text.into(),
+    Cow<'_, str> => Text: |text| text.into(),
+    Bytes => Bytes: |bytes| bytes,
+    Vec<u8> => Bytes: |bytes| bytes.into(),
+    &[u8] => Bytes: |bytes| Bytes::copy_from_slice(bytes),
+    Message => Message: |message| message,
+);
+
+impl<const N: usize> sealed::Sealed for &[u8; N] {}
+
+impl<const N: usize> FragmentData for &[u8; N] {
+    type Data = Bytes;
+
+    fn into_data(self) -> Bytes {
+        Bytes::copy_from_slice(self)
     }
 }
 

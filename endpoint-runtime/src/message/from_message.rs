@@ -1,6 +1,6 @@
 //! What an `#[on_message]` method may take: [`FromMessage`] and the forms that come with the runtime.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
@@ -38,7 +38,7 @@ pub enum Incoming<'a> {
 }
 
 /// Whether a part is the last of its message.
-pub type Last = bool;
+pub(crate) type Last = bool;
 
 /// What a decoder made, whatever its type.
 pub struct Value(Box<dyn Any + Send>);
@@ -47,6 +47,11 @@ impl Value {
     /// Holds `value`.
     pub(crate) fn new<T: Send + 'static>(value: T) -> Self {
         Value(Box::new(value))
+    }
+
+    /// Which type it is of.
+    pub(crate) fn of_type(&self) -> TypeId {
+        (*self.0).type_id()
     }
 
     /// The value, if it is a `T`.
@@ -108,7 +113,7 @@ impl<'a> Incoming<'a> {
             Incoming::Ping(_) => matches!(kind, Kind::Ping),
             Incoming::Pong(_) => matches!(kind, Kind::Pong),
             Incoming::Decoded(value) => {
-                matches!(kind, Kind::Decoded(made) if made.id() == (*value.0).type_id())
+                matches!(kind, Kind::Decoded(made) if made.id() == value.of_type())
             }
         }
     }
@@ -142,7 +147,7 @@ impl<'a> Incoming<'a> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be made from a message",
     label = "not a message",
-    note = "messages are: `String`, `&str`, `Text`, `char`, `bool`, numbers, `Parsed<T>`, `Json<T>`, `Bytes`, `Vec<u8>`, `&[u8]`, `Pong`, `Message`, or your own `T: FromMessage`"
+    note = "messages are: `String`, `&str`, `Text`, `char`, `bool`, numbers, `Parsed<T>`, `Json<T>`, `Bytes`, `Vec<u8>`, `&[u8]`, `Message`, `Decoded<T>`, `Ping`, `Pong`, or your own `T: FromMessage`; in parts `Fragment<Text>`, `Fragment<Bytes>`; as a stream `TextReader`, `BinaryReader`"
 )]
 pub trait FromMessage: Sized {
     /// Which messages it is made from: a method that takes it gets those, and no other method may take them too.
@@ -183,6 +188,11 @@ impl DecodeError {
     /// The binary message `bytes` could not be decoded because of `source`.
     pub fn binary(bytes: &[u8], source: impl Into<BoxError>) -> Self {
         DecodeError { message: Message::Binary(Bytes::copy_from_slice(bytes)), source: source.into() }
+    }
+
+    /// `message`, which is kept as it is, could not be decoded because of `source`.
+    pub(crate) fn of(message: Message, source: impl Into<BoxError>) -> Self {
+        DecodeError { message, source: source.into() }
     }
 
     /// The message that could not be decoded.

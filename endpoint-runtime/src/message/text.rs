@@ -139,14 +139,14 @@ impl fmt::Debug for Text {
     }
 }
 
-#[cfg(feature = "json")]
+#[cfg(any(feature = "json", feature = "msgpack"))]
 impl serde::Serialize for Text {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self)
     }
 }
 
-#[cfg(feature = "json")]
+#[cfg(any(feature = "json", feature = "msgpack"))]
 impl<'de> serde::Deserialize<'de> for Text {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Cow::<'de, str>::deserialize(deserializer).map(Text::from)

@@ -19,6 +19,7 @@ use crate::handshake::{self, Opening};
 use crate::path::{BadEncoding, PathParams};
 use crate::session::{Ends, Handshake, Session, Sessions};
 use crate::settings::Settings;
+use crate::wire::Role;
 
 pub(crate) struct Door {
     deployments: Deployments,
@@ -233,7 +234,9 @@ impl Door {
         let session = Session::new(Arc::clone(&deployed.home), handshake);
         let (transport, read_ahead) = Transport::from_upgraded(upgraded);
         let timers = self.timers.clone();
-        deployed.launcher.launch(Upgraded { session, transport, read_ahead, timers }, &self.tasks);
+        deployed
+            .launcher
+            .launch(Upgraded { session, transport, read_ahead, timers, role: Role::Server }, &self.tasks);
     }
 
     fn refuse(&self, path: &str, refusal: Refusal) -> Response<ResponseBody> {

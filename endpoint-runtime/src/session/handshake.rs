@@ -32,6 +32,8 @@ pub struct Handshake {
     pub(crate) agreed: Box<[Extension]>,
     extensions: Extensions,
     attributes: Attributes,
+    /// What the server answered, where we are the client.
+    response: Option<Box<Headers>>,
 }
 
 /// The two ends of the connection that the request came over; `None` where an end has no IP address (a Unix socket, memory).
@@ -55,10 +57,37 @@ impl Handshake {
             agreed: Box::default(),
             extensions: taken(&mut parts.extensions),
             attributes: Attributes::default(),
+            response: None,
         }
     }
 
-    /// The request's URI as it was sent: usually path and query.
+    /// A handshake of ours: the whole URI, and the headers as they are about to be sent.
+    #[cfg(feature = "client")]
+    pub(crate) fn of_client(uri: &Uri, headers: &HeaderMap, ends: Ends) -> Self {
+        Handshake {
+            uri: compact_uri(uri),
+            headers: Headers::copy(headers),
+            path_params: PathParams::default(),
+            remote: ends.remote,
+            local: ends.local,
+            secure: ends.secure,
+            subprotocol: None,
+            agreed: Box::default(),
+            extensions: Extensions::new(),
+            attributes: Attributes::default(),
+            response: None,
+        }
+    }
+
+    /// The server has said yes.
+    #[cfg(feature = "client")]
+    pub(crate) fn answered(&mut self, response: &HeaderMap, subprotocol: Option<Text>) {
+        self.response = Some(Box::new(Headers::copy(response)));
+        self.subprotocol = subprotocol;
+    }
+
+    /// The request's URI. On a server it is as it was sent: usually path and query. On a client it is the whole URL that led to the
+    /// connection, after all redirects and without user and password (Jakarta SES-24).
     pub fn uri(&self) -> &Uri {
         &self.uri
     }
@@ -98,6 +127,11 @@ impl Handshake {
     /// All headers.
     pub fn headers(&self) -> &HeaderMap {
         self.headers.map()
+    }
+
+    /// The headers of the server's answer, where we are the client; `None` on a server.
+    pub fn response_headers(&self) -> Option<&HeaderMap> {
+        self.response.as_ref().map(|headers| headers.map())
     }
 
     /// The value of a variable of the endpoint's path, decoded.

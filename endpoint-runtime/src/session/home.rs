@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use super::{EndpointConfig, Sessions};
 use crate::context::ApplicationContext;
+use crate::endpoint::{Options, Reception};
 use crate::settings::{Overflow, Settings};
 
 /// One deployed endpoint, as its sessions see it: what is configured for it, and where it is deployed.
 #[derive(Debug)]
 pub(crate) struct Home {
     config: EndpointConfig,
+    /// Who takes its messages.
+    pub(crate) reception: Reception,
     pub(crate) sessions: Sessions,
     pub(crate) application: ApplicationContext,
     pub(crate) counts: Counts,
@@ -20,8 +23,20 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    pub(crate) fn new(config: EndpointConfig, sessions: Sessions, application: ApplicationContext) -> Self {
-        Home { config, sessions, application, counts: Counts::default(), gone: AtomicBool::new(false) }
+    pub(crate) fn new(
+        config: EndpointConfig,
+        reception: Reception,
+        sessions: Sessions,
+        application: ApplicationContext,
+    ) -> Self {
+        Home {
+            config,
+            reception,
+            sessions,
+            application,
+            counts: Counts::default(),
+            gone: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn config(&self) -> &EndpointConfig {
@@ -59,6 +74,20 @@ pub(crate) struct Limits {
     pub(crate) overflow: Overflow,
     pub(crate) handler_grace: Duration,
     pub(crate) close_timeout: Duration,
+}
+
+impl Limits {
+    /// What an endpoint says for itself goes before what holds for all.
+    pub(crate) fn overridden(self, options: &Options) -> Self {
+        Limits {
+            max_message_size: options.max_message_size.unwrap_or(self.max_message_size),
+            idle_timeout: options.idle_timeout.unwrap_or(self.idle_timeout),
+            ping_interval: options.ping_interval.unwrap_or(self.ping_interval),
+            send_buffer: options.send_buffer.unwrap_or(self.send_buffer),
+            overflow: options.overflow.unwrap_or(self.overflow),
+            ..self
+        }
+    }
 }
 
 impl From<&Settings> for Limits {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use endpoint_runtime::__private::{
-    self, AnyConfigurator, Declaration, Declared, Needs, PerConnection, Place, Singleton,
+    AnyConfigurator, ConfiguratorType, Declaration, Declared, PerConnection, Place, ServerDeclared, Singleton,
 };
 use endpoint_runtime::prelude::*;
 use endpoint_runtime::{
@@ -33,15 +33,15 @@ macro_rules! declare {
             const DECLARATION: Declaration =
                 Declaration::new($path, stringify!($type), "tests", Place::new(file!(), line!()))
                     .subprotocols(&["b", "a"]);
+        }
 
-            fn needs(_: &mut Needs) {}
-
+        impl ServerDeclared for $type {
             fn create(_: &ApplicationContext) -> Result<Self> {
                 Ok($instance)
             }
 
             fn configurator() -> Option<Arc<dyn AnyConfigurator>> {
-                Some(__private::configurator::<$configurator>())
+                Some(<$configurator as ConfiguratorType>::shared())
             }
         }
     };
