@@ -7,7 +7,7 @@ use super::check::{Planned, planned_beside};
 use super::{DeployError, Problem, ServerEndpointConfig};
 use crate::context::ApplicationContext;
 use crate::error::{Error, Panicked};
-use crate::handshake::{OriginRule, Terms};
+use crate::handshake::{AnyConfigurator, OriginRule, Terms};
 use crate::message::Text;
 use crate::path::Template;
 use crate::server::Deployed;
@@ -59,7 +59,7 @@ pub(super) fn mount(
         subprotocols: config.subprotocols().iter().map(|name| Text::from(name.as_str())).collect(),
         extensions: config.extensions.clone(),
         limits: Limits::from(settings).overridden(&config.options),
-        configurator: configurator.clone().map(|configurator| configurator.as_any()),
+        configurator: configurator.clone().map(AnyConfigurator::as_any),
     };
     Ok(Deployed {
         home: Arc::new(Home::new(facts, planned.reception.clone(), sessions.clone(), context.clone())),

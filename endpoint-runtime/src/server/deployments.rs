@@ -140,3 +140,59 @@ fn copy(mounted: &Mounted, keep: impl Fn(&Arc<Deployed>) -> bool) -> Mounted {
     }
     router
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::identity;
+
+    use super::*;
+    use crate::context::ApplicationContext;
+    use crate::endpoint::Endpoint;
+    use crate::exporter::mount_beside;
+    use crate::session::Sessions;
+    use crate::settings::Settings;
+
+    struct Quiet;
+    impl Endpoint for Quiet {}
+
+    fn config(path: &str) -> ServerEndpointConfig {
+        ServerEndpointConfig::builder(path, || Quiet).build()
+    }
+
+    fn made(config: &ServerEndpointConfig) -> (Template, Arc<Deployed>) {
+        let context = ApplicationContext::default();
+        let (settings, sessions) = (Settings::default(), Sessions::new());
+        let made = mount_beside(config.clone(), std::iter::empty(), &settings, &sessions, &context);
+        let (template, deployed) = made.unwrap();
+        (template, Arc::new(deployed))
+    }
+
+    #[test]
+    fn a_router_that_is_in_use_does_not_change() {
+        let deployments = Deployments::new(Router::new());
+        let (template, deployed) = made(&config("/a/{x}"));
+        let before = deployments.mounted();
+        assert!(deployments.mount(template.clone(), Arc::clone(&deployed)).is_ok_and(identity));
+        assert!(deployments.mount(template, deployed).is_ok_and(|new| !new), "the same one");
+        assert!(before.find("/a/1").is_none() && deployments.find("/a/1").is_some());
+        let (template, other) = made(&config("/a/{y}"));
+        assert_eq!(deployments.mount(template, other).unwrap_err().config.path(), "/a/{x}");
+        assert!(deployments.unmount("/a/{y}").is_none());
+        assert!(deployments.unmount("/a/{x}").is_some() && deployments.find("/a/1").is_none());
+    }
+
+    #[test]
+    fn an_endpoint_without_a_path_is_kept_while_its_configuration_is() {
+        let deployments = Deployments::new(Router::new());
+        let kept = config("/kept");
+        let of = |config: &ServerEndpointConfig| deployments.of(config, || Ok(made(config).1)).unwrap();
+        let first = of(&kept);
+        for _ in 0..10 {
+            of(&config("/made/for/one/request"));
+        }
+        // The last one is looked at when the next one comes.
+        assert!(deployments.unmounted.lock().unwrap().len() <= 2);
+        assert!(Arc::ptr_eq(&first, &of(&kept.clone())));
+        assert!(!Arc::ptr_eq(&first, &of(&config("/kept"))), "another one with the same path");
+    }
+}

@@ -70,7 +70,10 @@ impl fmt::Debug for Attributes {
 
 /// What the attributes of each new session are filled with: values to be cloned (Jakarta SE-09).
 #[derive(Clone, Default)]
-pub(crate) struct Seeds(Vec<Arc<dyn Fn(&Attributes) + Send + Sync>>);
+pub(crate) struct Seeds(Vec<Seed>);
+
+/// Puts a copy of its value into the attributes.
+type Seed = Arc<dyn Fn(&Attributes) + Send + Sync>;
 
 impl Seeds {
     pub(crate) fn add<T: Clone + Send + Sync + 'static>(&mut self, value: T) {

@@ -115,7 +115,7 @@ impl Handshake {
     /// The host that the peer connected to, with the port if it named one: `example.com`, `localhost:8080`.
     pub fn host(&self) -> Option<&str> {
         // A request that names the host in its first line means that one (RFC 9112 3.2.2).
-        let stated = self.uri.authority().map(|authority| authority.as_str());
+        let stated = self.uri.authority().map(http::uri::Authority::as_str);
         stated.or_else(|| self.header("host")).filter(|host| !host.is_empty())
     }
 

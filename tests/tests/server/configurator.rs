@@ -7,9 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use endpoint_runtime::__private::{
-    AnyConfigurator, ConfiguratorType, Declaration, Declared, PerConnection, Place, ServerDeclared, Singleton,
-};
 use endpoint_runtime::prelude::*;
 use endpoint_runtime::{
     Configurator, Context, Endpoint, EndpointConfig, Extension, Refusal, ServerEndpointConfig,
@@ -23,29 +20,6 @@ use super::support::{
     Answer, Echo, Raw, capture, close, connect, connect_with, next_text, only, only_these, says_back, soon,
     start, text, upgrade,
 };
-
-/// Declares an endpoint whose configurator is made by its type, as the annotation does, without registering it.
-macro_rules! declare {
-    ($type:ident, $path:literal, $scope:ty, $configurator:ty, $instance:expr) => {
-        impl Declared for $type {
-            type Scope = $scope;
-
-            const DECLARATION: Declaration =
-                Declaration::new($path, stringify!($type), "tests", Place::new(file!(), line!()))
-                    .subprotocols(&["b", "a"]);
-        }
-
-        impl ServerDeclared for $type {
-            fn create(_: &ApplicationContext) -> Result<Self> {
-                Ok($instance)
-            }
-
-            fn configurator() -> Option<Arc<dyn AnyConfigurator>> {
-                Some(<$configurator as ConfiguratorType>::shared())
-            }
-        }
-    };
-}
 
 /// Says hello, and everything back.
 struct Greeter;
@@ -125,10 +99,8 @@ impl Configurator for Recorder {
     }
 }
 
-#[derive(Debug)]
+#[server_endpoint("/ordered/{name}", subprotocols = ["b", "a"], configurator = Recorder)]
 struct Ordered(Option<&'static str>);
-
-declare!(Ordered, "/ordered/{name}", PerConnection, Recorder, Ordered(None));
 
 /// A parameter that notes when the handshake is looked at; the note is kept where the configurator left it.
 struct Admitted;
@@ -286,6 +258,15 @@ async fn the_configurator_chooses_the_subprotocol() {
     }
 }
 
+#[server_endpoint("/strict", subprotocols = ["a"], require_subprotocol = true)]
+struct Strict;
+
+#[handlers]
+impl Strict {
+    #[on_open]
+    fn open(&self) {}
+}
+
 #[tokio::test]
 async fn a_subprotocol_may_be_required() {
     let config = || {
@@ -301,6 +282,8 @@ async fn a_subprotocol_may_be_required() {
         ("X-Nothing: offered", 400),
     ] {
         assert_eq!(one_answer(config(), &[line]).await.status, status, "{line}");
+        let annotated = ServerEndpointConfig::of::<Strict>();
+        assert_eq!(one_answer(annotated, &[line]).await.status, status, "annotated, {line}");
     }
     let nobody = ServerEndpointConfig::builder("/required", || Greeter).require_subprotocol().build();
     let report = only_these([nobody]).check();
@@ -361,7 +344,8 @@ async fn extensions_are_agreed_on_in_requested_order() {
 #[tokio::test]
 async fn the_configurator_chooses_extensions_and_their_parameters() {
     let offer = ["Sec-WebSocket-Extensions: x-one; a=1, x-three"];
-    let table: [(fn() -> Vec<Extension>, Option<&str>); 4] = [
+    type Choose = fn() -> Vec<Extension>;
+    let table: [(Choose, Option<&str>); 4] = [
         (Vec::new, None),
         (|| vec![Extension::new("x-one").with("a", "2")], Some("x-one; a=2")),
         // Not offered, not installed, twice, not fit for a header.
@@ -493,10 +477,11 @@ impl Configurator for Counted {
     }
 }
 
+#[server_endpoint("/first", configurator = Counted)]
 struct First;
+
+#[server_endpoint("/second", configurator = Counted, scope = singleton)]
 struct Second;
-declare!(First, "/first", PerConnection, Counted, First);
-declare!(Second, "/second", Singleton, Counted, Second);
 
 fn counted(session: &Session) -> String {
     format!("{:?}", session.attributes().get::<(usize, usize)>().unwrap())
@@ -570,10 +555,11 @@ impl Configurator for Fills {
     }
 }
 
+#[server_endpoint("/filled", configurator = Fills)]
 struct Filled(String);
+
+#[server_endpoint("/alone", configurator = Fills, scope = singleton)]
 struct Alone(String);
-declare!(Filled, "/filled", PerConnection, Fills, Filled(String::new()));
-declare!(Alone, "/alone", Singleton, Fills, Alone(String::new()));
 
 #[handlers]
 impl Filled {
@@ -635,8 +621,8 @@ impl Configurator for Rejects {
     }
 }
 
+#[server_endpoint("/unmade", configurator = Rejects, scope = singleton)]
 struct Unmade;
-declare!(Unmade, "/unmade", Singleton, Rejects, Unmade);
 
 #[handlers]
 impl Unmade {
