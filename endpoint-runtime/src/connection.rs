@@ -7,6 +7,7 @@
 mod input;
 mod link;
 mod output;
+mod routing;
 mod timers;
 mod transport;
 
@@ -18,12 +19,13 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 
 use self::link::Link;
+use self::routing::direct;
 pub(crate) use self::timers::Timers;
 pub(crate) use self::transport::Transport;
-use crate::endpoint::{Context, Dispatch, Reply, Slot};
+use crate::endpoint::{Context, Decoders, Dispatch, Reply, Slot};
 use crate::error::{Error, Panicked, ProtocolError, Result};
 use crate::message::{CloseReason, ClosedBy, Incoming, Message};
 use crate::session::outbox::Frame;
@@ -31,7 +33,7 @@ use crate::session::{SendError, Session};
 use crate::wire::Role;
 
 /// The replies of one call.
-type Items = Pin<Box<dyn Stream<Item = Result<Message>> + Send>>;
+type Items = Pin<Box<dyn Stream<Item = Reply> + Send>>;
 
 /// An upgraded connection, ready to be run.
 #[derive(Debug)]
@@ -64,12 +66,16 @@ pub(crate) fn run<D: Dispatch>(
 ) -> impl Future<Output = Option<D>> + Send {
     let Upgraded { session, transport, read_ahead, timers, role } = upgraded;
     let link = Link::new(session.clone(), transport, &read_ahead, timers, role);
-    let mut connection = Connection { link, session };
+    let mut connection = Connection { link, session, decoders: None };
     async move {
+        let coders = connection.start_coders();
         connection.session.enter_registry();
         match attempt(&connection.session, make) {
             Outcome::Returned(Ok(mut instance)) => {
-                connection.open(&mut instance).await;
+                match coders {
+                    Ok(()) => connection.open(&mut instance).await,
+                    Err(error) => Box::pin(connection.fail(&mut instance, error)).await,
+                }
                 connection.messages(&mut instance).await;
                 connection.close(Some(&mut instance)).await;
                 Some(instance)
@@ -107,6 +113,14 @@ fn panicked(session: &Session, payload: &(dyn Any + Send)) -> Panicked {
     panicked
 }
 
+/// What went wrong when a value that a method returned was sent. That it could not be encoded is no matter of sending.
+fn sending(error: SendError) -> Error {
+    match error {
+        SendError::Encode(error) => Error::Encode(error),
+        error => Error::Send(error),
+    }
+}
+
 /// Calls a method. When the session ends meanwhile it has so much time left; `None`: as much as it takes.
 async fn call<F: Future>(
     link: &mut Link,
@@ -142,6 +156,8 @@ fn drive<F: Future>(
 struct Connection {
     link: Link,
     session: Session,
+    /// The endpoint's decoders, if it has any.
+    decoders: Option<Box<Decoders>>,
 }
 
 impl Connection {
@@ -187,17 +203,25 @@ impl Connection {
     async fn message<D: Dispatch>(&mut self, instance: &mut D) -> Option<(Outcome<Reply>, bool)> {
         let (link, session) = (&mut self.link, &self.session);
         let context = Context::new(session);
-        let mut made = None;
-        let mut lent = Some(instance);
+        let (mut made, mut elsewhere) = (None, None);
+        let mut lent = Some(&mut *instance);
         let mut deliver = |incoming: Incoming<'_>| {
             if let Some(instance) = lent.take() {
-                let pong = matches!(incoming, Incoming::Pong(_));
+                let pong = matches!(incoming, Incoming::Ping(_) | Incoming::Pong(_));
+                let incoming = match direct(session, incoming) {
+                    Ok(incoming) => incoming,
+                    Err(other) => return elsewhere = Some((other, pong)),
+                };
                 // What the method takes of the message is made here, while it lies in the reader's buffer.
                 let future = attempt(session, move || instance.message(context, Slot::new(incoming)));
                 made = Some((future, pong));
             }
         };
         poll_fn(|cx| link.poll_message(cx, &mut deliver)).await;
+        if let Some((elsewhere, pong)) = elsewhere {
+            drop(made);
+            return Some((Box::pin(self.go_elsewhere(instance, elsewhere)).await, pong));
+        }
         let (made, pong) = made?;
         let future = match made {
             Outcome::Returned(future) => future,
@@ -230,6 +254,8 @@ impl Connection {
                 Box::pin(self.fail(instance, error)).await;
             }
         }
+        self.stop_coders();
+        self.session.drop_message_handlers();
         poll_fn(|cx| self.link.poll_gone(cx)).await;
         self.session.sessions().forget(*self.session.id());
     }
@@ -246,6 +272,9 @@ impl Connection {
             Outcome::Returned(Reply::Nothing | Reply::Unhandled) => Ok(()),
             Outcome::Returned(Reply::One(message)) => self.answer(message),
             Outcome::Returned(Reply::Many(items)) => Box::pin(self.send_all(items)).await,
+            Outcome::Returned(part @ (Reply::Fragment(_) | Reply::Object(_))) => {
+                Box::pin(self.send_all(Box::pin(stream::iter([part])))).await
+            }
             Outcome::Returned(Reply::Failed(error)) if self.is_about_the_end(&error) => self.undelivered(),
             Outcome::Returned(Reply::Failed(error)) => Err(error),
             Outcome::Panicked(panicked) => Err(Error::Panicked(panicked)),
@@ -265,13 +294,22 @@ impl Connection {
         if self.link.reply(Frame::from(message)) { Ok(()) } else { self.undelivered() }
     }
 
-    /// Sends the items of a stream, each when there is room for it.
+    /// Sends what the items of a stream come to, each when there is room for it.
     async fn send_all(&mut self, mut items: Items) -> Result<()> {
         let (link, session) = (&mut self.link, &self.session);
         let grace = Some(session.limits().handler_grace);
         let sent = call(link, session, grace, || async {
             while let Some(item) = items.next().await {
-                session.send_at_the_peers_pace(item?).await?;
+                match item {
+                    Reply::Nothing | Reply::Unhandled => {}
+                    Reply::One(message) => session.send_at_the_peers_pace(message).await?,
+                    Reply::Object(object) => session.send_encoded(object).await.map_err(sending)?,
+                    Reply::Fragment(fragment) => session.send_fragment(fragment).await?,
+                    Reply::Failed(error) => return Err(error),
+                    Reply::Many(_) => {
+                        return Err(Error::msg("a stream of replies cannot hold streams of replies"));
+                    }
+                }
             }
             Ok(())
         });

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 
 use crate::message::{DecodeError, EncodeError};
 use crate::session::SendError;
@@ -72,6 +73,20 @@ impl Error {
         (self.as_std() as &(dyn StdError + 'static)).downcast_ref::<E>()
     }
 
+    /// The error in a box of its own.
+    pub(crate) fn into_boxed(self) -> BoxError {
+        match self {
+            Error::Decode(error) => error.into(),
+            Error::Encode(error) => error.into(),
+            Error::Send(error) => error.into(),
+            Error::Argument(error) => error.into(),
+            Error::Protocol(error) => error.into(),
+            Error::Panicked(error) => error.into(),
+            Error::Deploy(error) => error.into(),
+            Error::Other(error) => error,
+        }
+    }
+
     /// A word for logs and metrics: which kind of error this is.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
@@ -97,6 +112,13 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
                 $(if let Some(own) = any.downcast_mut::<Option<$ty>>().and_then(Option::take) {
                     return Error::$variant(own);
                 })*
+            };
+        }
+        // What a writer fails with says within how sending failed.
+        if let Some(failed) = any.downcast_mut::<Option<io::Error>>().and_then(Option::take) {
+            return match failed.downcast::<SendError>() {
+                Ok(error) => Error::Send(error),
+                Err(other) => Error::Other(Box::new(other)),
             };
         }
         own!(DecodeError => Decode, EncodeError => Encode, SendError => Send, ArgumentError => Argument,

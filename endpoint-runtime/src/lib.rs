@@ -23,7 +23,9 @@ mod settings;
 pub mod test;
 mod wire;
 
-pub use endpoint_macros::{handlers, on_close, on_error, on_message, on_open, server_endpoint};
+pub use endpoint_macros::{
+    client_endpoint, handlers, on_close, on_error, on_message, on_open, server_endpoint,
+};
 
 pub use bytes::Bytes;
 pub use http;
@@ -41,24 +43,30 @@ pub use tokio_rustls::rustls;
 
 pub use crate::context::{ApplicationContext, Inject, Injected};
 pub use crate::endpoint::{
-    Completion, Context, Endpoint, FromContext, IntoReply, Needs, Place, Principal, Query, Refusal, Replies,
-    Reply,
+    Coders, Completion, Context, Decoder, DecoderInput, Encoder, EncoderOutput, Endpoint, FromContext,
+    IntoReply, Needs, Place, Principal, Query, Refusal, Replies, Reply,
 };
 pub use crate::error::{ArgumentError, BoxError, Error, Panicked, ProtocolError, Result};
 pub use crate::exporter::{
     DeployError, Problem, Report, ServerEndpointConfig, ServerEndpointConfigBuilder, ServerEndpointExporter,
 };
+pub use crate::handshake::Configurator;
 #[cfg(feature = "json")]
 pub use crate::message::Json;
+#[cfg(feature = "msgpack")]
+pub use crate::message::MsgPack;
+#[cfg(feature = "protobuf")]
+pub use crate::message::Protobuf;
 pub use crate::message::{
-    CloseCode, CloseReason, ClosedBy, DecodeError, EncodeError, FromMessage, Incoming, IntoMessage, Kind,
-    Message, Parsed, Pong, Text,
+    BinaryReader, CloseCode, CloseReason, ClosedBy, DecodeError, Decoded, EncodeError, Encoded, Fragment,
+    FragmentData, FromMessage, Incoming, IntoMessage, Kind, Message, Parsed, Ping, Pong, Text, TextReader,
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
-pub use crate::server::{Address, EndpointService, ResponseBody, Server};
+pub use crate::server::{Address, Container, EndpointService, ResponseBody, Server};
 pub use crate::session::{
-    Attributes, Audience, Batch, Delivery, Handshake, InvalidSessionId, Receipt, SendError, Session,
-    SessionId, Sessions, TrySendError,
+    Attributes, Audience, Batch, BinaryWriter, Delivery, EndpointConfig, Extension, HandlerConflict,
+    Handshake, InvalidExtensions, InvalidSessionId, MessageHandlerId, Receipt, SendError, Session, SessionId,
+    Sessions, TextWriter, TrySendError,
 };
 pub use crate::settings::{Overflow, Settings, SettingsError};
 
@@ -67,9 +75,10 @@ pub mod prelude {
     #[cfg(feature = "json")]
     pub use crate::Json;
     pub use crate::{
-        ApplicationContext, Bytes, CloseCode, CloseReason, DecodeError, Error, FromContext, FromMessage,
-        Handshake, Inject, IntoMessage, Message, Overflow, Parsed, Pong, Principal, Query, Replies, Result,
-        Session, SessionId, Sessions, Text, handlers, on_close, on_error, on_message, on_open,
+        ApplicationContext, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason, DecodeError, Decoded,
+        Encoded, Error, Fragment, FromContext, FromMessage, Handshake, Inject, IntoMessage, Message,
+        Overflow, Parsed, Ping, Pong, Principal, Query, Replies, Result, Session, SessionId, Sessions, Text,
+        TextReader, TextWriter, client_endpoint, handlers, on_close, on_error, on_message, on_open,
         server_endpoint,
     };
 }

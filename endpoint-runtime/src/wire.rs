@@ -17,7 +17,7 @@ mod tests;
 mod text;
 mod violation;
 
-pub(crate) use decoder::{Decoder, Gate, Step};
+pub(crate) use decoder::{Decoder, Delivery, Gate, Step};
 #[cfg(test)]
 use encoder::MAX_HEADER;
 pub(crate) use encoder::{

@@ -116,22 +116,27 @@ pub(super) fn call(handler: &Handler, self_type: &TokenStream, runtime: &Runtime
 }
 
 fn reply(handler: &Handler, called: TokenStream, runtime: &Runtime) -> TokenStream {
-    let of = if handler.event == Event::Close { quote!(Completion) } else { quote!(IntoReply) };
+    // What is sent may be the business of the endpoint's encoders, which the session knows.
+    let (of, function, context) = match handler.event {
+        Event::Close => (quote!(Completion), "into_reply", None),
+        _ => (quote!(IntoReply), "reply", Some(quote!(, __context))),
+    };
     match &handler.returns {
         None => {
             let span = handler.name.span().resolved_at(Span::mixed_site());
-            ask_with(&quote_spanned!(span=> ()), &of, runtime, "into_reply", called)
+            ask_with(&quote_spanned!(span=> ()), &of, runtime, function, quote!(#called #context))
         }
         // A type that has no name can only be shown, not written.
         Some(returns) if mentions(returns.clone(), "impl") => {
             let [first, _] = ends(returns);
             let returned = Ident::new("__returned", first);
+            let function = Ident::new(function, Span::call_site());
             quote!({
                 let #returned = #called;
-                #runtime::#of::into_reply(#returned)
+                #runtime::#of::#function(#returned #context)
             })
         }
-        Some(returns) => ask_with(returns, &of, runtime, "into_reply", called),
+        Some(returns) => ask_with(returns, &of, runtime, function, quote!(#called #context)),
     }
 }
 

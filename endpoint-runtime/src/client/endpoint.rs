@@ -10,8 +10,8 @@ use futures_util::FutureExt;
 
 use crate::connection::{self, Upgraded};
 use crate::endpoint::{
-    Annotated, ClientDeclared, Context, Dispatch, Endpoint, Handlers, Held, Need, Needs, Options,
-    Programmatic, Refusal, Reply, Slot,
+    Annotated, ClientDeclared, Coders, Context, Dispatch, Endpoint, Handlers, Held, Intake, Need, Needs,
+    Options, Programmatic, Refusal, Reply, Slot,
 };
 use crate::error::{Error, Result};
 use crate::exporter::short_name;
@@ -54,6 +54,8 @@ impl<E: Handlers + ClientDeclared> ClientEndpoint<ViaHandlers> for E {
                 type_name: declaration.type_name,
                 options: declaration.options(),
                 needs: needs.into_found(),
+                intake: E::INTAKE,
+                coders: E::coders(),
                 admit: E::admit,
             },
             driver: Box::new(Driven(Annotated(Held::new(self)))),
@@ -69,6 +71,8 @@ impl<E: Endpoint> ClientEndpoint<ViaEndpoint> for E {
                 type_name: short_name::<E>(),
                 options: Options::default(),
                 needs: Vec::new(),
+                intake: Intake::NONE,
+                coders: Coders::none(),
                 admit: |_| Ok(()),
             },
             driver: Box::new(Driven(Programmatic(self))),
@@ -94,6 +98,9 @@ pub(super) struct About {
     pub(super) type_name: &'static str,
     pub(super) options: Options,
     pub(super) needs: Vec<Need>,
+    /// Which messages its methods take, and its decoders and encoders.
+    pub(super) intake: Intake,
+    pub(super) coders: Coders,
     /// What its parameters ask of the handshake.
     pub(super) admit: fn(&Handshake) -> Result<(), Refusal>,
 }

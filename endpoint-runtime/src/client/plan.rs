@@ -17,10 +17,9 @@ use super::handshake::Asking;
 use super::target::Target;
 use crate::connection::{Timers, Transport, Upgraded};
 use crate::context::ApplicationContext;
-use crate::endpoint::Need;
-use crate::handshake::is_token;
-use crate::message::CloseReason;
-use crate::session::{Counts, Ends, Handshake, Home, Limits, Session};
+use crate::endpoint::{Need, Reception};
+use crate::message::{CloseReason, Text};
+use crate::session::{EndpointConfig, Ends, Handshake, Home, Limits, Session, is_token};
 use crate::wire::Role;
 
 pub(super) struct Plan {
@@ -49,18 +48,23 @@ impl Plan {
         problems.extend(subprotocols.iter().filter(|name| !is_token(name)).map(|name| {
             format!("`{name}` is not the name of a subprotocol: letters, digits and some signs, no spaces")
         }));
+        let reception = Reception::resolve(about.intake, about.coders.clone()).unwrap_or_else(|faults| {
+            problems.extend(faults);
+            Reception::default()
+        });
         if !problems.is_empty() {
             return Err(ConnectError::Setup(problems));
         }
-        let home = Home {
+        let config = EndpointConfig {
             path: target.path_and_query.path().to_owned(),
             type_id: about.type_id,
             type_name: about.type_name,
+            subprotocols: subprotocols.iter().map(|name| Text::from(name.as_str())).collect(),
+            extensions: Vec::new(),
             limits: Limits::from(&options.settings).overridden(&about.options),
-            sessions: container.sessions.clone(),
-            application,
-            counts: Counts::default(),
+            configurator: None,
         };
+        let home = Home::new(config, reception, container.sessions.clone(), application);
         let (options, container) = (Arc::clone(options), Arc::clone(container));
         Ok(Plan { options, container, target, about, subprotocols, home: Arc::new(home) })
     }

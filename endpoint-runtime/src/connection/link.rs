@@ -5,21 +5,24 @@
 
 mod clock;
 mod ending;
+mod late;
+mod parts;
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::late::Late;
+use self::parts::Parts;
 use super::input::Input;
 use super::output::Output;
 use super::timers::Timers;
 use super::transport::Transport;
 use crate::message::{CloseCode, CloseReason, ClosedBy, Incoming};
-use crate::session::Session;
 use crate::session::outbox::{Frame, Outgoing};
+use crate::session::{Forms, Session};
 use crate::wire::{Decoder, Gate, Role, Step, Violation};
 
 /// Gathered replies of this size are written before more messages are looked at.
@@ -31,9 +34,6 @@ const TURN: u32 = 256;
 /// How long the peer has to close TCP after both have sent close frames, before we do. A client waits as long before it closes its
 /// own end (RFC 6455 7.1.1).
 const LINGER: Duration = Duration::from_secs(2);
-
-/// Pongs that are kept while a handler is busy; of more, the oldest go.
-const LATE_PONGS: usize = 16;
 
 /// Where the connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,8 +84,13 @@ pub(super) struct Link {
     pinged: Option<Instant>,
     /// The newest ping that could not be answered, because the socket takes nothing.
     owed_pong: Option<Box<[u8]>>,
-    /// Pongs that came while a handler was busy, or the socket took nothing.
-    late_pongs: VecDeque<Box<[u8]>>,
+    /// Pings and pongs to be looked at that came while a handler was busy, or the socket took nothing.
+    late: Late,
+    /// In which form messages are delivered, and whether that is to be looked up again when the message that has begun has ended.
+    forms: Forms,
+    retuned: bool,
+    /// The message that is delivered part by part.
+    parts: Parts,
     /// Whether the peer has sent a message that waits. What it has sent since stands behind that, unread.
     held: bool,
     /// How long the running handler may go on when the session has ended, and until when, once it has.
@@ -105,12 +110,12 @@ impl Link {
         timers: Timers,
         role: Role,
     ) -> Self {
-        let now = Instant::now();
+        let (now, forms) = (Instant::now(), session.forms());
         Link {
             transport,
             input: Input::new(read_ahead),
             output: Output::new(role),
-            decoder: Decoder::new(role, session.limits().max_message_size),
+            decoder: Decoder::new(role, forms.text_delivery(), forms.binary_delivery()),
             role,
             session,
             timers,
@@ -123,7 +128,10 @@ impl Link {
             wrote: now,
             pinged: None,
             owed_pong: None,
-            late_pongs: VecDeque::new(),
+            late: Late::default(),
+            forms,
+            retuned: false,
+            parts: Parts::default(),
             held: false,
             grace: None,
             grace_ends: None,
@@ -189,12 +197,12 @@ impl Link {
             return false;
         }
         let outbox = self.session.outbox();
-        if outbox.has_news() || self.output.is_blocked() {
-            // What the handler sent before it returned goes first, so the reply stands in line.
+        if !outbox.is_clear() || self.output.is_blocked() {
+            // What the handler sent before it returned goes first, and so does a message that is open, so the reply stands in line.
             if outbox.closed().is_some() {
                 return false;
             }
-            outbox.push_always(Outgoing { frame, done: None });
+            outbox.push_always(Outgoing { frame, done: None }, self.session.limits().send_buffer);
         } else {
             self.output.put_frame(frame);
         }
@@ -223,6 +231,7 @@ impl Link {
             self.armed = None;
             self.look_at_the_clock();
         }
+        self.retuned |= self.session.take_retuned();
         if self.session.is_aborted() {
             self.lose(match self.role {
                 Role::Server => "the server has stopped",
@@ -244,7 +253,7 @@ impl Link {
             }
             self.rest(cx);
             // What came in while the waker was not yet registered would wake nobody.
-            if matches!(turn, Turn::Wait) && self.has_news() {
+            if matches!(turn, Turn::Wait) && (self.has_news() || (self.held && self.parts.reader_waits())) {
                 continue;
             }
             return match self.phase {
@@ -259,9 +268,10 @@ impl Link {
         if self.has_news() {
             self.pump();
         }
-        // While the socket takes nothing, messages wait: their replies would pile up. What comes beside them is heard.
+        // While the socket takes nothing, or a message of fragments does not end, messages wait: their replies would pile up. What comes
+        // beside them is heard.
         let blocked = self.output.is_blocked();
-        let gate = if blocked { Gate::ControlOnly } else { gate };
+        let gate = if blocked || self.session.outbox().is_congested() { Gate::ControlOnly } else { gate };
         let mut decoded = Decoded::Later;
         if blocked || (self.output.len() < FLUSH_AT && self.frames < TURN) {
             decoded = self.decode(gate, deliver);
@@ -313,17 +323,18 @@ impl Link {
     fn decode(&mut self, gate: Gate, deliver: &mut dyn FnMut(Incoming<'_>)) -> Decoded {
         // Once the session is closing, messages are of no interest, and the peer's close frame may stand behind some.
         let open = self.phase == Phase::Open;
-        if open
-            && gate == Gate::Open
-            && let Some(pong) = self.late_pongs.pop_front()
-        {
-            deliver(Incoming::Pong(Cow::Owned(pong.into())));
+        let free = open && gate == Gate::Open;
+        if free && let Some(late) = self.late.next() {
+            deliver(late);
             return Decoded::Message;
         }
         if self.input.is_empty() {
             return Decoded::Nothing;
         }
-        let gate = if open { gate } else { Gate::Open };
+        if self.retuned && !self.decoder.is_amid_message() {
+            self.retune();
+        }
+        let gate = if open { self.parts.gate(gate) } else { Gate::Open };
         let (used, step) = match self.decoder.decode(self.input.bytes(), gate) {
             Ok(decoded) => decoded,
             Err(violation) => {
@@ -343,23 +354,34 @@ impl Link {
                 deliver(Incoming::Binary(bytes));
                 Decoded::Message
             }
-            Step::Pong(payload) if open && matches!(gate, Gate::Open) => {
+            Step::TextPart(part, last) if open => self.parts.text(self.forms.text, part, last, deliver),
+            Step::BinaryPart(part, last) if open => self.parts.binary(self.forms.binary, part, last, deliver),
+            Step::Ping(payload) => {
+                if self.output.is_blocked() {
+                    self.owed_pong = Some(payload.into());
+                } else {
+                    self.output.put_pong(payload);
+                }
+                match (open && self.forms.pings, free) {
+                    (false, _) => Decoded::Control,
+                    (true, true) => {
+                        deliver(Incoming::Ping(Cow::Borrowed(payload)));
+                        Decoded::Message
+                    }
+                    (true, false) => {
+                        self.late.keep_ping(payload);
+                        Decoded::Control
+                    }
+                }
+            }
+            Step::Pong(payload) if free => {
                 deliver(Incoming::Pong(Cow::Borrowed(payload)));
                 Decoded::Message
             }
-            Step::Pong(payload) if open => {
-                if self.late_pongs.len() == LATE_PONGS {
-                    self.late_pongs.pop_front();
+            Step::Pong(payload) => {
+                if open {
+                    self.late.keep_pong(payload);
                 }
-                self.late_pongs.push_back(payload.into());
-                Decoded::Control
-            }
-            Step::Ping(payload) if self.output.is_blocked() => {
-                self.owed_pong = Some(payload.into());
-                Decoded::Control
-            }
-            Step::Ping(payload) => {
-                self.output.put_pong(payload);
                 Decoded::Control
             }
             Step::Close(frame) => {
@@ -369,13 +391,20 @@ impl Link {
                 });
                 Decoded::Control
             }
-            Step::Text(_) | Step::Binary(_) | Step::Pong(_) => Decoded::Control,
+            Step::Text(_) | Step::Binary(_) | Step::TextPart(..) | Step::BinaryPart(..) => Decoded::Control,
         };
         self.input.consume(used);
         if let Some(reason) = closed {
             self.peer_closed(reason.by(ClosedBy::Peer));
         }
         decoded
+    }
+
+    /// Looks up again how messages are to be received.
+    fn retune(&mut self) {
+        self.retuned = false;
+        self.forms = self.session.forms();
+        self.decoder.deliver(self.forms.text_delivery(), self.forms.binary_delivery());
     }
 
     /// `true`: all is written. `false`: the connection is lost.
@@ -427,6 +456,7 @@ impl Link {
 
     fn rest(&mut self, cx: &Context<'_>) {
         self.session.outbox().register(cx);
+        self.parts.register(cx);
         self.input.rest();
         self.output.rest();
         self.frames = 0;

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpC
 use super::transport::Transport;
 use crate::message::{CloseCode, CloseReason};
 use crate::session::SendError;
-use crate::session::outbox::{Frame, Outgoing};
+use crate::session::outbox::{DataKind, Frame, Outgoing};
 use crate::wire::{self, Role};
 
 /// A payload of this size or more is not copied. Below, a copy is cheaper than a slot in a vectored write.
@@ -88,35 +88,42 @@ impl Output {
 
     pub(super) fn put(&mut self, outgoing: Outgoing) {
         self.put_frame(outgoing.frame);
-        if let Some(done) = outgoing.done {
-            self.receipts.push_back((self.queued_total, done));
+        match outgoing.done {
+            // A mark behind nothing.
+            Some(done) if self.is_empty() => drop(done.send(Ok(()))),
+            Some(done) => self.receipts.push_back((self.queued_total, done)),
+            None => {}
         }
     }
 
     pub(super) fn put_frame(&mut self, frame: Frame) {
-        let (opcode, payload) = match frame {
-            Frame::Text(payload) => (OpCode::Data(Data::Text), payload),
-            Frame::Binary(payload) => (OpCode::Data(Data::Binary), payload),
-            Frame::Ping(payload) => (OpCode::Control(Control::Ping), payload),
-            Frame::Pong(payload) => (OpCode::Control(Control::Pong), payload),
+        let (opcode, fin, payload) = match frame {
+            Frame::Text(payload) => (OpCode::Data(Data::Text), true, payload),
+            Frame::Binary(payload) => (OpCode::Data(Data::Binary), true, payload),
+            Frame::Fragment { kind, first, last, payload } => {
+                (OpCode::Data(data_opcode(kind, first)), last, payload)
+            }
+            Frame::Ping(payload) => (OpCode::Control(Control::Ping), true, payload),
+            Frame::Pong(payload) => (OpCode::Control(Control::Pong), true, payload),
+            Frame::Mark => return,
         };
         match self.role {
             Role::Server if payload.len() < LARGE => {
-                self.gather(|small| wire::put_frame(small, opcode, &payload));
+                self.gather(|small| wire::put_frame(small, fin, opcode, &payload));
             }
             Role::Server => {
-                self.gather(|small| wire::put_header(small, true, opcode, payload.len(), None));
+                self.gather(|small| wire::put_header(small, fin, opcode, payload.len(), None));
                 self.put_large(payload);
             }
-            Role::Client => self.put_masked(opcode, payload),
+            Role::Client => self.put_masked(fin, opcode, payload),
         }
     }
 
     pub(super) fn put_pong(&mut self, payload: &[u8]) {
         let opcode = OpCode::Control(Control::Pong);
         match self.role {
-            Role::Server => self.gather(|small| wire::put_frame(small, opcode, payload)),
-            Role::Client => self.put_masked(opcode, Bytes::copy_from_slice(payload)),
+            Role::Server => self.gather(|small| wire::put_frame(small, true, opcode, payload)),
+            Role::Client => self.put_masked(true, opcode, Bytes::copy_from_slice(payload)),
         }
     }
 
@@ -237,12 +244,12 @@ impl Output {
 
 /// What a client sends: each frame masked with a key of its own, which nobody can foresee (RFC 6455 10.3).
 impl Output {
-    fn put_masked(&mut self, opcode: OpCode, payload: Bytes) {
+    fn put_masked(&mut self, fin: bool, opcode: OpCode, payload: Bytes) {
         let key = rand::random();
         if payload.len() < LARGE {
-            return self.gather(|small| wire::put_masked(small, opcode, &payload, key));
+            return self.gather(|small| wire::put_masked(small, fin, opcode, &payload, key));
         }
-        self.gather(|small| wire::put_header(small, true, opcode, payload.len(), Some(key)));
+        self.gather(|small| wire::put_header(small, fin, opcode, payload.len(), Some(key)));
         // What nobody else holds is masked where it lies; of what others hold, and will read, there must be a copy.
         let masked = match payload.try_into_mut() {
             Ok(mut own) => {
@@ -261,5 +268,14 @@ impl Output {
     fn put_masked_close(&mut self, code: CloseCode, text: &str) {
         let key = rand::random();
         self.gather(|small| wire::put_masked_close(small, code, text, key));
+    }
+}
+
+/// The opcode of a fragment: only the first says what the message is (RFC 6455 5.4).
+fn data_opcode(kind: DataKind, first: bool) -> Data {
+    match (first, kind) {
+        (false, _) => Data::Continue,
+        (true, DataKind::Text) => Data::Text,
+        (true, DataKind::Binary) => Data::Binary,
     }
 }

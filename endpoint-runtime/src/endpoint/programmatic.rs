@@ -93,8 +93,12 @@ impl<E: Endpoint> Dispatch for Programmatic<E> {
         enum Event {
             Message(Message),
             Pong(Pong),
+            /// Shown to a message handler that is gone again.
+            Ping,
         }
-        let event = if message.is(Kind::Pong) {
+        let event = if message.is(Kind::Ping) {
+            Ok(Event::Ping)
+        } else if message.is(Kind::Pong) {
             message.decode().map(Event::Pong)
         } else {
             message.decode().map(Event::Message)
@@ -103,6 +107,7 @@ impl<E: Endpoint> Dispatch for Programmatic<E> {
             match event {
                 Ok(Event::Message(message)) => reply(self.0.on_message(context.session(), message).await),
                 Ok(Event::Pong(pong)) => reply(self.0.on_pong(context.session(), pong).await),
+                Ok(Event::Ping) => Reply::Unhandled,
                 Err(error) => Reply::Failed(error),
             }
         }

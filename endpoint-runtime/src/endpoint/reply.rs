@@ -5,8 +5,9 @@ use std::pin::Pin;
 
 use futures_util::{Stream, StreamExt};
 
+use super::{Coders, Context};
 use crate::error::Error;
-use crate::message::{IntoMessage, Message};
+use crate::message::{Encoded, Fragment, FragmentData, IntoMessage, Message, Object};
 
 /// What a handler's return value comes to.
 pub enum Reply {
@@ -14,8 +15,12 @@ pub enum Reply {
     Nothing,
     /// One message to the peer.
     One(Message),
-    /// A message for each item of a stream.
-    Many(Pin<Box<dyn Stream<Item = Result<Message, Error>> + Send>>),
+    /// A part of a message.
+    Fragment(Fragment<Message>),
+    /// A value for one of the endpoint's encoders.
+    Object(Object),
+    /// What each item of a stream comes to.
+    Many(Pin<Box<dyn Stream<Item = Reply> + Send>>),
     /// The handler failed.
     Failed(Error),
     /// No method takes this event.
@@ -27,6 +32,8 @@ impl fmt::Debug for Reply {
         f.write_str(match self {
             Reply::Nothing => "Nothing",
             Reply::One(_) => "One",
+            Reply::Object(_) => "Object",
+            Reply::Fragment(_) => "Fragment",
             Reply::Many(_) => "Many",
             Reply::Failed(_) => "Failed",
             Reply::Unhandled => "Unhandled",
@@ -34,16 +41,36 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// What a handler may return: `()`, anything [`IntoMessage`], [`Replies`], or an `Option` or `Result` of these.
+/// What a handler may return: `()`, anything [`IntoMessage`], [`Encoded`], a [`Fragment`] of a message, [`Replies`], or an `Option` or `Result` of these.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return `{Self}`",
     label = "cannot be sent to the peer",
-    note = "a handler returns `()`, a message (`String`, `Text`, numbers, `Json<T>`, `Bytes`, `Vec<u8>`, `Message`, your own `T: IntoMessage`), `Replies<impl Stream>`, or an `Option` or `Result` of these",
+    note = "a handler returns `()`, a message (`String`, `Text`, numbers, `Parsed<T>`, `Json<T>`, `Bytes`, `Vec<u8>`, `Message`, `Encoded<T>` by an encoder of the endpoint, your own `T: IntoMessage`), a part of one (`Fragment<Text>`, `Fragment<Bytes>`), `Replies<impl Stream>`, or an `Option` or `Result` of these",
     note = "a handler that waits for a future is an `async fn`"
 )]
 pub trait IntoReply {
     /// What is to be done.
     fn into_reply(self) -> Reply;
+
+    /// The same, where encoders of the endpoint stand before the forms that the runtime has.
+    #[doc(hidden)]
+    fn into_reply_by(self, coders: &Coders) -> Reply
+    where
+        Self: Sized,
+    {
+        let _ = coders;
+        self.into_reply()
+    }
+
+    /// What is to be done on the session of `context`: what generated code asks.
+    #[doc(hidden)]
+    fn reply(self, context: Context<'_>) -> Reply
+    where
+        Self: Sized,
+    {
+        let coders = context.session().home().reception.coders();
+        if coders.encoders().is_empty() { self.into_reply() } else { self.into_reply_by(coders) }
+    }
 }
 
 #[diagnostic::do_not_recommend]
@@ -61,12 +88,43 @@ impl<T: IntoMessage> IntoReply for T {
             Err(error) => Reply::Failed(Error::Encode(error)),
         }
     }
+
+    fn into_reply_by(self, coders: &Coders) -> Reply {
+        let wanted = |of_type| coders.encoders().iter().any(|encoder| encoder.takes.id() == of_type);
+        match self.into_object(&wanted) {
+            Ok(object) => Reply::Object(object),
+            Err(this) => this.into_reply(),
+        }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Send + Sync + 'static> IntoReply for Encoded<T> {
+    fn into_reply(self) -> Reply {
+        Reply::Object(Object::new(self.0))
+    }
+}
+
+/// Sent as [`Session::send_fragment`](crate::Session::send_fragment) sends it, by the connection's own task: what its handlers return, one
+/// after the other, is one message (Jakarta OR-08).
+#[diagnostic::do_not_recommend]
+impl<T: FragmentData> IntoReply for Fragment<T> {
+    fn into_reply(self) -> Reply {
+        match self.data.into_message() {
+            Ok(data) => Reply::Fragment(Fragment { data, last: self.last }),
+            Err(error) => Reply::Failed(Error::Encode(error)),
+        }
+    }
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: IntoReply> IntoReply for Option<T> {
     fn into_reply(self) -> Reply {
         self.map_or(Reply::Nothing, T::into_reply)
+    }
+
+    fn into_reply_by(self, coders: &Coders) -> Reply {
+        self.map_or(Reply::Nothing, |value| value.into_reply_by(coders))
     }
 }
 
@@ -78,9 +136,16 @@ impl<T: IntoReply, E: Into<Error>> IntoReply for Result<T, E> {
             Err(error) => Reply::Failed(error.into()),
         }
     }
+
+    fn into_reply_by(self, coders: &Coders) -> Reply {
+        match self {
+            Ok(value) => value.into_reply_by(coders),
+            Err(error) => Reply::Failed(error.into()),
+        }
+    }
 }
 
-/// Several replies: each item of the stream is a message, or a `Result` of one. An error ends the stream and goes to `#[on_error]`.
+/// Several replies: each item of the stream is a message, a [`Fragment`] of one, or a `Result` of these. An error ends the stream and goes to `#[on_error]`.
 ///
 /// The next item is asked for when the one before it has found room in the session's queue, so an endless stream meets the
 /// peer's own pace.
@@ -110,12 +175,12 @@ where
     T: IntoReply + 'static,
 {
     fn into_reply(self) -> Reply {
-        Reply::Many(Box::pin(self.0.map(IntoReply::into_reply).filter_map(async |reply| match reply {
-            Reply::One(message) => Some(Ok(message)),
-            Reply::Failed(error) => Some(Err(error)),
-            Reply::Nothing | Reply::Unhandled => None,
-            Reply::Many(_) => Some(Err(Error::msg("a stream of replies cannot hold streams of replies"))),
-        })))
+        Reply::Many(Box::pin(self.0.map(IntoReply::into_reply)))
+    }
+
+    fn into_reply_by(self, coders: &Coders) -> Reply {
+        let coders = coders.clone();
+        Reply::Many(Box::pin(self.0.map(move |item| item.into_reply_by(&coders))))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Message forms that wrap another: [`Parsed`] texts, the primitives, [`Pong`].
+//! Message forms that wrap another: [`Parsed`] texts, the primitives, [`Ping`] and [`Pong`].
 
 use std::fmt::Display;
 use std::ops::{Deref, DerefMut};
@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 
+use super::into_message::into_object;
 use super::{DecodeError, EncodeError, FromMessage, Incoming, IntoMessage, Kind, Message, Text};
 use crate::error::BoxError;
 
@@ -73,6 +74,8 @@ macro_rules! primitives {
                 fn into_message(self) -> Result<Message, EncodeError> {
                     Parsed(self).into_message()
                 }
+
+                into_object!();
             }
         )*
     };
@@ -80,21 +83,36 @@ macro_rules! primitives {
 
 primitives!(char, bool, u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, f32, f64);
 
+/// A ping from the peer, to be looked at: the runtime has answered it already (RFC 6455 5.5.2, Jakarta P-24).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ping(Bytes);
+
 /// A pong from the peer: the answer to [`Session::ping`](crate::Session::ping), or an unsolicited one (RFC 6455 5.5.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pong(Bytes);
 
-impl Pong {
-    /// What the ping carried.
-    pub fn payload(&self) -> &Bytes {
-        &self.0
-    }
+macro_rules! control_frames {
+    ($($ty:ident),*) => {
+        $(
+            impl $ty {
+                /// What it carries: up to 125 bytes. A pong carries what the ping did.
+                pub fn payload(&self) -> &Bytes {
+                    &self.0
+                }
+            }
+
+            impl FromMessage for $ty {
+                const KIND: Kind = Kind::$ty;
+
+                fn from_message(message: Incoming<'_>) -> Result<Self, DecodeError> {
+                    match message {
+                        Incoming::$ty(payload) => Ok($ty(Bytes::from(payload.into_owned()))),
+                        other => Err(DecodeError::unexpected(&other, stringify!($ty))),
+                    }
+                }
+            }
+        )*
+    };
 }
 
-impl FromMessage for Pong {
-    const KIND: Kind = Kind::Pong;
-
-    fn from_message(message: Incoming<'_>) -> Result<Self, DecodeError> {
-        Bytes::from_message(message).map(Pong)
-    }
-}
+control_frames!(Ping, Pong);

@@ -30,6 +30,11 @@ impl Text {
         self.0.as_str()
     }
 
+    /// The text that these bytes are, if they are valid UTF-8. Nothing is copied.
+    pub fn from_utf8(bytes: Bytes) -> Option<Self> {
+        Utf8Bytes::try_from(bytes).ok().map(Text)
+    }
+
     /// The bytes of the text, shared.
     pub fn into_bytes(self) -> Bytes {
         self.0.into()
@@ -134,14 +139,14 @@ impl fmt::Debug for Text {
     }
 }
 
-#[cfg(feature = "json")]
+#[cfg(any(feature = "json", feature = "msgpack"))]
 impl serde::Serialize for Text {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self)
     }
 }
 
-#[cfg(feature = "json")]
+#[cfg(any(feature = "json", feature = "msgpack"))]
 impl<'de> serde::Deserialize<'de> for Text {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Cow::<'de, str>::deserialize(deserializer).map(Text::from)

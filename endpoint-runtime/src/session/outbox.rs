@@ -1,80 +1,33 @@
 //! [`Outbox`]: what waits to be written to one peer. Many tasks put in, the connection's own task takes out.
 //!
-//! The lock is held for a push or a drain, never across user code or a system call. A flag beside it tells the connection whether there
-//! is anything at all, so that a turn without sends from elsewhere takes no lock.
+//! While a message goes out in fragments, whole messages stand behind it (see [`open`]), so that nothing is ever interleaved.
+//!
+//! The lock is held for a push or a drain, never across user code or a system call. A few flags beside it tell the connection whether
+//! there is anything at all, so that a turn without sends from elsewhere takes no lock.
+
+mod frame;
+mod open;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
 use futures_util::task::AtomicWaker;
-use tokio::sync::oneshot;
+use once_cell::race::OnceBox;
+use tokio::sync::{Semaphore, oneshot};
 
+pub(crate) use self::frame::{DataKind, Frame, Outgoing};
+use self::open::Open;
+pub(crate) use self::open::{Caller, NotNow, Owner, Part};
 use super::send::SendError;
-use crate::message::{CloseCode, CloseReason, ClosedBy, Message};
+use crate::message::{CloseCode, CloseReason, ClosedBy};
 use crate::settings::Overflow;
-
-/// What a queued frame costs beside its payload, so that empty messages are not free.
-const OVERHEAD: usize = 16;
 
 /// Slots that an empty queue keeps.
 const KEPT_SLOTS: usize = 4;
-
-/// One message or control frame on its way out.
-#[derive(Debug)]
-pub(crate) struct Outgoing {
-    pub(crate) frame: Frame,
-    /// Who waits until the kernel has it.
-    pub(crate) done: Option<oneshot::Sender<Result<(), SendError>>>,
-}
-
-/// The payload is shared, never copied: a broadcast puts the same bytes into every outbox.
-#[derive(Clone, Debug)]
-pub(crate) enum Frame {
-    Text(Bytes),
-    Binary(Bytes),
-    Ping(Bytes),
-    Pong(Bytes),
-}
-
-impl Frame {
-    pub(crate) fn payload(&self) -> &Bytes {
-        match self {
-            Frame::Text(bytes) | Frame::Binary(bytes) | Frame::Ping(bytes) | Frame::Pong(bytes) => bytes,
-        }
-    }
-
-    fn cost(&self) -> usize {
-        self.payload().len() + OVERHEAD
-    }
-
-    fn is_message(&self) -> bool {
-        matches!(self, Frame::Text(_) | Frame::Binary(_))
-    }
-
-    /// The message again, for a sender that gets it back.
-    pub(crate) fn into_message(self) -> Message {
-        match self {
-            // What was text is text; the check is paid on a path that gives up anyway.
-            Frame::Text(bytes) => match String::from_utf8(bytes.into()) {
-                Ok(text) => Message::Text(text.into()),
-                Err(error) => Message::Binary(error.into_bytes().into()),
-            },
-            Frame::Binary(bytes) | Frame::Ping(bytes) | Frame::Pong(bytes) => Message::Binary(bytes),
-        }
-    }
-}
-
-impl From<Message> for Frame {
-    fn from(message: Message) -> Self {
-        match message {
-            Message::Text(text) => Frame::Text(text.into_bytes()),
-            Message::Binary(bytes) => Frame::Binary(bytes),
-        }
-    }
-}
 
 /// Why something was not queued.
 #[derive(Debug)]
@@ -83,19 +36,31 @@ pub(crate) enum Refused {
     Closed(CloseReason),
 }
 
+/// The queue has something for the connection's task.
+const PENDING: u8 = 1;
+/// A message goes out in fragments, and its last one is not queued yet.
+const OPEN: u8 = 2;
+/// So much stands behind that message that no more replies may.
+const CONGESTED: u8 = 4;
+
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
-    /// Whether the connection's task has anything to find here.
-    pending: AtomicBool,
+    /// [`PENDING`], [`OPEN`] and [`CONGESTED`].
+    flags: AtomicU8,
     task: AtomicWaker,
     dropped: AtomicU64,
+    /// Where those stand in line who would begin a message in fragments. Made for the first.
+    line: OnceBox<Semaphore>,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// What goes next, and how many bytes it is.
     queue: VecDeque<Outgoing>,
     bytes: usize,
+    /// The message that goes out in fragments, and what waits for its end.
+    open: Option<Box<Open>>,
     /// Set once: nothing is queued any more.
     closed: Option<CloseReason>,
     /// Senders that wait for room.
@@ -103,12 +68,52 @@ struct State {
 }
 
 impl State {
-    /// A message that is larger than the limit still goes when nothing else waits.
-    fn has_room(&self, cost: usize, limit: usize) -> bool {
-        self.bytes == 0 || self.bytes.saturating_add(cost) <= limit
+    /// All that waits.
+    fn total(&self) -> usize {
+        self.bytes + self.open.as_ref().map_or(0, |open| open.bytes)
     }
 
-    fn put(&mut self, outgoing: Outgoing) {
+    /// Whether there is room for whole messages.
+    fn has_room(&self, cost: usize, limit: usize) -> bool {
+        fits(self.total(), cost, limit)
+    }
+
+    /// Whether there is room for what goes before whatever waits behind an open message.
+    fn has_room_in_front(&self, cost: usize, limit: usize) -> bool {
+        fits(self.bytes, cost, limit)
+    }
+
+    fn has_room_for(&self, frame: &Frame, limit: usize) -> bool {
+        if frame.is_message() {
+            self.has_room(frame.cost(), limit)
+        } else {
+            self.has_room_in_front(frame.cost(), limit)
+        }
+    }
+
+    /// Puts it last; says whether it can be taken out now.
+    fn put(&mut self, outgoing: Outgoing) -> bool {
+        match &mut self.open {
+            Some(open) if outgoing.frame.is_message() => {
+                open.put_behind(outgoing);
+                false
+            }
+            _ => {
+                self.put_in_front(outgoing);
+                true
+            }
+        }
+    }
+
+    fn put_all(&mut self, batch: impl Iterator<Item = Outgoing>) -> bool {
+        let mut news = false;
+        for outgoing in batch {
+            news |= self.put(outgoing);
+        }
+        news
+    }
+
+    fn put_in_front(&mut self, outgoing: Outgoing) {
         self.bytes += outgoing.frame.cost();
         self.queue.push_back(outgoing);
     }
@@ -119,23 +124,46 @@ impl State {
         Some(outgoing)
     }
 
-    /// Drops the oldest messages until there is room; control frames stay. Returns how many went.
+    /// Wakes this task when there may be room.
+    fn wait(&mut self, cx: &Context<'_>) {
+        if !self.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            self.waiting.push(cx.waker().clone());
+        }
+    }
+
+    /// Drops the oldest whole messages until there is room; fragments and control frames stay. Returns how many went.
     fn make_room(&mut self, cost: usize, limit: usize) -> u64 {
-        let mut dropped = 0;
-        let mut index = 0;
-        while !self.has_room(cost, limit) && index < self.queue.len() {
-            if self.queue[index].frame.is_message() {
-                if let Some(mut old) = self.queue.remove(index) {
-                    self.bytes -= old.frame.cost();
-                    finish(&mut old, Err(SendError::Full));
-                    dropped += 1;
-                }
-            } else {
-                index += 1;
-            }
+        let behind = self.open.as_ref().map_or(0, |open| open.bytes);
+        let enough = |front| fits(front + behind, cost, limit);
+        let mut dropped = drop_oldest(&mut self.queue, &mut self.bytes, enough);
+        let front = self.bytes;
+        if let Some(open) = &mut self.open {
+            let enough = |behind| fits(front + behind, cost, limit);
+            dropped += drop_oldest(&mut open.behind, &mut open.bytes, enough);
         }
         dropped
     }
+}
+
+/// Whether so much more may wait. What is larger than the limit still goes when nothing else waits.
+fn fits(bytes: usize, cost: usize, limit: usize) -> bool {
+    bytes == 0 || bytes.saturating_add(cost) <= limit
+}
+
+/// Drops whole messages from the front of a queue until its bytes are few enough; says how many.
+fn drop_oldest(queue: &mut VecDeque<Outgoing>, bytes: &mut usize, enough: impl Fn(usize) -> bool) -> u64 {
+    let mut dropped = 0;
+    let mut index = 0;
+    while !enough(*bytes) && index < queue.len() {
+        if !queue[index].frame.is_message() {
+            index += 1;
+        } else if let Some(mut old) = queue.remove(index) {
+            *bytes -= old.frame.cost();
+            finish(&mut old, Err(SendError::Full));
+            dropped += 1;
+        }
+    }
+    dropped
 }
 
 fn finish(outgoing: &mut Outgoing, result: Result<(), SendError>) {
@@ -156,7 +184,7 @@ impl Outbox {
     }
 
     fn announce(&self) {
-        if !self.pending.swap(true, Ordering::AcqRel) {
+        if self.flags.fetch_or(PENDING, Ordering::AcqRel) & PENDING == 0 {
             self.task.wake();
         }
     }
@@ -168,28 +196,35 @@ impl Outbox {
             let reason = reason.clone();
             return Err((outgoing, Refused::Closed(reason)));
         }
-        if !state.has_room(outgoing.frame.cost(), limit) {
+        if !state.has_room_for(&outgoing.frame, limit) {
             return Err((outgoing, Refused::Full));
         }
-        state.put(outgoing);
+        let news = state.put(outgoing);
         drop(state);
-        self.announce();
+        if news {
+            self.announce();
+        }
         Ok(())
     }
 
     /// Queues several together, if there is room for them all.
     pub(crate) fn try_push_all(&self, batch: &mut Vec<Outgoing>, limit: usize) -> Result<(), Refused> {
-        let cost = batch.iter().map(|outgoing| outgoing.frame.cost()).sum();
         let mut state = self.state();
         if let Some(reason) = &state.closed {
             return Err(Refused::Closed(reason.clone()));
         }
-        if !state.has_room(cost, limit) {
+        let has_room = match &batch[..] {
+            [one] => state.has_room_for(&one.frame, limit),
+            all => state.has_room(all.iter().map(|outgoing| outgoing.frame.cost()).sum(), limit),
+        };
+        if !has_room {
             return Err(Refused::Full);
         }
-        batch.drain(..).for_each(|outgoing| state.put(outgoing));
+        let news = state.put_all(batch.drain(..));
         drop(state);
-        self.announce();
+        if news {
+            self.announce();
+        }
         Ok(())
     }
 
@@ -205,11 +240,7 @@ impl Outbox {
             Err(Refused::Closed(reason)) => return Poll::Ready(Err(reason)),
             Err(Refused::Full) => {}
         }
-        let mut state = self.state();
-        if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            state.waiting.push(cx.waker().clone());
-        }
-        drop(state);
+        self.state().wait(cx);
         // Room may have come between the two looks: then nobody would wake us.
         match self.try_push_all(batch, limit) {
             Ok(()) => Poll::Ready(Ok(())),
@@ -225,7 +256,6 @@ impl Outbox {
         limit: usize,
         overflow: Overflow,
     ) -> Result<(), SendError> {
-        let cost = outgoing.frame.cost();
         let mut state = self.state();
         if let Some(reason) = &state.closed {
             let reason = reason.clone();
@@ -233,10 +263,10 @@ impl Outbox {
             finish(&mut outgoing, Err(SendError::Closed(reason.clone())));
             return Err(SendError::Closed(reason));
         }
-        if !state.has_room(cost, limit) {
+        if !state.has_room_for(&outgoing.frame, limit) {
             match overflow {
                 Overflow::DropOldest => {
-                    let dropped = state.make_room(cost, limit);
+                    let dropped = state.make_room(outgoing.frame.cost(), limit);
                     self.dropped.fetch_add(dropped, Ordering::Relaxed);
                 }
                 Overflow::Disconnect => {
@@ -254,9 +284,11 @@ impl Outbox {
                 }
             }
         }
-        state.put(outgoing);
+        let news = state.put(outgoing);
         drop(state);
-        self.announce();
+        if news {
+            self.announce();
+        }
         Ok(())
     }
 
@@ -282,21 +314,54 @@ impl Outbox {
             }
             dropped = state.make_room(cost, limit);
         }
-        batch.into_iter().for_each(|outgoing| state.put(outgoing));
+        let news = state.put_all(batch.into_iter());
         drop(state);
         self.dropped.fetch_add(dropped, Ordering::Relaxed);
-        self.announce();
+        if news {
+            self.announce();
+        }
         Ok(())
     }
 
-    /// Queues it whatever the limit: for the connection's own task, which stops reading instead.
-    pub(crate) fn push_always(&self, outgoing: Outgoing) {
+    /// Queues it whatever the limit: for the connection's own task, which stops reading instead. Over the `limit` behind an open
+    /// message it is told to, by [`is_congested`](Self::is_congested).
+    pub(crate) fn push_always(&self, outgoing: Outgoing, limit: usize) {
         let mut state = self.state();
-        if state.closed.is_none() {
-            state.put(outgoing);
-            drop(state);
-            self.pending.store(true, Ordering::Release);
+        if state.closed.is_some() {
+            return;
         }
+        if state.put(outgoing) {
+            self.flags.fetch_or(PENDING, Ordering::AcqRel);
+        } else if state.total() > limit {
+            self.flags.fetch_or(CONGESTED, Ordering::AcqRel);
+        }
+    }
+
+    /// Puts a mark behind all that waits, and tells `done` when the kernel has what is before it.
+    ///
+    /// # Errors
+    /// Nothing is queued any more.
+    pub(crate) fn push_mark(
+        &self,
+        done: oneshot::Sender<Result<(), SendError>>,
+        caller: Caller,
+    ) -> Result<(), CloseReason> {
+        let mut state = self.state();
+        if let Some(reason) = &state.closed {
+            return Err(reason.clone());
+        }
+        let mark = Outgoing { frame: Frame::Mark, done: Some(done) };
+        match &mut state.open {
+            // Who has to end the message cannot wait for what stands behind it.
+            Some(open) if !open.is_written_by(caller) => {
+                open.put_behind(mark);
+                return Ok(());
+            }
+            _ => state.put_in_front(mark),
+        }
+        drop(state);
+        self.announce();
+        Ok(())
     }
 
     /// The peer is too slow: what waits is thrown away, and the session closes with 1013.
@@ -312,19 +377,25 @@ impl Outbox {
         if first {
             state.closed = Some(reason.clone());
         }
-        let mut discarded = if discard { std::mem::take(&mut state.queue) } else { VecDeque::new() };
+        // What stands behind a message that will never end goes nowhere.
+        let open = state.open.take();
+        let mut discarded = open.map_or_else(VecDeque::new, |open| open.behind);
         if discard {
+            discarded.extend(state.queue.drain(..));
             state.bytes = 0;
         }
         let waiting = std::mem::take(&mut state.waiting);
+        self.flags.store(PENDING, Ordering::Release);
         drop(state);
-        let messages = discarded.iter().filter(|outgoing| outgoing.frame.is_message()).count();
+        let messages = discarded.iter().filter(|outgoing| outgoing.frame.ends_message()).count();
         self.dropped.fetch_add(messages as u64, Ordering::Relaxed);
         for outgoing in &mut discarded {
             finish(outgoing, Err(SendError::Closed(reason.clone())));
         }
+        if let Some(line) = self.line.get() {
+            line.close();
+        }
         waiting.into_iter().for_each(Waker::wake);
-        self.pending.store(true, Ordering::Release);
         self.task.wake();
         first
     }
@@ -341,7 +412,7 @@ impl Outbox {
 
     /// Bytes that wait.
     pub(crate) fn queued_bytes(&self) -> usize {
-        self.state().bytes
+        self.state().total()
     }
 
     // What follows is for the connection's task alone.
@@ -351,7 +422,17 @@ impl Outbox {
     }
 
     pub(crate) fn has_news(&self) -> bool {
-        self.pending.load(Ordering::Acquire)
+        self.flags.load(Ordering::Acquire) & PENDING != 0
+    }
+
+    /// Whether a message of the connection's own may overtake the queue: nothing waits, and no message is open.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.flags.load(Ordering::Acquire) == 0
+    }
+
+    /// Whether replies must wait until the open message has ended.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & CONGESTED != 0
     }
 
     /// Takes out up to `budget` bytes, at least one message if there is one. When nothing is left and the session is closing,
@@ -366,7 +447,7 @@ impl Outbox {
         }
         let mut closed = None;
         if state.queue.is_empty() {
-            self.pending.store(false, Ordering::Release);
+            self.flags.fetch_and(!PENDING, Ordering::AcqRel);
             closed.clone_from(&state.closed);
             if state.queue.capacity() > KEPT_SLOTS {
                 state.queue = VecDeque::new();
@@ -376,77 +457,5 @@ impl Outbox {
         drop(state);
         waiting.into_iter().for_each(Waker::wake);
         closed
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(text: &'static str) -> Outgoing {
-        Outgoing { frame: Frame::Text(Bytes::from_static(text.as_bytes())), done: None }
-    }
-
-    fn drain(outbox: &Outbox) -> Vec<String> {
-        let mut all = Vec::new();
-        outbox.take(usize::MAX, |outgoing| {
-            all.push(String::from_utf8(outgoing.frame.payload().to_vec()).unwrap());
-        });
-        all
-    }
-
-    /// Room for two messages of up to four bytes.
-    const LIMIT: usize = 2 * (4 + OVERHEAD);
-
-    #[test]
-    fn over_the_limit_the_policy_decides() {
-        let cases: [(Overflow, bool, &[&str], u64, bool); 4] = [
-            (Overflow::Disconnect, false, &[], 2, true),
-            (Overflow::Wait, false, &["a", "b"], 1, false),
-            (Overflow::DropNewest, false, &["a", "b"], 1, false),
-            (Overflow::DropOldest, true, &["b", "ccc"], 1, false),
-        ];
-        for (overflow, accepted, left, dropped, closed) in cases {
-            let outbox = Outbox::default();
-            outbox.push(text("a"), LIMIT, overflow).unwrap();
-            outbox.push(text("b"), LIMIT, overflow).unwrap();
-            assert_eq!(outbox.push(text("ccc"), LIMIT, overflow).is_ok(), accepted, "{overflow:?}");
-            assert_eq!(outbox.closed().is_some(), closed, "{overflow:?}");
-            assert_eq!(drain(&outbox), left, "{overflow:?}");
-            assert_eq!(outbox.dropped(), dropped, "{overflow:?}");
-        }
-    }
-
-    #[test]
-    fn a_message_larger_than_the_limit_goes_alone() {
-        let outbox = Outbox::default();
-        outbox.try_push(text("a very long message"), 10).unwrap();
-        let (back, refused) = outbox.try_push(text("x"), 10).unwrap_err();
-        assert!(matches!(refused, Refused::Full));
-        assert_eq!(back.frame.into_message(), Message::Text("x".into()));
-        assert_eq!(drain(&outbox), ["a very long message"]);
-    }
-
-    #[test]
-    fn what_was_queued_before_the_close_still_goes() {
-        let outbox = Outbox::default();
-        outbox.try_push(text("a"), LIMIT).unwrap();
-        assert!(outbox.close(&CloseReason::normal(), false));
-        assert!(!outbox.close(&CloseReason::away("again"), false));
-        assert!(outbox.try_push(text("b"), LIMIT).is_err());
-        let mut seen = 0;
-        assert_eq!(outbox.take(usize::MAX, |_| seen += 1), Some(CloseReason::normal()));
-        assert_eq!(seen, 1);
-    }
-
-    #[test]
-    fn a_receipt_learns_of_a_dropped_message() {
-        let outbox = Outbox::default();
-        let (sender, mut receiver) = oneshot::channel();
-        let first = Outgoing { done: Some(sender), ..text("a") };
-        outbox.push(first, LIMIT, Overflow::DropOldest).unwrap();
-        outbox.push(text("b"), LIMIT, Overflow::DropOldest).unwrap();
-        outbox.push(text("c"), LIMIT, Overflow::DropOldest).unwrap();
-        assert!(matches!(receiver.try_recv(), Ok(Err(SendError::Full))));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -26,6 +27,18 @@ pub enum SendError {
     },
     /// A close code that must not be sent (RFC 6455 7.4).
     InvalidCloseCode(u16),
+    /// Another message in fragments was open for all of `send_timeout`: see [`Session::send_fragment`](crate::Session::send_fragment).
+    Busy {
+        /// Which one, and whose, for people.
+        holder: String,
+    },
+    /// A fragment of text in a message of bytes, or the reverse: the open message must end first.
+    OtherKind {
+        /// What is open: `"text"` or `"binary"`.
+        open: &'static str,
+    },
+    /// Who sends has a message in fragments open, and would wait for the kernel to have this one, which goes behind it: for ever.
+    Unfinished,
 }
 
 impl fmt::Display for SendError {
@@ -38,6 +51,13 @@ impl fmt::Display for SendError {
                 write!(f, "a ping or pong carries at most 125 bytes, and this has {bytes}")
             }
             SendError::InvalidCloseCode(code) => write!(f, "close code {code} must not be sent"),
+            SendError::Busy { holder } => write!(f, "the session is busy with {holder}"),
+            SendError::OtherKind { open } => {
+                write!(f, "a {open} message is open, and this fragment is of the other kind")
+            }
+            SendError::Unfinished => f.write_str(
+                "a message in fragments is open, and must end before one that goes behind it can be waited for",
+            ),
         }
     }
 }
@@ -54,6 +74,19 @@ impl std::error::Error for SendError {
 impl From<EncodeError> for SendError {
     fn from(error: EncodeError) -> Self {
         SendError::Encode(error)
+    }
+}
+
+/// For those who write to a [`BinaryWriter`](crate::BinaryWriter) as to any stream.
+impl From<SendError> for io::Error {
+    fn from(error: SendError) -> Self {
+        let kind = match error {
+            SendError::Closed(_) => io::ErrorKind::BrokenPipe,
+            SendError::Full => io::ErrorKind::TimedOut,
+            SendError::Busy { .. } => io::ErrorKind::ResourceBusy,
+            _ => io::ErrorKind::InvalidInput,
+        };
+        io::Error::new(kind, error)
     }
 }
 
@@ -83,7 +116,19 @@ impl std::error::Error for TrySendError {}
 
 /// How a posted message went: a future that is done when the kernel has the message, or when it is certain that it never will.
 ///
-/// Dropping it changes nothing: the message is sent all the same.
+/// Dropping it changes nothing: the message is sent all the same. It is Java's `SendResult` and the `Future` of `AsyncRemote` in one
+/// (ASY-01, ASY-02): `Ok` or the error when it is awaited; which session it was, whoever awaits knows.
+///
+/// ```
+/// # fn f(session: &endpoint_runtime::Session) {
+/// let receipt = session.post("text");
+/// tokio::spawn(async move {
+///     if let Err(error) = receipt.await {
+///         eprintln!("not sent: {error}");
+///     }
+/// });
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Receipt(State);
 

@@ -1,12 +1,13 @@
 //! Sending through a [`Session`]: who waits for room in the queue, who does not, and what a full one means.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::outbox::{Frame, Outgoing, Refused};
+use super::outbox::{Caller, Frame, Outgoing, Refused};
 use super::{Batch, CLOSING, OPEN, Receipt, SendError, Session, TrySendError};
 use crate::message::{IntoMessage, Message};
 use crate::settings::Overflow;
@@ -46,10 +47,13 @@ impl Session {
     /// Sends a message and waits until the kernel has it (Java's `BasicRemote`). That says nothing of the peer.
     ///
     /// # Errors
-    /// As [`send`](Self::send); or the connection ended first.
+    /// As [`send`](Self::send); or the connection ended first; or the same task has a message in fragments open, and would wait for itself.
     pub async fn send_and_flush(&self, message: impl IntoMessage) -> Result<(), SendError> {
         let (done, receiver) = oneshot::channel();
         let frame = message.into_message()?.into();
+        if self.0.outbox.is_written_by(Caller::here()) {
+            return Err(SendError::Unfinished);
+        }
         self.queue(Outgoing { frame, done: Some(done) }).await?;
         Receipt::waiting(receiver).await
     }
@@ -66,6 +70,17 @@ impl Session {
             }
             Err(error) => Receipt::failed(error.into()),
         }
+    }
+
+    /// Waits until the kernel has all that was queued so far (Jakarta REM-03): messages of everybody, also those that stand behind a message
+    /// in fragments, unless that is the same task's. That says nothing of the peer.
+    ///
+    /// # Errors
+    /// The session is closing or closed, or ended first.
+    pub async fn flush(&self) -> Result<(), SendError> {
+        let (done, receiver) = oneshot::channel();
+        self.0.outbox.push_mark(done, Caller::here()).map_err(SendError::Closed)?;
+        Receipt::waiting(receiver).await
     }
 
     /// Sends several messages together: nothing comes between them, and they are written at once.
@@ -169,9 +184,9 @@ impl Session {
     async fn queue_when_there_is_room(&self, mut outgoing: Vec<Outgoing>) -> Result<(), SendError> {
         let limits = self.limits();
         let room = poll_fn(|cx| self.0.outbox.poll_push_all(cx, &mut outgoing, limits.send_buffer));
-        match tokio::time::timeout(limits.send_timeout, room).await {
-            Ok(result) => result.map_err(SendError::Closed),
-            Err(_) => {
+        match within(self.send_timeout(), room).await {
+            Some(result) => result.map_err(SendError::Closed),
+            None => {
                 if limits.overflow == Overflow::Disconnect {
                     self.too_slow();
                 }
@@ -202,6 +217,14 @@ impl Session {
             self.0.home.counts.too_slow.fetch_add(1, Ordering::Relaxed);
             tracing::info!(session = %self.id(), path = self.path(), "peer is too slow, closing with 1013");
         }
+    }
+}
+
+/// What a future comes to in so much time; without a limit, in any.
+pub(super) async fn within<F: Future>(time: Option<Duration>, future: F) -> Option<F::Output> {
+    match time {
+        Some(time) => tokio::time::timeout(time, future).await.ok(),
+        None => Some(future.await),
     }
 }
 

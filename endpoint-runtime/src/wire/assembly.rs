@@ -19,6 +19,8 @@ pub(super) enum Assembly {
     None,
     Text(Text),
     Binary(Vec<u8>),
+    /// Binary data in parts, of which nothing is kept.
+    Parts,
 }
 
 /// What is known about the rest of a message when a piece of it arrives.
@@ -36,7 +38,7 @@ impl Assembly {
     /// How many bytes of the message have been received.
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::None => 0,
+            Self::None | Self::Parts => 0,
             Self::Text(text) => text.len(),
             Self::Binary(bytes) => bytes.len(),
         }
@@ -45,7 +47,7 @@ impl Assembly {
     /// How many bytes of heap are held.
     pub(super) fn capacity(&self) -> usize {
         match self {
-            Self::None => 0,
+            Self::None | Self::Parts => 0,
             Self::Text(text) => text.capacity(),
             Self::Binary(bytes) => bytes.capacity(),
         }
@@ -57,7 +59,7 @@ impl Assembly {
             self.reserve_exact(outlook.claim(self.len(), piece.len()));
         }
         match self {
-            Self::None => Ok(()),
+            Self::None | Self::Parts => Ok(()),
             Self::Text(text) => text.push(piece).map_err(not_utf8),
             Self::Binary(bytes) => {
                 bytes.extend_from_slice(piece);
@@ -69,15 +71,33 @@ impl Assembly {
     /// Hands the finished message over, memory and all; nothing of it stays here.
     pub(super) fn deliver(&mut self) -> Result<Step<'static>, Violation> {
         match mem::take(self) {
-            Self::None => Ok(Step::Incomplete), // nothing to hand over
+            Self::None | Self::Parts => Ok(Step::Incomplete), // nothing to hand over
             Self::Text(text) => text.finish().map(|text| Step::Text(Cow::Owned(text))).map_err(not_utf8),
             Self::Binary(bytes) => Ok(Step::Binary(Cow::Owned(bytes))),
         }
     }
 
+    /// Hands a piece on (already unmasked) that is a part by itself; `None` if nothing of it can be read yet.
+    pub(super) fn part<'p>(&mut self, piece: &'p [u8], last: bool) -> Result<Option<Step<'p>>, Violation> {
+        let step = match self {
+            Self::Text(text) => {
+                let part = text.pass(piece).map_err(not_utf8)?;
+                if last && text.len() > 0 {
+                    return Err(not_utf8(NotUtf8));
+                }
+                (last || !part.is_empty()).then_some(Step::TextPart(part, last))
+            }
+            _ => (last || !piece.is_empty()).then_some(Step::BinaryPart(piece, last)),
+        };
+        if last {
+            *self = Self::None;
+        }
+        Ok(step)
+    }
+
     fn reserve_exact(&mut self, additional: usize) {
         match self {
-            Self::None => {}
+            Self::None | Self::Parts => {}
             Self::Text(text) => text.reserve_exact(additional),
             Self::Binary(bytes) => bytes.reserve_exact(additional),
         }

@@ -33,6 +33,10 @@ pub(crate) enum Step<'b> {
     Text(Cow<'b, str>),
     /// A binary message; borrowed when it lay in the input as one frame.
     Binary(Cow<'b, [u8]>),
+    /// A part of a text message, cut at a code point, and whether it is the last.
+    TextPart(Cow<'b, str>, bool),
+    /// A part of a binary message, and whether it is the last.
+    BinaryPart(&'b [u8], bool),
     /// A ping, to be answered with its payload.
     Ping(&'b [u8]),
     /// A pong, asked for or not.
@@ -41,6 +45,18 @@ pub(crate) enum Step<'b> {
     Close(Option<(CloseCode, Cow<'b, str>)>),
 }
 
+/// How messages of one kind are received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// Whole, with at most so many bytes.
+    Whole(usize),
+    /// In parts, as they arrive, of any number: nothing is kept.
+    Parts,
+}
+
+/// The most bytes of one part.
+const PART: usize = 64 * 1024;
+
 /// Reads one peer's frames.
 ///
 /// It owns memory only while a message is incomplete. After a [`Violation`] the stream has no meaning any more: the
@@ -48,10 +64,13 @@ pub(crate) enum Step<'b> {
 #[derive(Debug)]
 pub(crate) struct Decoder {
     role: Role,
-    max_message: usize,
+    text: Delivery,
+    binary: Delivery,
     assembly: Assembly,
+    /// How the message that has begun is received.
+    current: Delivery,
     /// How much payload the current data frame still owes; 0 between frames.
-    owed: usize,
+    owed: u64,
     /// The mask of what is owed.
     key: Key,
     /// Whether the current data frame is the last of its message.
@@ -59,15 +78,28 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder at the start of a stream, right behind the handshake, that admits messages of `max_message` bytes.
-    pub(crate) fn new(role: Role, max_message: usize) -> Self {
-        Self { role, max_message, assembly: Assembly::None, owed: 0, key: Key::default(), last_frame: false }
+    /// A decoder at the start of a stream, right behind the handshake.
+    pub(crate) fn new(role: Role, text: Delivery, binary: Delivery) -> Self {
+        Self {
+            role,
+            text,
+            binary,
+            assembly: Assembly::None,
+            current: text,
+            owed: 0,
+            key: Key::default(),
+            last_frame: false,
+        }
     }
 
-    /// Changes the limit in bytes. It is applied to frames whose header has not been read yet.
-    #[cfg(test)]
-    pub(crate) fn set_max_message(&mut self, bytes: usize) {
-        self.max_message = bytes;
+    /// Changes how messages are received, from the next one on: the one that has begun ends as it began.
+    pub(crate) fn deliver(&mut self, text: Delivery, binary: Delivery) {
+        (self.text, self.binary) = (text, binary);
+    }
+
+    /// Whether a message has begun and not ended.
+    pub(crate) fn is_amid_message(&self) -> bool {
+        !matches!(self.assembly, Assembly::None)
     }
 
     /// Reads on until something is worth telling. `input` begins at the first byte that was not yet consumed; the
@@ -105,7 +137,11 @@ impl Decoder {
                         let payload = unmasked(&mut rest[..end], &header);
                         return Ok((consumed + end, control_frame(control, payload)?));
                     }
-                    (OpCode::Data(data), Some(end)) if header.frame.is_final && data != Data::Continue => {
+                    (OpCode::Data(data), Some(end))
+                        if header.frame.is_final
+                            && data != Data::Continue
+                            && self.delivery(data) != Delivery::Parts =>
+                    {
                         let payload = unmasked(&mut rest[..end], &header);
                         return Ok((consumed + end, message(data, payload)?));
                     }
@@ -115,7 +151,7 @@ impl Decoder {
                     }
                 }
             }
-            let (piece, after) = rest.split_at_mut(self.owed.min(rest.len()));
+            let (piece, after) = rest.split_at_mut(self.next_piece(rest.len()));
             rest = after;
             if let Some(step) = self.take_in(piece)? {
                 return Ok((total - rest.len(), step));
@@ -140,35 +176,64 @@ impl Decoder {
             (Data::Continue, true) | (_, false) => {}
             (_, true) => return Err(Violation::protocol("new message inside a fragmented one")),
         }
-        if payload.saturating_add(self.assembly.len() as u64) > self.max_message as u64 {
-            return Err(Violation::too_large(self.max_message));
+        if let Delivery::Whole(limit) = self.delivery(data)
+            && payload.saturating_add(self.assembly.len() as u64) > limit as u64
+        {
+            return Err(Violation::too_large(limit));
         }
         Ok(())
     }
 
+    /// How the message is received that a frame of this kind belongs to.
+    #[inline]
+    fn delivery(&self, data: Data) -> Delivery {
+        match data {
+            Data::Text => self.text,
+            Data::Binary => self.binary,
+            // Reserved ones do not pass the header's own check.
+            Data::Continue | Data::Reserved(_) => self.current,
+        }
+    }
+
     /// Gets ready for the payload of a data frame that passed [`Self::check_message`].
     fn begin_frame(&mut self, data: Data, header: &Header) {
-        match data {
-            Data::Text => self.assembly = Assembly::Text(Text::default()),
-            Data::Binary => self.assembly = Assembly::Binary(Vec::new()),
+        self.current = self.delivery(data);
+        match (data, self.current) {
+            (Data::Text, _) => self.assembly = Assembly::Text(Text::default()),
+            (Data::Binary, Delivery::Whole(_)) => self.assembly = Assembly::Binary(Vec::new()),
+            (Data::Binary, Delivery::Parts) => self.assembly = Assembly::Parts,
             // Reserved ones do not pass the header's own check.
-            Data::Continue | Data::Reserved(_) => {}
+            (Data::Continue | Data::Reserved(_), _) => {}
         }
-        // No more than `max_message`, so nothing is cut off.
-        self.owed = header.payload as usize;
+        self.owed = header.payload;
         self.key = Key::new(header.frame.mask.unwrap_or_default());
         self.last_frame = header.frame.is_final;
     }
 
-    /// Takes the next piece of the current data frame; returns the message if it ends with it.
-    fn take_in(&mut self, piece: &mut [u8]) -> Result<Option<Step<'static>>, Violation> {
+    /// How much of what is there belongs to the current data frame, and may be taken at once.
+    fn next_piece(&self, available: usize) -> usize {
+        let most = if self.current == Delivery::Parts { PART } else { usize::MAX };
+        // No more than `available`, so nothing is cut off.
+        self.owed.min(available.min(most) as u64) as usize
+    }
+
+    /// Takes the next piece of the current data frame; returns the message if it ends with it, or the piece if it is a part.
+    fn take_in<'b>(&mut self, piece: &'b mut [u8]) -> Result<Option<Step<'b>>, Violation> {
         if self.role == Role::Server {
             self.key.apply(piece);
         }
-        let outlook = Outlook { announced: self.owed, last_frame: self.last_frame, limit: self.max_message };
-        self.assembly.append(piece, outlook)?;
-        self.owed -= piece.len();
-        if self.owed == 0 && self.last_frame { self.assembly.deliver().map(Some) } else { Ok(None) }
+        let announced = self.owed;
+        self.owed -= piece.len() as u64;
+        let last = self.owed == 0 && self.last_frame;
+        match self.current {
+            Delivery::Parts => self.assembly.part(piece, last),
+            Delivery::Whole(limit) => {
+                // No more than the limit, so nothing is cut off.
+                let announced = announced as usize;
+                self.assembly.append(piece, Outlook { announced, last_frame: self.last_frame, limit })?;
+                if last { self.assembly.deliver().map(Some) } else { Ok(None) }
+            }
+        }
     }
 }
 

@@ -2,10 +2,11 @@
 
 mod autobahn;
 mod limits;
+mod parts;
 mod properties;
 mod rules;
 
-use super::{Decoder, Gate, Role, Step, Violation};
+use super::{Decoder, Delivery, Gate, Role, Step, Violation};
 
 /// The key that frames of the tests are masked with, where it does not matter.
 const KEY: [u8; 4] = [0x9c, 0x01, 0xfe, 0x55];
@@ -60,6 +61,8 @@ fn fragments(opcode: u8, pieces: &[&[u8]]) -> Vec<u8> {
 enum Event {
     Text(String),
     Binary(Vec<u8>),
+    TextPart(String, bool),
+    BinaryPart(Vec<u8>, bool),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(Option<(u16, String)>),
@@ -74,9 +77,14 @@ struct Reader {
     events: Vec<Event>,
 }
 
+/// A decoder of whole messages.
+fn decoder(role: Role, max_message: usize) -> Decoder {
+    Decoder::new(role, Delivery::Whole(max_message), Delivery::Whole(max_message))
+}
+
 impl Reader {
     fn new(role: Role, max_message: usize) -> Self {
-        Self { decoder: Decoder::new(role, max_message), unconsumed: Vec::new(), events: Vec::new() }
+        Self { decoder: decoder(role, max_message), unconsumed: Vec::new(), events: Vec::new() }
     }
 
     fn failed(&self) -> bool {
@@ -103,7 +111,11 @@ impl Reader {
             assert_eq!(before[consumed..], self.unconsumed[consumed..], "what is not consumed is untouched");
             self.unconsumed.drain(..consumed);
             let Some(event) = event else { return };
-            if let (Gate::ControlOnly, Event::Text(_) | Event::Binary(_)) = (gate, &event) {
+            if let (
+                Gate::ControlOnly,
+                Event::Text(_) | Event::Binary(_) | Event::TextPart(..) | Event::BinaryPart(..),
+            ) = (gate, &event)
+            {
                 panic!("a message passed the gate");
             }
             self.events.push(event);
@@ -137,6 +149,8 @@ fn owned(step: Step<'_>) -> Event {
         Step::Incomplete | Step::Held => unreachable!("not an event"),
         Step::Text(text) => Event::Text(text.into_owned()),
         Step::Binary(bytes) => Event::Binary(bytes.into_owned()),
+        Step::TextPart(part, last) => Event::TextPart(part.into_owned(), last),
+        Step::BinaryPart(part, last) => Event::BinaryPart(part.to_vec(), last),
         Step::Ping(payload) => Event::Ping(payload.to_vec()),
         Step::Pong(payload) => Event::Pong(payload.to_vec()),
         Step::Close(body) => Event::Close(body.map(|(code, reason)| (code.into(), reason.into_owned()))),

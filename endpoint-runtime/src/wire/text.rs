@@ -1,5 +1,7 @@
 //! Text that arrives in pieces cut anywhere, inside a code point too, and is known to be UTF-8 at every moment.
 
+use std::borrow::Cow;
+
 /// The bytes cannot be UTF-8, whatever would follow them.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NotUtf8;
@@ -40,6 +42,21 @@ impl Text {
             self.wait_for_more(cut)?;
         }
         Ok(())
+    }
+
+    /// Passes a piece on, as far as it is decided, together with what waited before it: nothing stays here but the beginning of a code
+    /// point. Or says that no continuation could make it UTF-8.
+    pub(super) fn pass<'p>(&mut self, piece: &'p [u8]) -> Result<Cow<'p, str>, NotUtf8> {
+        if self.waiting_len > 0 {
+            self.push(piece)?;
+            return Ok(Cow::Owned(std::mem::take(&mut self.decided)));
+        }
+        let (whole, cut) = piece.split_at(last_boundary(piece));
+        let whole = simdutf8::basic::from_utf8(whole).map_err(|_| NotUtf8)?;
+        if !cut.is_empty() {
+            self.wait_for_more(cut)?;
+        }
+        Ok(Cow::Borrowed(whole))
     }
 
     /// The whole text; refused when it ends inside a code point.

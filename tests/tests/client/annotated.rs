@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use endpoint_runtime::__private as generated;
 use endpoint_runtime::prelude::*;
 use endpoint_runtime::{self as runtime, ConnectError};
 use tokio::sync::mpsc::UnboundedSender;
@@ -12,27 +11,11 @@ use super::support::{Heard, Raw, frame, teller};
 /// What its parameters ask for.
 struct Greeting(String);
 
+#[client_endpoint(subprotocols = ["chat.v2"], max_message_size = 10, ping_interval = "50ms")]
 struct Listener {
     heard: UnboundedSender<String>,
     count: u32,
 }
-
-impl generated::Declared for Listener {
-    type Scope = generated::PerConnection;
-    const DECLARATION: generated::Declaration =
-        generated::Declaration::client("Listener", "tests", generated::Place::new(file!(), line!()))
-            .subprotocols(&["chat.v2"])
-            .max_message_size(10)
-            .ping_interval(Some(50));
-
-    fn needs(_: &mut generated::Needs) {}
-
-    fn create(_: &ApplicationContext) -> Result<Self> {
-        Err(Error::msg("a client's instance is the user's"))
-    }
-}
-
-impl generated::ClientDeclared for Listener {}
 
 #[handlers]
 impl Listener {

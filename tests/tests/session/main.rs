@@ -8,9 +8,14 @@
 
 mod always_alive;
 mod arguments;
+mod binary_forms;
 mod closing;
+mod coders;
+mod forms_in;
+mod fragments_out;
 mod life;
 mod logged;
+mod message_handlers;
 mod on_close_truth;
 mod overflow;
 mod panics_and_errors;
@@ -21,3 +26,5 @@ mod scope;
 mod sending;
 mod support;
 mod timers;
+mod tuning;
+mod writers;

@@ -11,16 +11,17 @@ use crate::session::outbox::Frame;
 impl Link {
     pub(super) fn look_at_the_clock(&mut self) {
         let now = Instant::now();
-        let limits = *self.session.limits();
+        let (limits, tuned) = (*self.session.limits(), self.session.tuned());
         let passed = |since: Instant, time: Duration| now >= since + time;
+        let stalled = |since: Instant| tuned.send_timeout.is_some_and(|timeout| passed(since, timeout));
         match self.phase {
             Phase::Open => {
-                if !self.output.is_empty() && passed(self.wrote, limits.send_timeout) {
+                if !self.output.is_empty() && stalled(self.wrote) {
                     self.session.too_slow();
                 } else if self.held {
                     self.look_at_the_clock_unheard(now);
-                } else if limits.idle_timeout.is_some_and(|idle| passed(self.active, idle)) {
-                    let idle = limits.idle_timeout.unwrap_or_default();
+                } else if tuned.idle_timeout.is_some_and(|idle| passed(self.active, idle)) {
+                    let idle = tuned.idle_timeout.unwrap_or_default();
                     self.end_by_container(CloseCode::Away, &format!("idle for {idle:?}"), Phase::Closing);
                 } else if let Some(pinged) = self.pinged {
                     if passed(pinged, limits.pong_timeout) {
@@ -63,11 +64,12 @@ impl Link {
 
     /// The earliest thing that may come due.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let limits = self.session.limits();
+        let (limits, tuned) = (self.session.limits(), self.session.tuned());
         let of_phase = match self.phase {
             Phase::Open => {
-                let stalled = (!self.output.is_empty()).then(|| self.wrote + limits.send_timeout);
-                let idle = limits.idle_timeout.map(|idle| self.active + idle);
+                let stalled = tuned.send_timeout.filter(|_| !self.output.is_empty());
+                let stalled = stalled.map(|timeout| self.wrote + timeout);
+                let idle = tuned.idle_timeout.map(|idle| self.active + idle);
                 let ping = match self.pinged {
                     Some(pinged) => Some(pinged + limits.pong_timeout),
                     None => limits.ping_interval.map(|interval| self.heard + interval),

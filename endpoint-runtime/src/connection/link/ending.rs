@@ -20,6 +20,9 @@ impl Link {
             let reason = self.reason.get_or_insert_with(|| CloseReason::lost("the connection was lost"));
             self.output.abandon(reason);
         }
+        if let Some(reason) = &self.reason {
+            self.parts.cut(reason);
+        }
     }
 
     /// Our close frame goes out behind what is queued; then the peer's is awaited.

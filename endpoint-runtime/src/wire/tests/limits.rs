@@ -30,9 +30,8 @@ fn a_message_of_the_limit_passes_and_one_byte_more_does_not() {
 #[test]
 fn the_header_alone_shows_that_a_message_is_too_large() {
     for announced in [65537, 1 << 32, (1 << 63) - 1] {
-        let violation = Decoder::new(Role::Server, 65536)
-            .decode(&mut announcing(TEXT, announced), Gate::Open)
-            .unwrap_err();
+        let violation =
+            decoder(Role::Server, 65536).decode(&mut announcing(TEXT, announced), Gate::Open).unwrap_err();
         assert_eq!(u16::from(violation.code), 1009);
         assert_eq!(violation.reason, "message of more than 65536 bytes; see max_message_size");
     }
@@ -55,26 +54,27 @@ fn the_limit_counts_undecided_bytes() {
 }
 
 #[test]
-fn a_changed_limit_holds_from_the_next_header_on() {
+fn a_changed_limit_holds_from_the_next_message_on() {
     let mut reader = Reader::new(Role::Server, 10);
     let ten = frame(TEXT, b"0123456789");
     reader.receive(&ten[..8], Gate::Open);
-    reader.decoder.set_max_message(5);
+    reader.decoder.deliver(Delivery::Whole(5), Delivery::Whole(5));
     reader.receive(&ten[8..], Gate::Open);
     reader.receive(&frame(PING, b"0123456"), Gate::Open);
-    assert_eq!(reader.events, [ping(b"0123456")]);
     reader.receive(&frame(FIN | CONTINUE, b""), Gate::Open);
-    assert_eq!(reader.events[1..], [Event::Failed(1009)]);
+    assert_eq!(reader.events, [ping(b"0123456"), text("0123456789")]);
+    reader.receive(&frame(FIN | TEXT, b"012345"), Gate::Open);
+    assert_eq!(reader.events[2..], [Event::Failed(1009)]);
 
     let mut reader = Reader::new(Role::Server, 5);
-    reader.decoder.set_max_message(10);
+    reader.decoder.deliver(Delivery::Whole(10), Delivery::Whole(10));
     reader.receive(&frame(FIN | TEXT, b"0123456789"), Gate::Open);
     assert_eq!(reader.events, [text("0123456789")]);
 }
 
 #[test]
 fn without_a_limit_the_largest_announcement_is_only_awaited() {
-    let mut decoder = Decoder::new(Role::Server, usize::MAX);
+    let mut decoder = decoder(Role::Server, usize::MAX);
     let mut bytes = announcing(FIN | BINARY, (1 << 63) - 1);
     assert_eq!(decoder.decode(&mut bytes, Gate::Open), Ok((14, Step::Incomplete)));
     assert_eq!(decoder.decode(&mut [0; 100], Gate::Open), Ok((100, Step::Incomplete)));
@@ -85,7 +85,7 @@ fn without_a_limit_the_largest_announcement_is_only_awaited() {
 #[test]
 fn an_announcement_claims_no_memory() {
     for opcode in [TEXT, BINARY] {
-        let mut decoder = Decoder::new(Role::Server, 1 << 24);
+        let mut decoder = decoder(Role::Server, 1 << 24);
         let mut received = 0;
         decoder.decode(&mut announcing(FIN | opcode, 1 << 24), Gate::Open).unwrap();
         assert_eq!(decoder.heap(), 0);
@@ -99,7 +99,7 @@ fn an_announcement_claims_no_memory() {
 
 #[test]
 fn an_announcement_of_little_claims_little() {
-    let mut decoder = Decoder::new(Role::Server, 1 << 24);
+    let mut decoder = decoder(Role::Server, 1 << 24);
     decoder.decode(&mut frame(FIN | TEXT, &[b'a'; 300])[..10], Gate::Open).unwrap();
     assert_eq!(decoder.heap(), 300);
 }
@@ -108,7 +108,7 @@ fn an_announcement_of_little_claims_little() {
 #[test]
 fn fragments_never_hold_more_than_the_limit() {
     for opcode in [TEXT, BINARY] {
-        let mut decoder = Decoder::new(Role::Server, 1000);
+        let mut decoder = decoder(Role::Server, 1000);
         decoder.decode(&mut frame(opcode, &[b'a'; 600]), Gate::Open).unwrap();
         assert_eq!(decoder.heap(), 600);
         decoder.decode(&mut frame(CONTINUE, b"b"), Gate::Open).unwrap();
@@ -118,7 +118,7 @@ fn fragments_never_hold_more_than_the_limit() {
 
 #[test]
 fn memory_goes_with_the_message() {
-    let mut decoder = Decoder::new(Role::Server, 1 << 24);
+    let mut decoder = decoder(Role::Server, 1 << 24);
     for opcode in [TEXT, BINARY] {
         let mut bytes = fragments(opcode, &[&[b'a'; 5000], &[b'a'; 5000]]);
         let half = bytes.len() / 2;
@@ -145,7 +145,7 @@ fn in_frames(opcode: u8, payload: &[u8], size: usize) -> Vec<u8> {
 /// Gives a client the bytes 64 at a time and returns the length of the message that ends with them, and how often
 /// memory was claimed for it: the copying is linear if that is rare.
 fn claims_in_chops(bytes: &mut [u8]) -> (usize, usize) {
-    let mut decoder = Decoder::new(Role::Client, 1 << 24);
+    let mut decoder = decoder(Role::Client, 1 << 24);
     let (mut claims, mut heap) = (0, 0);
     let (mut from, mut to) = (0, 0);
     while to < bytes.len() {
@@ -184,7 +184,7 @@ fn sixteen_mebibytes_in_small_pieces_are_linear() {
 /// Empty fragments are legal and lead nowhere; they must cost nothing but the reading.
 #[test]
 fn empty_fragments_without_end_hold_no_memory() {
-    let mut decoder = Decoder::new(Role::Server, 1024);
+    let mut decoder = decoder(Role::Server, 1024);
     decoder.decode(&mut frame(TEXT, b""), Gate::Open).unwrap();
     let mut flood = frame(CONTINUE, b"").repeat(10_000);
     let len = flood.len();

@@ -105,8 +105,8 @@ impl Peer {
 
     fn fragment(&mut self, fin: bool, opcode: OpCode, payload: &[u8]) {
         match (fin, self.reader) {
-            (true, Role::Server) => put_masked(&mut self.out, opcode, payload, self.key),
-            (true, Role::Client) => put_frame(&mut self.out, opcode, payload),
+            (true, Role::Server) => put_masked(&mut self.out, true, opcode, payload, self.key),
+            (true, Role::Client) => put_frame(&mut self.out, true, opcode, payload),
             (false, Role::Client) => {
                 put_header(&mut self.out, false, opcode, payload.len(), None);
                 self.out.extend(payload);
@@ -149,19 +149,25 @@ fn gates() -> impl Strategy<Value = Vec<Gate>> {
 
 fn arrive(role: Role, limit: usize, bytes: &[u8], lengths: &[usize], gates: &[Gate]) -> Reader {
     let mut reader = Reader::new(role, limit);
-    let mut rest = bytes;
-    for (length, gate) in lengths.iter().cycle().zip(gates.iter().cycle()) {
-        // Thousands of steps on long frames would show nothing that short ones do not.
-        let length = if bytes.len() > 20_000 { length * 100 } else { *length };
-        let (chunk, after) = rest.split_at(length.min(rest.len()));
-        rest = after;
-        reader.receive(chunk, *gate);
-        if rest.is_empty() || reader.failed() {
-            break;
-        }
-    }
-    reader.receive(rest, Gate::Open);
+    reader.arrive(bytes, lengths, gates);
     reader
+}
+
+impl Reader {
+    fn arrive(&mut self, bytes: &[u8], lengths: &[usize], gates: &[Gate]) {
+        let mut rest = bytes;
+        for (length, gate) in lengths.iter().cycle().zip(gates.iter().cycle()) {
+            // Thousands of steps on long frames would show nothing that short ones do not.
+            let length = if bytes.len() > 20_000 { length * 100 } else { *length };
+            let (chunk, after) = rest.split_at(length.min(rest.len()));
+            rest = after;
+            self.receive(chunk, *gate);
+            if rest.is_empty() || self.failed() {
+                break;
+            }
+        }
+        self.receive(rest, Gate::Open);
+    }
 }
 
 proptest! {
@@ -183,6 +189,31 @@ proptest! {
         prop_assert_eq!(&in_chunks.events, &peer.expected);
         prop_assert!(in_chunks.unconsumed.is_empty());
         prop_assert_eq!(in_chunks.decoder.heap(), 0);
+    }
+
+    /// What comes in parts is, put together, what comes whole; and nothing of it is kept.
+    #[test]
+    fn parts_make_the_whole(
+        all in prop::collection::vec(sent(), 0..6),
+        role in role(),
+        key in any::<[u8; 4]>(),
+        damage in any::<Option<(prop::sample::Index, u8)>>(),
+        lengths in arrival(),
+        gates in gates(),
+    ) {
+        let mut bytes = Peer::sends(role, key, &all).out;
+        if let Some((index, byte)) = damage.filter(|_| !bytes.is_empty()) {
+            let at = index.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let whole = arrive(role, usize::MAX, &bytes, &[usize::MAX / 100], &[Gate::Open]);
+        let mut parts = Reader::new(role, usize::MAX);
+        parts.decoder.deliver(Delivery::Parts, Delivery::Parts);
+        parts.arrive(&bytes, &lengths, &gates);
+        prop_assert!(parts.failed() || parts.decoder.heap() == 0);
+        let joined = super::parts::joined(parts.events);
+        // A message that ends in a violation was begun in parts, and not at all as a whole.
+        prop_assert_eq!(joined, whole.events);
     }
 
     /// Damage is found, or not, in the same place however the bytes arrive.
@@ -323,7 +354,7 @@ fn named_close_codes_survive_the_wire() {
     {
         let mut out = Vec::new();
         put_close(&mut out, code, "why");
-        let (_, step) = Decoder::new(Role::Client, 0).decode(&mut out, Gate::Open).unwrap();
+        let (_, step) = decoder(Role::Client, 0).decode(&mut out, Gate::Open).unwrap();
         assert_eq!(step, Step::Close(Some((code, "why".into()))));
     }
 }

@@ -74,7 +74,7 @@ fn a_client_reads_fragments_and_control_frames_too() {
 #[test]
 fn whole_frames_are_lent_and_pieces_are_owned() {
     let mut input = [frame(FIN | TEXT, b"whole"), frame(FIN | BINARY, b"too")].concat();
-    let mut decoder = Decoder::new(Role::Server, 1024);
+    let mut decoder = decoder(Role::Server, 1024);
     let (consumed, step) = decoder.decode(&mut input, Gate::Open).unwrap();
     assert!(matches!(step, Step::Text(Cow::Borrowed("whole"))), "{step:?}");
     let (_, step) = decoder.decode(&mut input[consumed..], Gate::Open).unwrap();
@@ -93,8 +93,7 @@ fn payload_of_an_unfinished_frame_is_taken_in() {
     let bytes = frame(FIN | TEXT, &[b'x'; 1000]);
     for cut in 1..bytes.len() {
         let mut input = bytes.clone();
-        let (consumed, step) =
-            Decoder::new(Role::Server, 1024).decode(&mut input[..cut], Gate::Open).unwrap();
+        let (consumed, step) = decoder(Role::Server, 1024).decode(&mut input[..cut], Gate::Open).unwrap();
         assert_eq!(step, Step::Incomplete);
         assert_eq!(consumed, if cut < 8 { 0 } else { cut });
     }
@@ -105,8 +104,7 @@ fn an_incomplete_control_frame_is_left_where_it_is() {
     let bytes = frame(PING, &[1; 125]);
     for cut in 0..bytes.len() {
         let mut input = bytes.clone();
-        let (consumed, step) =
-            Decoder::new(Role::Server, 1024).decode(&mut input[..cut], Gate::Open).unwrap();
+        let (consumed, step) = decoder(Role::Server, 1024).decode(&mut input[..cut], Gate::Open).unwrap();
         assert_eq!((consumed, step), (0, Step::Incomplete));
         assert_eq!(input, bytes);
     }
@@ -126,7 +124,7 @@ fn the_closed_gate_lets_control_frames_through_and_nothing_else() {
     assert_eq!(reader.events, [ping(b"1"), pong(b"2"), text("later"), ping(b"3")]);
 
     // A single byte tells a data frame.
-    let mut decoder = Decoder::new(Role::Server, 1024);
+    let mut decoder = decoder(Role::Server, 1024);
     assert_eq!(decoder.decode(&mut [0x81], Gate::ControlOnly), Ok((0, Step::Held)));
     assert_eq!(decoder.decode(&mut [0x00], Gate::ControlOnly), Ok((0, Step::Held)));
     assert_eq!(decoder.decode(&mut [0x8a], Gate::ControlOnly), Ok((0, Step::Incomplete)));
@@ -154,13 +152,13 @@ fn the_examples_of_the_rfc_are_written() {
     let (ping, text) = (OpCode::Control(Control::Ping), OpCode::Data(Data::Text));
     let key = [0x37, 0xfa, 0x21, 0x3d];
     let mut out = Vec::new();
-    put_frame(&mut out, text, b"Hello");
-    put_masked(&mut out, text, b"Hello", key);
+    put_frame(&mut out, true, text, b"Hello");
+    put_masked(&mut out, true, text, b"Hello", key);
     put_header(&mut out, false, text, 3, None);
     out.extend(b"Hel");
     put_header(&mut out, true, OpCode::Data(Data::Continue), 2, None);
     out.extend(b"lo");
-    put_frame(&mut out, ping, b"Hello");
+    put_frame(&mut out, true, ping, b"Hello");
     put_header(&mut out, true, OpCode::Data(Data::Binary), 256, None);
     put_header(&mut out, true, OpCode::Data(Data::Binary), 65536, None);
     let expected = [

@@ -1,0 +1,110 @@
+//! [`Frame`]: a message, a part of one, or a control frame on its way out.
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::message::{Message, Text};
+use crate::session::SendError;
+
+/// What a queued frame costs beside its payload, so that empty messages are not free.
+pub(super) const OVERHEAD: usize = 16;
+
+/// One frame in the queue.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) frame: Frame,
+    /// Who waits until the kernel has it.
+    pub(crate) done: Option<oneshot::Sender<Result<(), SendError>>>,
+}
+
+/// The payload is shared, never copied: a broadcast puts the same bytes into every outbox.
+#[derive(Clone, Debug)]
+pub(crate) enum Frame {
+    Text(Bytes),
+    Binary(Bytes),
+    /// A part of a message (RFC 6455 5.4). Only the first has the opcode, only the last ends the message.
+    Fragment {
+        kind: DataKind,
+        first: bool,
+        last: bool,
+        payload: Bytes,
+    },
+    Ping(Bytes),
+    Pong(Bytes),
+    /// Nothing goes out: this marks a place in the queue, for one who waits until it is reached.
+    Mark,
+}
+
+/// What a message consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DataKind {
+    Text,
+    Binary,
+}
+
+impl DataKind {
+    /// A whole message.
+    pub(crate) fn whole(self, payload: Bytes) -> Frame {
+        match self {
+            DataKind::Text => Frame::Text(payload),
+            DataKind::Binary => Frame::Binary(payload),
+        }
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            DataKind::Text => "text",
+            DataKind::Binary => "binary",
+        }
+    }
+}
+
+impl Frame {
+    pub(crate) fn payload(&self) -> &[u8] {
+        match self {
+            Frame::Text(bytes) | Frame::Binary(bytes) | Frame::Ping(bytes) | Frame::Pong(bytes) => bytes,
+            Frame::Fragment { payload, .. } => payload,
+            Frame::Mark => &[],
+        }
+    }
+
+    pub(super) fn cost(&self) -> usize {
+        match self {
+            Frame::Mark => 0,
+            frame => frame.payload().len() + OVERHEAD,
+        }
+    }
+
+    /// Whether it is a whole message, which may wait behind another, or be dropped.
+    pub(super) fn is_message(&self) -> bool {
+        matches!(self, Frame::Text(_) | Frame::Binary(_))
+    }
+
+    /// Whether a message ends with it.
+    pub(super) fn ends_message(&self) -> bool {
+        self.is_message() || matches!(self, Frame::Fragment { last: true, .. })
+    }
+
+    /// The message again, for a sender that gets it back.
+    pub(crate) fn into_message(self) -> Message {
+        match self {
+            // What was text is text; the check is paid on a path that gives up anyway.
+            Frame::Text(bytes) => match Text::from_utf8(bytes.clone()) {
+                Some(text) => Message::Text(text),
+                None => Message::Binary(bytes),
+            },
+            Frame::Binary(bytes) | Frame::Ping(bytes) | Frame::Pong(bytes) => Message::Binary(bytes),
+            Frame::Fragment { payload, .. } => Message::Binary(payload),
+            Frame::Mark => Message::Binary(Bytes::new()),
+        }
+    }
+}
+
+impl From<Message> for Frame {
+    fn from(message: Message) -> Self {
+        match message {
+            Message::Text(text) => Frame::Text(text.into_bytes()),
+            Message::Binary(bytes) => Frame::Binary(bytes),
+        }
+    }
+}
