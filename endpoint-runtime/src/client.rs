@@ -172,6 +172,8 @@ impl Client {
     async fn connect_instance(self, instance: ClientInstance, url: String) -> Result<Session, ConnectError> {
         let ClientInstance { about, driver } = instance;
         let plan = Plan::new(&self.options, &self.container, about, &url)?;
+        // A shutdown waits until this has noticed that there is one, or has become a session that it closes.
+        let _under_way = self.container.tasks.token();
         let upgraded = plan.open().await?;
         let session = upgraded.session.clone();
         let running = plan.run(driver, upgraded, None);

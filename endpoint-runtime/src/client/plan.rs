@@ -72,8 +72,6 @@ impl Plan {
     /// Makes the connection, within the client's time.
     pub(super) async fn open(&self) -> Result<Upgraded, ConnectError> {
         tracing::debug!(url = %self.target, endpoint = self.about.type_name, "connecting");
-        // A shutdown waits until this has noticed that there is one.
-        let _under_way = self.container.tasks.token();
         let progress = Progress::begin(self.options.timeout);
         let stop = std::pin::pin!(self.container.stop.cancelled());
         let opening = std::pin::pin!(progress.within(self.follow(&progress)));

@@ -139,6 +139,7 @@ impl ReconnectingClient {
         let ClientInstance { about, driver } = instance;
         let Client { options, container } = &self.client;
         let plan = Plan::new(options, container, about, &url)?;
+        let _under_way = container.tasks.token();
         let stopped = CancellationToken::new();
         let mut keeper = Keeper { policy: self.clone(), plan, stopped, attempts: watch::Sender::new(0) };
         let first = match keeper.plan.open().await {

@@ -230,6 +230,20 @@ async fn errors_and_debug_output_hold_no_secrets() {
     assert!(!shown.contains("hidden") && !shown.contains("aGlkZGVu"), "{shown}");
 }
 
+#[tokio::test]
+async fn a_host_that_does_not_exist() {
+    let (teller, _heard) = teller();
+    let result = soon("an answer", runtime::client().connect(teller, "ws://no-such-host.invalid/")).await;
+    match result {
+        Err(ConnectError::Io { step: ConnectStep::Resolve, with, .. }) => {
+            assert_eq!(with, "no-such-host.invalid:80");
+        }
+        // Where nobody answers the question, that takes the time there is.
+        Err(ConnectError::Timeout { step: ConnectStep::Resolve, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
 /// A name that several addresses have is not given up after the first.
 #[tokio::test]
 async fn every_address_of_a_host_is_tried() {

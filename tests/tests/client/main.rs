@@ -11,6 +11,7 @@ mod container;
 mod deadline;
 mod foreign_tungstenite;
 mod handshake;
+mod logged;
 mod messages;
 mod proxy;
 mod reconnect;

@@ -1,6 +1,7 @@
 //! Encrypted connections: whom the client trusts, and how it shows who it is.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use endpoint_runtime::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use endpoint_runtime::rustls::server::WebPkiClientVerifier;
@@ -8,6 +9,7 @@ use endpoint_runtime::rustls::{self, RootCertStore, ServerConfig};
 use endpoint_runtime::{self as runtime, Client, ClientTls, CloseReason, ConnectError, ConnectStep};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -116,16 +118,19 @@ async fn large_messages_go_both_ways() {
     let (raw, tls) = (Raw::bind().await, authority.server("localhost", None));
     let (teller, mut heard) = teller();
     let tls_client = ClientTls::roots_pem(authority.pem());
-    let client = runtime::client().tls(tls_client).max_message_size(LARGE).send_buffer(4 * LARGE);
+    let client =
+        runtime::client().tls(tls_client).max_message_size(LARGE).send_buffer(4 * LARGE).ping_interval(None);
     let (session, peer) =
         tokio::join!(soon("connecting", client.connect(teller, url(&raw, "localhost"))), open(&raw, &tls));
     let (session, mut peer) = (session.unwrap(), peer.unwrap());
     let payload: Vec<u8> = (0..LARGE).map(|index| (index / 7) as u8).collect();
     session.send(payload.clone()).await.unwrap();
+    // Nothing is sent behind it that could push it on, and it is read only when the socket has been full for a while.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(peer.frame().await.unwrap().payload == payload, "damaged on the way");
     session.send("behind it").await.unwrap();
     let flushed = session.send_and_flush("the last");
     let reading = async {
-        assert!(peer.frame().await.unwrap().payload == payload, "damaged on the way");
         assert_eq!(peer.text().await, "behind it");
         assert_eq!(peer.text().await, "the last");
     };
@@ -134,6 +139,39 @@ async fn large_messages_go_both_ways() {
     peer.write(&frame(0x82, &payload)).await;
     heard.expect("open 1").await;
     heard.expect(&format!("binary {LARGE}")).await;
+}
+
+/// TLS takes a little more than the socket does. That must go out when the socket has room again, though nothing comes behind it.
+#[tokio::test]
+async fn what_tls_holds_back_goes_out_when_there_is_room() {
+    let authority = Authority::new();
+    let (raw, tls) = (Raw::bind().await, authority.server("localhost", None));
+    let client = runtime::client().tls(ClientTls::roots_pem(authority.pem())).ping_interval(None);
+    let connect = async || {
+        let (teller, _heard) = teller();
+        let connecting = client.connect(teller, url(&raw, "localhost"));
+        let (session, peer) = tokio::join!(soon("connecting", connecting), open(&raw, &tls));
+        (session.unwrap(), peer.unwrap())
+    };
+    // Sends until one is stuck, and says how many were sent, that one included.
+    let fill = async |session: &runtime::Session, at_most: usize| {
+        for sent in 1..at_most {
+            if timeout(Duration::from_millis(300), session.send_and_flush([0; 4096])).await.is_err() {
+                return sent;
+            }
+        }
+        at_most - 1
+    };
+    let (session, _unread) = connect().await;
+    let room = fill(&session, usize::MAX).await;
+    // Almost as much as another connection takes: the last of it is in nobody's queue but that of TLS.
+    for less in [2, 6, 10, 14] {
+        let (session, mut peer) = connect().await;
+        let sent = fill(&session, room - less).await;
+        for _ in 0..sent {
+            assert_eq!(peer.frame().await.unwrap().payload.len(), 4096);
+        }
+    }
 }
 
 #[tokio::test]
