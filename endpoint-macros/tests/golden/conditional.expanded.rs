@@ -137,8 +137,9 @@ impl ::runtime::__private::Handlers for Chat {
                 return ::runtime::__private::failed(error);
             }
         };
-        <() as ::runtime::__private::IntoReply>::into_reply(
+        <() as ::runtime::__private::IntoReply>::reply(
             Chat::open(::runtime::__private::shared::<Self>(__this), peer),
+            __context,
         )
     }
     #[cfg(windows)]
@@ -146,8 +147,9 @@ impl ::runtime::__private::Handlers for Chat {
         __this: &'a mut ::runtime::__private::Held<Self>,
         __context: ::runtime::__private::Context<'a>,
     ) -> ::runtime::__private::Reply {
-        <() as ::runtime::__private::IntoReply>::into_reply(
+        <() as ::runtime::__private::IntoReply>::reply(
             Chat::open_there(::runtime::__private::shared::<Self>(__this)),
+            __context,
         )
     }
     fn message<'a>(
@@ -226,23 +228,25 @@ impl ::runtime::__private::Handlers for Chat {
             match __call {
                 __Call::Done(reply) => reply,
                 __Call::Method0((text,)) => {
-                    <() as ::runtime::__private::IntoReply>::into_reply(
+                    <() as ::runtime::__private::IntoReply>::reply(
                         Chat::text(
                                 ::runtime::__private::shared::<Self>(__this),
                                 ::runtime::__private::lend(&text),
                             )
                             .await,
+                        __context,
                     )
                 }
                 #[cfg(unix)]
                 __Call::Method1((bytes, sessions)) => {
-                    <() as ::runtime::__private::IntoReply>::into_reply(
+                    <() as ::runtime::__private::IntoReply>::reply(
                         Chat::bytes(
                                 ::runtime::__private::shared::<Self>(__this),
                                 ::runtime::__private::lend(&bytes),
                                 sessions,
                             )
                             .await,
+                        __context,
                     )
                 }
             }

@@ -81,11 +81,12 @@ impl ::endpoint_runtime::__private::Handlers for Reverse {
                 }
             };
             return ::core::future::ready(
-                <String as ::endpoint_runtime::__private::IntoReply>::into_reply(
+                <String as ::endpoint_runtime::__private::IntoReply>::reply(
                     Reverse::reverse(
                         ::endpoint_runtime::__private::shared::<Self>(__this),
                         text,
                     ),
+                    __context,
                 ),
             );
         }

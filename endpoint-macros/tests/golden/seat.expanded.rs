@@ -252,7 +252,7 @@ impl ::endpoint_runtime::__private::Handlers for Seat {
         };
         <Result<
             (),
-        > as ::endpoint_runtime::__private::IntoReply>::into_reply(
+        > as ::endpoint_runtime::__private::IntoReply>::reply(
             Seat::open(
                     <::endpoint_runtime::__private::Held<
                         Self,
@@ -264,6 +264,7 @@ impl ::endpoint_runtime::__private::Handlers for Seat {
                     number,
                 )
                 .await,
+            __context,
         )
     }
     fn message<'a>(
@@ -377,7 +378,10 @@ impl ::endpoint_runtime::__private::Handlers for Seat {
                         ::endpoint_runtime::__private::lend(&bytes),
                         scale,
                     );
-                    ::endpoint_runtime::__private::IntoReply::into_reply(__returned)
+                    ::endpoint_runtime::__private::IntoReply::reply(
+                        __returned,
+                        __context,
+                    )
                 });
             }
             if ::endpoint_runtime::__private::takes(&__message, __KINDS_2) {
@@ -402,7 +406,7 @@ impl ::endpoint_runtime::__private::Handlers for Seat {
                 __Call::Method0((__parameter_1, session)) => {
                     <Result<
                         Json<Event>,
-                    > as ::endpoint_runtime::__private::IntoReply>::into_reply(
+                    > as ::endpoint_runtime::__private::IntoReply>::reply(
                         Seat::command(
                                 <::endpoint_runtime::__private::Held<
                                     Self,
@@ -413,11 +417,13 @@ impl ::endpoint_runtime::__private::Handlers for Seat {
                                 ::endpoint_runtime::__private::lend(&session),
                             )
                             .await,
+                        __context,
                     )
                 }
                 __Call::Method2((pong,)) => {
-                    <() as ::endpoint_runtime::__private::IntoReply>::into_reply(
+                    <() as ::endpoint_runtime::__private::IntoReply>::reply(
                         Seat::pong(pong).await,
+                        __context,
                     )
                 }
             }
@@ -461,11 +467,12 @@ impl ::endpoint_runtime::__private::Handlers for Seat {
             ) {
                 return <Json<
                     Event,
-                > as ::endpoint_runtime::__private::IntoReply>::into_reply(
+                > as ::endpoint_runtime::__private::IntoReply>::reply(
                     Seat::bad_json(
                         ::endpoint_runtime::__private::shared::<Self>(__this),
                         error,
                     ),
+                    __context,
                 );
             }
             if let ::core::option::Option::Some(error) = <Error as ::endpoint_runtime::__private::Caught>::caught(
@@ -481,13 +488,14 @@ impl ::endpoint_runtime::__private::Handlers for Seat {
                         return ::endpoint_runtime::__private::failed(error);
                     }
                 };
-                return <() as ::endpoint_runtime::__private::IntoReply>::into_reply(
+                return <() as ::endpoint_runtime::__private::IntoReply>::reply(
                     Seat::other(
                             ::endpoint_runtime::__private::shared::<Self>(__this),
                             error,
                             ::endpoint_runtime::__private::lend(&session),
                         )
                         .await,
+                    __context,
                 );
             }
         }
