@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
-use crate::model::{Endpoint, Handlers, Options};
+use crate::model::{Endpoint, Handlers, Options, Side};
 use crate::parse::{Arguments, Block};
 use crate::problems::{Problems, attribute_before};
 use crate::render;
@@ -12,18 +12,18 @@ use crate::runtime::Runtime;
 /// How the runtime is found where `crate = path` does not say.
 pub(crate) type Find = fn() -> syn::Result<Runtime>;
 
-/// `#[server_endpoint(arguments)] item`
-pub(crate) fn server_endpoint(arguments: TokenStream, item: TokenStream, find: Find) -> TokenStream {
+/// `#[server_endpoint(arguments)] item` or `#[client_endpoint(arguments)] item`
+pub(crate) fn endpoint(side: Side, arguments: TokenStream, item: TokenStream, find: Find) -> TokenStream {
     let mut problems = Problems::default();
     let attribute = attribute_before(&item);
-    let options = Options::new(Arguments::parse(arguments, &mut problems), attribute, &mut problems);
-    let (endpoint, item) = Endpoint::new(item, attribute, &mut problems);
+    let options = Options::new(side, Arguments::parse(arguments, &mut problems), attribute, &mut problems);
+    let (endpoint, item) = Endpoint::new(item, side, attribute, &mut problems);
     let runtime = runtime(options.runtime.as_ref(), find, &mut problems);
-    let generated = match (&endpoint, &options.path, &runtime) {
-        (Some(endpoint), Some(path), Some(runtime)) if problems.is_empty() => {
-            render::endpoint(endpoint, path, &options, runtime)
+    let generated = match (&endpoint, &runtime) {
+        (Some(endpoint), Some(runtime)) if problems.is_empty() => {
+            render::endpoint(endpoint, &options, runtime)
         }
-        (Some(endpoint), _, Some(runtime)) => render::endpoint_fallback(endpoint, &options, runtime),
+        (Some(endpoint), Some(runtime)) => render::endpoint_fallback(endpoint, options, runtime),
         _ => TokenStream::new(),
     };
     quote!(#item #generated #problems)
@@ -63,14 +63,14 @@ fn crate_argument(arguments: TokenStream, problems: &mut Problems) -> Option<syn
     for argument in &arguments.positional {
         problems.on(
             argument,
-            "`#[handlers]` takes no such argument: the path and the options belong to `#[server_endpoint]`",
+            "`#[handlers]` takes no such argument: the path and the options belong to `#[server_endpoint]`, on the struct",
         );
     }
     let mut path = None;
     for argument in arguments.named {
         let name = &argument.name;
         if name != "crate" {
-            problems.on(name, format!("`#[handlers]` has no argument `{name}`: options belong to `#[server_endpoint]`; it has `crate`"));
+            problems.on(name, format!("`#[handlers]` has no argument `{name}`: options belong to the attribute of the struct; it has `crate`"));
         } else if path.is_some() {
             problems.on(name, "`crate` is set twice: keep one of them");
         } else {

@@ -10,6 +10,7 @@ use quote::ToTokens;
 use syn::{Attribute, Item, Meta};
 
 use crate::expand;
+use crate::model::Side;
 use crate::runtime::Runtime;
 
 #[test]
@@ -53,9 +54,10 @@ fn expand_item(mut item: Item) -> TokenStream {
         Item::Impl(item) => &mut item.attrs,
         _ => return item.into_token_stream(),
     };
-    let is_ours = |attribute: &Attribute| {
-        attribute.path().is_ident("server_endpoint") || attribute.path().is_ident("handlers")
+    let side = |attribute: &Attribute| {
+        [Side::Server, Side::Client].into_iter().find(|side| attribute.path().is_ident(side.attribute()))
     };
+    let is_ours = |attribute: &Attribute| side(attribute).is_some() || attribute.path().is_ident("handlers");
     let Some(index) = attributes.iter().position(is_ours) else { return item.into_token_stream() };
     let attribute = attributes.remove(index);
     let arguments = match &attribute.meta {
@@ -63,9 +65,8 @@ fn expand_item(mut item: Item) -> TokenStream {
         _ => TokenStream::new(),
     };
     let find = || Ok(Runtime::named("endpoint_runtime"));
-    if attribute.path().is_ident("handlers") {
-        expand::handlers(arguments, &item.into_token_stream(), find)
-    } else {
-        expand::server_endpoint(arguments, item.into_token_stream(), find)
+    match side(&attribute) {
+        Some(side) => expand::endpoint(side, arguments, item.into_token_stream(), find),
+        None => expand::handlers(arguments, &item.into_token_stream(), find),
     }
 }

@@ -21,9 +21,10 @@ mod golden;
 
 use proc_macro::TokenStream;
 
+use crate::model::Side;
 use crate::runtime::Runtime;
 
-/// Makes a struct an endpoint: a path at which connections are accepted, with one instance for each of them.
+/// Makes a struct an endpoint of the server: a path at which connections are accepted, with one instance for each of them.
 ///
 /// ```ignore
 /// #[server_endpoint("/rooms/{room}", idle_timeout = "60s")]
@@ -44,6 +45,10 @@ use crate::runtime::Runtime;
 /// | argument | meaning |
 /// |---|---|
 /// | `subprotocols = ["chat.v2", "chat.v1"]` | the subprotocols that the endpoint speaks; the client's first choice among them wins |
+/// | `require_subprotocol = true` | a client with which none of them can be agreed on is turned away with 400 |
+/// | `decoders = [Csv, path::Board<8>]` | types that make values of messages, for `Decoded<T>` parameters; the first that will decode a message does |
+/// | `encoders = [Csv]` | types that make messages of values, for `Encoded<T>` return values and `session.send_object(..)` |
+/// | `configurator = Type` | a type with a say in every opening handshake of the endpoint |
 /// | `scope = connection` or `singleton` | an instance for each connection (the default), or one for all, whose methods take `&self` |
 /// | `max_message_size = 65_536` | bytes of a whole message; a longer one closes the session with 1009 |
 /// | `idle_timeout = "60s"` | how long nothing may be sent either way; `"off"` for no limit |
@@ -62,10 +67,51 @@ use crate::runtime::Runtime;
 /// other field is `Default::default()`.
 #[proc_macro_attribute]
 pub fn server_endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    expand::server_endpoint(arguments.into(), item.into(), Runtime::found).into()
+    expand::endpoint(Side::Server, arguments.into(), item.into(), Runtime::found).into()
 }
 
-/// Makes methods of an endpoint its handlers: those with `#[on_open]`, `#[on_message]`, `#[on_close]` and `#[on_error]`.
+/// Makes a struct an endpoint of a client: what an instance of it hears on the connection that it is given.
+///
+/// ```ignore
+/// #[client_endpoint(subprotocols = ["chat.v2"])]
+/// struct Listener {
+///     heard: mpsc::Sender<String>,
+/// }
+///
+/// #[handlers]
+/// impl Listener {
+///     #[on_message]
+///     async fn hear(&mut self, text: String) -> Result<()> {
+///         Ok(self.heard.send(text).await?)
+///     }
+/// }
+///
+/// let session = runtime::client().connect(Listener { heard }, "wss://host/chat/blue").await?;
+/// ```
+///
+/// The instances are yours, so the fields are what you make them: nothing is injected, and nothing needs a `Default`.
+///
+/// # Arguments
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `subprotocols = ["chat.v2", "chat.v1"]` | the subprotocols that are asked for, the preferred one first |
+/// | `decoders = [Csv, path::Board<8>]` | types that make values of messages, for `Decoded<T>` parameters; the first that will decode a message does |
+/// | `encoders = [Csv]` | types that make messages of values, for `Encoded<T>` return values and `session.send_object(..)` |
+/// | `max_message_size = 65_536` | bytes of a whole message; a longer one closes the session with 1009 |
+/// | `idle_timeout = "60s"` | how long nothing may be sent either way; `"off"` for no limit |
+/// | `ping_interval = "25s"` | how long the peer may be silent before it is pinged; `"off"` for never |
+/// | `send_buffer = 1_048_576` | bytes that may be queued for a slow peer |
+/// | `overflow = disconnect`, `wait`, `drop_newest` or `drop_oldest` | what becomes of a message beyond that |
+/// | `crate = path` | where the runtime is, if it is not a dependency of this package by name |
+///
+/// What is left out comes from the settings of the client. Values are written as for [`macro@server_endpoint`].
+#[proc_macro_attribute]
+pub fn client_endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::endpoint(Side::Client, arguments.into(), item.into(), Runtime::found).into()
+}
+
+/// Makes methods of an endpoint, of a server or a client, its handlers: those with `#[on_open]`, `#[on_message]`, `#[on_close]` and `#[on_error]`.
 ///
 /// ```ignore
 /// #[handlers]
@@ -85,7 +131,7 @@ pub fn server_endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream
 ///
 /// Methods may be `async` or not, take `&self`, `&mut self` or neither, and remain methods that can be called. Parameters come in any
 /// order; their types say what they are: see the runtime's documentation. A `#[path] name: T` or `#[path("name")] other: T` is a
-/// variable of the path, `#[query]` is one of the query string.
+/// variable of the path, which a client endpoint has not; `#[query]` is one of the query string.
 ///
 /// The one argument is `crate = path`, where the runtime is if it is not a dependency of this package by name.
 #[proc_macro_attribute]
@@ -103,7 +149,10 @@ pub fn on_open(_: TokenStream, item: TokenStream) -> TokenStream {
 
 /// In a [`macro@handlers`] block: the method is called for each message of the kind that its parameter takes.
 ///
-/// One for each kind: text, binary, pong.
+/// One for each kind: text, binary, ping, pong; text and binary messages whole, in parts or as streams.
+///
+/// `#[on_message(max_size = 1_000_000)]`: the largest message the method takes, in bytes, instead of the endpoint's `max_message_size`.
+/// A longer one closes the session with 1009.
 #[proc_macro_attribute]
 pub fn on_message(_: TokenStream, item: TokenStream) -> TokenStream {
     misplaced::misplaced("on_message", item.into()).into()

@@ -9,5 +9,5 @@ mod value;
 
 pub(crate) use self::endpoint::{Endpoint, Field, Initial};
 pub(crate) use self::handlers::{Event, Handler, Handlers, Receiver, mentions};
-pub(crate) use self::options::{Options, Scope, Timeout};
+pub(crate) use self::options::{Options, Scope, Side, Timeout};
 pub(crate) use self::parameter::{Borrowed, Parameter, Source};

@@ -3,16 +3,19 @@
 //! Generated code asks a trait for everything that depends on a type of the user's, always as `<T as Trait<..>>::function`, so that the
 //! compiler says what is wrong once, in the trait's words, and at the user's `T`.
 
+pub use std::sync::Arc;
+
 pub use inventory::submit;
 
 pub use crate::context::ApplicationContext;
 pub use crate::endpoint::{
-    Argument, Caught, Coders, Completion, Context, Declaration, Declared, Handlers, Held, HeldExclusively,
-    Intake, IntoReply, Needs, OnClose, OnError, OnMessage, OnOpen, PerConnection, Place, QueryArgument,
-    RefArgument, Refusal, Reply, Scope, SegmentArgument, Singleton, Slot,
+    Argument, Caught, ClientDeclared, Coders, Completion, Context, Declaration, Declared, Handlers, Held,
+    HeldExclusively, Intake, IntoReply, Needs, OnClose, OnError, OnMessage, OnOpen, PerConnection, Place,
+    QueryArgument, RefArgument, Refusal, Reply, Scope, SegmentArgument, ServerDeclared, Singleton, Slot,
 };
 pub use crate::error::{Error, Result};
 pub use crate::exporter::Registration;
+pub use crate::handshake::AnyConfigurator;
 pub use crate::message::{Bytes, CloseReason, Kind, Object, Text, Value};
 pub use crate::session::Handshake;
 pub use crate::settings::Overflow;
@@ -20,7 +23,8 @@ pub use crate::settings::Overflow;
 use std::ops::Deref;
 
 use crate::context::Injected;
-use crate::endpoint::message_of;
+use crate::endpoint::{Decoder, Encoder, has_size, message_of};
+use crate::handshake::Configurator;
 
 /// The type of an `#[inject]` field.
 #[diagnostic::on_unimplemented(
@@ -62,6 +66,60 @@ pub trait InitialField {
 impl<T: Default> InitialField for T {
     fn initial() -> Self {
         T::default()
+    }
+}
+
+/// A type in `decoders = [..]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a decoder",
+    label = "does not implement `Decoder`",
+    note = "`decoders = [..]` lists types of yours that implement `Decoder`; what they make, a method takes as `Decoded<T>`"
+)]
+pub trait DecoderType {
+    /// The list, and this type at its end.
+    fn listed_in(coders: Coders) -> Coders;
+}
+
+#[diagnostic::do_not_recommend]
+impl<D: Decoder> DecoderType for D {
+    fn listed_in(coders: Coders) -> Coders {
+        coders.decoder::<D>()
+    }
+}
+
+/// A type in `encoders = [..]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an encoder",
+    label = "does not implement `Encoder`",
+    note = "`encoders = [..]` lists types of yours that implement `Encoder`; what they take, a method returns as `Encoded<T>`"
+)]
+pub trait EncoderType {
+    /// The list, and this type at its end.
+    fn listed_in(coders: Coders) -> Coders;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Encoder> EncoderType for E {
+    fn listed_in(coders: Coders) -> Coders {
+        coders.encoder::<E>()
+    }
+}
+
+/// The type in `configurator = ..`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a configurator",
+    label = "does not implement `Configurator` and `Default`",
+    note = "a configurator is a type of yours that implements `Configurator`, and `Default`, by which the endpoint's one instance is made"
+)]
+pub trait ConfiguratorType {
+    /// A new instance.
+    fn shared() -> Arc<dyn AnyConfigurator>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<C: Configurator + Default> ConfiguratorType for C {
+    fn shared() -> Arc<dyn AnyConfigurator> {
+        Arc::new(C::default())
     }
 }
 
@@ -135,9 +193,24 @@ pub const fn only_one_takes(earlier: &[&[Option<Kind>]], this: &[Option<Kind>]) 
     }
 }
 
+/// A method with `max_size` takes what has a size: whole messages.
+#[track_caller]
+pub const fn takes_up_to(kinds: &[Option<Kind>], max_size: usize) {
+    assert!(max_size > 0, "no message is that small: leave `max_size` out to have the limit of the endpoint");
+    let Some(kind) = message_of(kinds) else { return };
+    assert!(
+        has_size(kind),
+        "`max_size` is for whole messages: a fragment, a stream, a ping or a pong has no such limit"
+    );
+}
+
 /// A `#[path]` parameter names a variable of the endpoint's path.
 #[track_caller]
 pub const fn path_has<E: Handlers>(name: &str) {
+    assert!(
+        !E::DECLARATION.is_client(),
+        "a client endpoint has no path template: keep what differs between its connections in its fields, or take `#[query]` or `&Handshake`"
+    );
     let path = E::DECLARATION.path();
     // Without a path the declaration is a broken one, about which the compiler says enough.
     assert!(

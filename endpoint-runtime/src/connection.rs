@@ -30,6 +30,7 @@ use crate::error::{Error, Panicked, ProtocolError, Result};
 use crate::message::{CloseReason, ClosedBy, Incoming, Message};
 use crate::session::outbox::Frame;
 use crate::session::{SendError, Session};
+use crate::wire::Role;
 
 /// The replies of one call.
 type Items = Pin<Box<dyn Stream<Item = Reply> + Send>>;
@@ -42,6 +43,8 @@ pub(crate) struct Upgraded {
     /// What came in behind the request.
     pub(crate) read_ahead: bytes::Bytes,
     pub(crate) timers: Timers,
+    /// Which end of the connection we are.
+    pub(crate) role: Role,
 }
 
 /// How a piece of the user's code ended.
@@ -52,16 +55,17 @@ enum Outcome<T> {
     Cancelled,
 }
 
-/// Runs one connection: makes its instance, and calls it until the session has ended.
+/// Runs one connection: makes its instance, and calls it until the session has ended. Then the instance is given back, for a client
+/// that connects again.
 ///
 /// The future lives as long as the connection, so it is kept small: what can be made before it is, and what is rarely needed is
 /// boxed when it is.
 pub(crate) fn run<D: Dispatch>(
     make: impl FnOnce() -> Result<D> + Send,
     upgraded: Upgraded,
-) -> impl Future<Output = ()> + Send {
-    let Upgraded { session, transport, read_ahead, timers } = upgraded;
-    let link = Link::new(session.clone(), transport, &read_ahead, timers);
+) -> impl Future<Output = Option<D>> + Send {
+    let Upgraded { session, transport, read_ahead, timers, role } = upgraded;
+    let link = Link::new(session.clone(), transport, &read_ahead, timers, role);
     let mut connection = Connection { link, session, decoders: None };
     async move {
         let coders = connection.start_coders();
@@ -74,6 +78,7 @@ pub(crate) fn run<D: Dispatch>(
                 }
                 connection.messages(&mut instance).await;
                 connection.close(Some(&mut instance)).await;
+                Some(instance)
             }
             other => {
                 if let Outcome::Returned(Err(error)) = other {
@@ -82,6 +87,7 @@ pub(crate) fn run<D: Dispatch>(
                 connection.session.begin_close(&unexpected());
                 connection.wait_for_the_end().await;
                 connection.close(None::<&mut D>).await;
+                None
             }
         }
     }
@@ -160,7 +166,13 @@ impl Connection {
         let context = Context::new(session);
         let grace = Some(session.limits().handler_grace);
         let outcome = call(link, session, grace, || instance.open(context)).await;
-        if let Err(error) = self.settle(outcome).await {
+        let mut settled = self.settle(outcome).await;
+        if settled.is_ok() && self.session.is_open() {
+            let (link, session) = (&mut self.link, &self.session);
+            let outcome = call(link, session, grace, || instance.opened(Context::new(session))).await;
+            settled = self.settle(outcome).await;
+        }
+        if let Err(error) = settled {
             Box::pin(self.fail(instance, error)).await;
             self.session.begin_close(&unexpected());
         }

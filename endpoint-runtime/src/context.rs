@@ -70,6 +70,12 @@ impl Components {
         &self.repeated
     }
 
+    /// What another context has.
+    #[cfg(feature = "client")]
+    pub(crate) fn of(context: &ApplicationContext) -> Self {
+        Components { components: (*context.components).clone(), repeated: Vec::new() }
+    }
+
     pub(crate) fn freeze(self) -> ApplicationContext {
         ApplicationContext { components: Arc::new(self.components) }
     }

@@ -1,7 +1,7 @@
 //! The user's type as the runtime sees it: what it declares, how it is made, and how an event reaches its methods.
 //!
-//! [`Declared`] is implemented by `#[server_endpoint]`, [`Handlers`] by `#[handlers]`; both are the business of generated code
-//! alone. [`Endpoint`] is the same written by hand. What the connection runs is a [`Dispatch`], which both become.
+//! [`Declared`] is implemented by `#[server_endpoint]` and `#[client_endpoint]`, [`Handlers`] by `#[handlers]`; both are the business of
+//! generated code alone. [`Endpoint`] is the same written by hand. What the connection runs is a [`Dispatch`], which both become.
 
 mod argument;
 mod coder;
@@ -24,11 +24,11 @@ pub use self::coder::{Coders, Decoder, DecoderInput, Encoder, EncoderOutput};
 pub(crate) use self::coder::{Decoders, Encoders, Undecoded};
 pub use self::context::Context;
 pub(crate) use self::declaration::Options;
-pub use self::declaration::{Declaration, Declared, Handlers, Place};
+pub use self::declaration::{ClientDeclared, Declaration, Declared, Handlers, Place, ServerDeclared};
 pub(crate) use self::dispatch::{Annotated, Dispatch};
 pub use self::handshake_argument::{Principal, Query, QueryArgument, SegmentArgument};
 pub use self::intake::Intake;
-pub(crate) use self::intake::{Form, message_of};
+pub(crate) use self::intake::{Form, has_size, message_of};
 pub(crate) use self::needs::Need;
 pub use self::needs::Needs;
 pub use self::programmatic::Endpoint;

@@ -5,6 +5,8 @@
 
 mod check;
 mod config;
+mod launcher;
+mod mount;
 mod problem;
 mod registration;
 mod signal;
@@ -20,8 +22,11 @@ use hyper::body::{Body, Incoming};
 use tower_layer::Layer;
 use tower_service::Service;
 
-pub(crate) use self::config::Launcher;
+#[cfg(feature = "client")]
+pub(crate) use self::config::short_name;
 pub use self::config::{ServerEndpointConfig, ServerEndpointConfigBuilder};
+pub(crate) use self::launcher::Launcher;
+pub(crate) use self::mount::{announce, mount_beside};
 pub use self::problem::{DeployError, Problem, Report};
 pub use self::registration::Registration;
 use crate::context::Components;
@@ -92,7 +97,41 @@ impl ServerEndpointExporter {
         self
     }
 
-    /// Deploys only the endpoints for which this is true (Jakarta's `ServerApplicationConfig`). Several filters must all agree.
+    /// Deploys only the endpoints for which this is true. This is what Jakarta's `ServerApplicationConfig` is for (DP-02, DP-03): the
+    /// application looks at everything that was found and says what is deployed.
+    ///
+    /// The filter is asked about every endpoint, those that annotations have registered and those that were added by
+    /// [`endpoint`](Self::endpoint), one by one; without any filter all of them are deployed. Several filters must all agree, so that each
+    /// can take something away; a union of several selections is one filter with `||`. What is left out is not checked, and what it needs
+    /// need not be provided; [`check`](Self::check) lists what is left. Endpoints that are deployed [while the server
+    /// runs](crate::Container::deploy) are not asked about.
+    ///
+    /// ```standalone_crate
+    /// use endpoint_runtime::prelude::*;
+    ///
+    /// #[server_endpoint("/public/news")]
+    /// struct News;
+    /// #[handlers]
+    /// impl News {
+    ///     #[on_open]
+    ///     fn open(&self) {}
+    /// }
+    ///
+    /// #[server_endpoint("/admin")]
+    /// struct Admin;
+    /// #[handlers]
+    /// impl Admin {
+    ///     #[on_open]
+    ///     fn open(&self) {}
+    /// }
+    ///
+    /// let exporter = endpoint_runtime::export_all()
+    ///     .only(|endpoint| endpoint.path().starts_with("/public/") || endpoint.is::<Admin>())
+    ///     .only(|endpoint| !endpoint.path().starts_with("/admin"));
+    /// let report = exporter.check();
+    /// let paths: Vec<_> = report.endpoints().iter().map(|endpoint| endpoint.path()).collect();
+    /// assert_eq!(paths, ["/public/news"]);
+    /// ```
     pub fn only(mut self, select: impl Fn(&ServerEndpointConfig) -> bool + Send + Sync + 'static) -> Self {
         self.only.push(Box::new(select));
         self

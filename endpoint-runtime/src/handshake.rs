@@ -3,19 +3,22 @@
 //! What is wrong with a request is answered in HTTP, with the status that says it and a line that explains it; a request that is
 //! refused never becomes a socket.
 
+mod configurator;
+mod negotiation;
 mod origin;
 
 use http::header::{
     ALLOW, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
-    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{Method, Response, StatusCode, Version, request};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+pub use self::configurator::{AnyConfigurator, Configurator};
+pub(crate) use self::negotiation::Terms;
 pub(crate) use self::origin::OriginRule;
 use crate::endpoint::Refusal;
-use crate::message::Text;
-use crate::session::Handshake;
+use crate::session::{Extension, Handshake};
 
 /// The version of the protocol that RFC 6455 defines.
 const VERSION: HeaderValue = HeaderValue::from_static("13");
@@ -59,17 +62,24 @@ impl Opening {
         }
     }
 
-    /// 101: the connection is a WebSocket from here on.
-    pub(crate) fn accept<B: Default>(self, subprotocol: Option<&Text>) -> Response<B> {
+    /// 101: the connection is a WebSocket from here on, with what was agreed on.
+    fn accept<B: Default>(self, handshake: &Handshake) -> Response<B> {
         let mut response = Response::new(B::default());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, WEBSOCKET);
         headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept);
-        // A subprotocol is a token, checked when the endpoint was deployed: it is fit for a header.
-        if let Some(Ok(name)) = subprotocol.map(|name| HeaderValue::from_str(name)) {
+        // It came out of a header, so it is fit for one; so are extensions, which were checked.
+        if let Some(Ok(name)) = handshake.subprotocol().map(HeaderValue::from_str) {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, name);
+        }
+        let agreed = handshake.agreed_extensions();
+        if !agreed.is_empty() {
+            let list: Vec<_> = agreed.iter().map(Extension::to_string).collect();
+            if let Ok(list) = HeaderValue::try_from(list.join(", ")) {
+                headers.insert(SEC_WEBSOCKET_EXTENSIONS, list);
+            }
         }
         response
     }
@@ -82,13 +92,6 @@ pub(crate) fn asks_for_websocket(head: &request::Parts) -> bool {
         && names(&head.headers, &UPGRADE, "websocket")
 }
 
-/// The first of the client's subprotocols that the endpoint speaks (Jakarta A10: the javadoc's order).
-pub(crate) fn choose_subprotocol(handshake: &Handshake, spoken: &[Text]) -> Option<Text> {
-    handshake
-        .offered_subprotocols()
-        .find_map(|offered| spoken.iter().find(|name| ***name == *offered).cloned())
-}
-
 /// 503: not now.
 pub(crate) fn unavailable(reason: &'static str) -> Refusal {
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason)
@@ -99,12 +102,6 @@ pub(crate) fn unavailable(reason: &'static str) -> Refusal {
 /// 404: nothing here.
 pub(crate) fn not_found() -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, "there is no endpoint at this path")
-}
-
-/// Whether a text is a token (RFC 9110 5.6.2), as the name of a subprotocol must be.
-pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 fn upgrade_required(reason: &'static str) -> Refusal {
@@ -125,7 +122,7 @@ fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue
 }
 
 /// Whether a header, a list over several lines perhaps, names `token`.
-fn names(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+pub(crate) fn names(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(token))
 }
@@ -140,6 +137,8 @@ fn is_key(key: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::path::PathParams;
+    use crate::session::Ends;
 
     const GOOD: [(&str, &str); 5] = [
         ("host", "server.example"),
@@ -165,10 +164,16 @@ mod tests {
 
     #[test]
     fn the_example_of_the_rfc_is_accepted() {
-        let response: Response<()> = Opening::read(&head("GET", &GOOD)).unwrap().accept(Some(&"chat".into()));
+        let mut request = head("GET", &GOOD);
+        let opening = Opening::read(&request).unwrap();
+        let mut handshake = Handshake::new(&mut request, PathParams::default(), Ends::default());
+        handshake.subprotocol = Some("chat".into());
+        handshake.agreed = [Extension::new("a").with("b", "c d"), Extension::new("e")].into();
+        let response: Response<()> = opening.accept(&handshake);
         assert_eq!(response.status(), 101);
         assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert_eq!(response.headers()["sec-websocket-protocol"], "chat");
+        assert_eq!(response.headers()["sec-websocket-extensions"], "a; b=\"c d\", e");
         assert_eq!(response.headers()["upgrade"], "websocket");
     }
 
@@ -218,15 +223,5 @@ mod tests {
     fn two_connection_headers_are_one_list() {
         let headers: Vec<_> = GOOD.into_iter().chain([("connection", "keep-alive")]).collect();
         assert!(Opening::read(&head("GET", &headers)).is_ok());
-    }
-
-    #[test]
-    fn tokens() {
-        for good in ["chat.v1", "a", "x-y_z!"] {
-            assert!(is_token(good), "{good}");
-        }
-        for bad in ["", "a b", "a,b", "ü", "a/b"] {
-            assert!(!is_token(bad), "{bad}");
-        }
     }
 }

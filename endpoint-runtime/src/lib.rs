@@ -6,6 +6,8 @@ extern crate self as endpoint_runtime;
 
 #[doc(hidden)]
 pub mod __private;
+#[cfg(feature = "client")]
+mod client;
 mod connection;
 mod context;
 mod endpoint;
@@ -21,10 +23,23 @@ mod settings;
 pub mod test;
 mod wire;
 
-pub use endpoint_macros::{handlers, on_close, on_error, on_message, on_open, server_endpoint};
+pub use endpoint_macros::{
+    client_endpoint, handlers, on_close, on_error, on_message, on_open, server_endpoint,
+};
 
 pub use bytes::Bytes;
 pub use http;
+
+#[cfg(all(feature = "client", feature = "tls"))]
+pub use crate::client::ClientTls;
+#[cfg(feature = "client")]
+pub use crate::client::{
+    Backoff, Client, ClientEndpoint, ConnectError, ConnectStep, Connection, Lost, Proxy, ReconnectingClient,
+    client,
+};
+/// What [`ClientTls::config`] takes a configuration of.
+#[cfg(feature = "tls")]
+pub use tokio_rustls::rustls;
 
 pub use crate::context::{ApplicationContext, Inject, Injected};
 pub use crate::endpoint::{
@@ -35,6 +50,7 @@ pub use crate::error::{ArgumentError, BoxError, Error, Panicked, ProtocolError, 
 pub use crate::exporter::{
     DeployError, Problem, Report, ServerEndpointConfig, ServerEndpointConfigBuilder, ServerEndpointExporter,
 };
+pub use crate::handshake::Configurator;
 #[cfg(feature = "json")]
 pub use crate::message::Json;
 #[cfg(feature = "msgpack")]
@@ -46,10 +62,11 @@ pub use crate::message::{
     FragmentData, FromMessage, Incoming, IntoMessage, Kind, Message, Parsed, Ping, Pong, Text, TextReader,
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
-pub use crate::server::{Address, EndpointService, ResponseBody, Server};
+pub use crate::server::{Address, Container, EndpointService, ResponseBody, Server};
 pub use crate::session::{
-    Attributes, Audience, Batch, BinaryWriter, Delivery, HandlerConflict, Handshake, InvalidSessionId,
-    MessageHandlerId, Receipt, SendError, Session, SessionId, Sessions, TextWriter, TrySendError,
+    Attributes, Audience, Batch, BinaryWriter, Delivery, EndpointConfig, Extension, HandlerConflict,
+    Handshake, InvalidExtensions, InvalidSessionId, MessageHandlerId, Receipt, SendError, Session, SessionId,
+    Sessions, TextWriter, TrySendError,
 };
 pub use crate::settings::{Overflow, Settings, SettingsError};
 
@@ -61,7 +78,8 @@ pub mod prelude {
         ApplicationContext, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason, DecodeError, Decoded,
         Encoded, Error, Fragment, FromContext, FromMessage, Handshake, Inject, IntoMessage, Message,
         Overflow, Parsed, Ping, Pong, Principal, Query, Replies, Result, Session, SessionId, Sessions, Text,
-        TextReader, TextWriter, handlers, on_close, on_error, on_message, on_open, server_endpoint,
+        TextReader, TextWriter, client_endpoint, handlers, on_close, on_error, on_message, on_open,
+        server_endpoint,
     };
 }
 

@@ -1,6 +1,8 @@
 //! A running server: its listeners, its door, and how it stops.
 
 mod body;
+mod container;
+mod deployments;
 mod door;
 mod drain;
 mod http1;
@@ -15,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::body::{Answer, boxed};
 pub use self::body::{EndpointService, ResponseBody};
-pub(crate) use self::door::{Deployed, Door, endpoints};
+pub use self::container::Container;
+pub(crate) use self::deployments::Deployed;
+pub(crate) use self::door::{Door, endpoints};
 pub use self::listener::Address;
 pub(crate) use self::listener::{Binding, Listener};
 use crate::session::{Current, Sessions};
@@ -35,6 +39,7 @@ impl Server {
     /// Opens the door: listeners that are bound already start to accept.
     pub(crate) fn open(door: Door, listeners: Vec<Listener>) -> Self {
         let door = Arc::new(door);
+        door.container().attach(&door);
         let stop = CancellationToken::new();
         let addresses = listeners.iter().map(|listener| listener.address().clone()).collect();
         let accepting = listeners

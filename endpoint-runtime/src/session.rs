@@ -2,7 +2,9 @@
 
 mod attributes;
 mod audience;
+mod config;
 mod current;
+mod extension;
 mod forms;
 mod fragments;
 mod handshake;
@@ -27,12 +29,16 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use self::attributes::Attributes;
+pub(crate) use self::attributes::Seeds;
 pub use self::audience::{Audience, Delivery};
+pub use self::config::EndpointConfig;
 pub(crate) use self::current::Current;
+pub(crate) use self::extension::is_token;
+pub use self::extension::{Extension, InvalidExtensions};
 pub(crate) use self::forms::Forms;
 pub(crate) use self::handshake::Ends;
 pub use self::handshake::Handshake;
-pub(crate) use self::home::{Counts, Home, Limits};
+pub(crate) use self::home::{Home, Limits};
 pub use self::id::{InvalidSessionId, SessionId};
 use self::message_handlers::MessageHandlers;
 pub(crate) use self::message_handlers::{Call, Route};
@@ -68,7 +74,6 @@ struct Inner {
     /// The limits that were changed for this session, and whether the connection has yet to look at them.
     tuning: OnceBox<Tuning>,
     retuned: AtomicBool,
-    attributes: Attributes,
     memberships: Mutex<Memberships>,
     /// Cancels what was spawned through the session; made when first asked for.
     scope: OnceLock<CancellationToken>,
@@ -104,7 +109,6 @@ impl Session {
             aborted: AtomicBool::new(false),
             tuning: OnceBox::new(),
             retuned: AtomicBool::new(false),
-            attributes: Attributes::default(),
             memberships: Mutex::default(),
             scope: OnceLock::new(),
             reason: OnceLock::new(),
@@ -125,9 +129,14 @@ impl Session {
         &self.0.handshake
     }
 
-    /// The URI of the opening request.
+    /// The URI of the opening request as it was sent, usually path and query; [`Handshake::url`] has the whole of it.
     pub fn uri(&self) -> &http::Uri {
         self.0.handshake.uri()
+    }
+
+    /// What is configured for the endpoint.
+    pub fn config(&self) -> &EndpointConfig {
+        self.0.home.config()
     }
 
     /// The path template of the endpoint.
@@ -143,6 +152,11 @@ impl Session {
     /// The subprotocol that was agreed on.
     pub fn subprotocol(&self) -> Option<&str> {
         self.0.handshake.subprotocol()
+    }
+
+    /// The extensions that were agreed on, in their order; none if there are none (Jakarta SES-11).
+    pub fn extensions(&self) -> &[Extension] {
+        self.0.handshake.agreed_extensions()
     }
 
     /// The version of the protocol: `"13"` (Jakarta SES-09).
@@ -165,9 +179,9 @@ impl Session {
         self.0.reason.get()
     }
 
-    /// Values of the application that belong to the session, by type.
+    /// Values of the application that belong to the session, by type; a configurator may have put some there.
     pub fn attributes(&self) -> &Attributes {
-        &self.0.attributes
+        self.0.handshake.attributes()
     }
 
     /// All sessions of the server.
@@ -311,6 +325,10 @@ impl Session {
     pub(crate) fn enter_registry(&self) {
         self.sessions().insert(self);
         self.sessions().join(GroupKey::Endpoint(self.0.home.type_id), self);
+        // Whoever undeploys looks for sessions after having said so: either it finds this one, or this one finds that out.
+        if self.0.home.is_gone() {
+            self.begin_close(&undeployed());
+        }
     }
 
     /// The session is over: nobody finds it any more, and what was spawned through it is cancelled.
@@ -335,6 +353,11 @@ impl Session {
             scope.cancel();
         }
     }
+}
+
+/// What the sessions of an endpoint are told that is undeployed.
+pub(crate) fn undeployed() -> CloseReason {
+    CloseReason::away("the endpoint was undeployed").by(ClosedBy::Container)
 }
 
 impl PartialEq for Session {

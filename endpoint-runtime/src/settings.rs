@@ -138,6 +138,11 @@ pub struct Settings {
     ///
     /// It bounds how long silent and deliberately slow clients hold a connection.
     pub head_timeout: Duration,
+
+    /// How long an endpoint's configurator may take over one handshake. Default: 10 s.
+    ///
+    /// After it the handshake is answered 503. Longer bears a slower database, and keeps those who wait for it connected meanwhile.
+    pub handshake_timeout: Duration,
 }
 
 impl Default for Settings {
@@ -161,6 +166,7 @@ impl Default for Settings {
             max_head_size: 16 * 1024,
             max_headers: 100,
             head_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(10),
         }
     }
 }

@@ -4,6 +4,9 @@ use endpoint_runtime::prelude::*;
 
 struct Board;
 
+/// As large as you like.
+struct BigDecimal(String);
+
 #[server_endpoint("/a")]
 struct A;
 
@@ -17,6 +20,15 @@ impl A {
 
     #[on_message]
     fn json(&self, Json(board): Json<Board>) {}
+}
+
+#[client_endpoint]
+struct Client;
+
+#[handlers]
+impl Client {
+    #[on_message]
+    fn big(&self, big: BigDecimal) {}
 }
 
 fn main() {}

@@ -20,4 +20,16 @@ impl A {
     fn error(&self, error: &Error, reason: CloseReason) {}
 }
 
+#[client_endpoint]
+struct Client;
+
+#[handlers]
+impl Client {
+    #[on_open]
+    fn open(&self, text: String) {}
+
+    #[on_close]
+    fn close(&self, bytes: Vec<u8>) {}
+}
+
 fn main() {}

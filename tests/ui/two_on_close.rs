@@ -14,4 +14,16 @@ impl A {
     async fn second(&self, reason: &CloseReason) {}
 }
 
+#[client_endpoint]
+struct Client;
+
+#[handlers]
+impl Client {
+    #[on_close]
+    fn first(&self) {}
+
+    #[on_close]
+    async fn second(&self, reason: &CloseReason) {}
+}
+
 fn main() {}

@@ -14,4 +14,16 @@ impl A {
     fn second(&self, error: &Error, session: &Session) {}
 }
 
+#[client_endpoint]
+struct Client;
+
+#[handlers]
+impl Client {
+    #[on_error]
+    fn first(&self, error: &Error) {}
+
+    #[on_error]
+    fn second(&self, error: &Error, session: &Session) {}
+}
+
 fn main() {}

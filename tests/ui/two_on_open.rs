@@ -14,4 +14,16 @@ impl A {
     fn second(&self, session: &Session) {}
 }
 
+#[client_endpoint]
+struct Client;
+
+#[handlers]
+impl Client {
+    #[on_open]
+    fn first(&self) {}
+
+    #[on_open]
+    fn second(&self, session: &Session) {}
+}
+
 fn main() {}

@@ -14,4 +14,16 @@ impl A {
     fn second(&self, pong: &Pong) {}
 }
 
+#[client_endpoint]
+struct Client;
+
+#[handlers]
+impl Client {
+    #[on_message]
+    fn first(&self, pong: Pong) {}
+
+    #[on_message]
+    fn second(&self, pong: Pong) {}
+}
+
 fn main() {}

@@ -17,4 +17,16 @@ impl A {
     fn third(&self, number: i32) {}
 }
 
+#[client_endpoint]
+struct Client;
+
+#[handlers]
+impl Client {
+    #[on_message]
+    fn first(&self, text: String) {}
+
+    #[on_message]
+    fn second(&self, text: &str) {}
+}
+
 fn main() {}

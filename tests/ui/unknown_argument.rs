@@ -2,7 +2,7 @@
 
 use endpoint_runtime::prelude::*;
 
-#[server_endpoint("/a", scop = singleton, maxMessageSize = 9, encoders = [A])]
+#[server_endpoint("/a", scop = singleton, maxMessageSize = 9, decoder = [A], timeouts = 3)]
 struct A;
 
 #[handlers]

@@ -1,4 +1,4 @@
-//! `#[server_endpoint]`'s type: its name, its fields, and where each field's first value comes from.
+//! The type of an endpoint: its name, its fields, and where each field's first value comes from.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
@@ -6,6 +6,7 @@ use syn::ext::IdentExt;
 use syn::{Attribute, Expr, Fields, Generics, Index, Item, ItemStruct, Member, Meta, Type};
 
 use super::attributes;
+use super::options::Side;
 use crate::problems::Problems;
 
 /// A type that can be an endpoint.
@@ -13,6 +14,7 @@ pub(crate) struct Endpoint {
     pub(crate) name: Ident,
     /// `#[cfg]`s on the type.
     pub(crate) conditions: Vec<Attribute>,
+    /// Those of a server endpoint, whose instances the runtime makes.
     pub(crate) fields: Vec<Field>,
 }
 
@@ -42,6 +44,7 @@ impl Endpoint {
     /// There is an endpoint even where there are problems, if there is a type that the fallback can be implemented for.
     pub(crate) fn new(
         item: TokenStream,
+        side: Side,
         attribute: Span,
         problems: &mut Problems,
     ) -> (Option<Self>, TokenStream) {
@@ -54,55 +57,57 @@ impl Endpoint {
         };
         match item {
             Item::Struct(mut item) => {
-                let endpoint = Self::of_struct(&mut item, problems);
+                let endpoint = Self::of_struct(&mut item, side, problems);
                 (endpoint, item.into_token_stream())
             }
             other => {
-                let endpoint = Self::of_other(&other, attribute, problems);
+                let endpoint = Self::of_other(&other, side, attribute, problems);
                 (endpoint, other.into_token_stream())
             }
         }
     }
 
-    fn of_struct(item: &mut ItemStruct, problems: &mut Problems) -> Option<Self> {
+    fn of_struct(item: &mut ItemStruct, side: Side, problems: &mut Problems) -> Option<Self> {
+        one_endpoint(&mut item.attrs, side, problems);
         let fields = match &mut item.fields {
             Fields::Named(fields) => Some(&mut fields.named),
             Fields::Unnamed(fields) => Some(&mut fields.unnamed),
             Fields::Unit => None,
         };
-        let fields = fields
-            .into_iter()
-            .flatten()
-            .enumerate()
-            .map(|(index, field)| Field::take_from(field, index, problems))
-            .collect();
+        let fields = fields.into_iter().flatten().enumerate();
+        let fields =
+            fields.filter_map(|(index, field)| Field::take_from(field, index, side, problems)).collect();
         let conditions = attributes::conditions(&item.attrs);
         let is_one_type = no_generics(&item.ident, &item.generics, problems);
         is_one_type.then(|| Endpoint { name: item.ident.clone(), conditions, fields })
     }
 
     /// A problem, with the remedy.
-    fn of_other(item: &Item, attribute: Span, problems: &mut Problems) -> Option<Self> {
+    fn of_other(item: &Item, side: Side, attribute: Span, problems: &mut Problems) -> Option<Self> {
+        let word = side.attribute();
         let (name, generics, attrs) = match item {
             Item::Enum(item) => (&item.ident, &item.generics, &item.attrs),
             Item::Union(item) => (&item.ident, &item.generics, &item.attrs),
             Item::Impl(item) => {
                 problems.on(
                     item.impl_token,
-                    "`#[server_endpoint]` goes on the struct: on the `impl` block of its methods goes `#[handlers]`",
+                    format!("`#[{word}]` goes on the struct: on the `impl` block of its methods goes `#[handlers]`"),
                 );
                 return None;
             }
             Item::Fn(item) => {
                 problems.on(
                     &item.sig.ident,
-                    "`#[server_endpoint]` goes on a struct, whose methods take the messages: \
-                     `#[server_endpoint(\"/path\")] struct Name;` and `#[handlers] impl Name { #[on_message] fn … }`",
+                    format!(
+                        "`#[{word}]` goes on a struct, whose methods take the messages: \
+                         `{} struct Name;` and `#[handlers] impl Name {{ #[on_message] fn … }}`",
+                        side.example()
+                    ),
                 );
                 return None;
             }
             _ => {
-                problems.at(attribute, "`#[server_endpoint]` goes on a struct");
+                problems.at(attribute, format!("`#[{word}]` goes on a struct"));
                 return None;
             }
         };
@@ -110,6 +115,24 @@ impl Endpoint {
         let endpoint =
             Endpoint { name: name.clone(), conditions: attributes::conditions(attrs), fields: Vec::new() };
         generics.params.is_empty().then_some(endpoint)
+    }
+}
+
+/// Takes off what makes the struct another endpoint beside this one, which it cannot be.
+fn one_endpoint(attrs: &mut Vec<Attribute>, side: Side, problems: &mut Problems) {
+    for other in [Side::Server, Side::Client] {
+        for attribute in attributes::take(attrs, |attribute| attributes::is(attribute, other.attribute())) {
+            let message = if other == side {
+                format!(
+                    "`#[{}]` stands here twice: write a second struct for a second endpoint",
+                    side.attribute()
+                )
+            } else {
+                "a struct is an endpoint of a server or of a client, not both: write a second struct"
+                    .to_owned()
+            };
+            problems.on(attribute, message);
+        }
     }
 }
 
@@ -127,10 +150,20 @@ fn no_generics(name: &Ident, generics: &Generics, problems: &mut Problems) -> bo
 }
 
 impl Field {
-    fn take_from(field: &mut syn::Field, index: usize, problems: &mut Problems) -> Self {
+    /// `None` for a client endpoint, whose fields are none of our business.
+    fn take_from(field: &mut syn::Field, index: usize, side: Side, problems: &mut Problems) -> Option<Self> {
         let ours = attributes::take(&mut field.attrs, |attribute| {
             attributes::is(attribute, "inject") || attributes::is(attribute, "init")
         });
+        if side == Side::Client {
+            for attribute in ours {
+                problems.on(
+                    attribute,
+                    "the instances of a client endpoint are made by you: give the field its value there, without an attribute",
+                );
+            }
+            return None;
+        }
         let (member, name, span) = match &field.ident {
             Some(ident) => (Member::Named(ident.clone()), ident.unraw().to_string(), ident.span()),
             None => {
@@ -143,14 +176,14 @@ impl Field {
                 (Member::Unnamed(Index::from(index)), index.to_string(), span)
             }
         };
-        Field {
+        Some(Field {
             member,
             name,
             span,
             ty: field.ty.clone(),
             conditions: attributes::conditions(&field.attrs),
             initial: Initial::new(&ours, problems),
-        }
+        })
     }
 }
 

@@ -6,14 +6,15 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, FnArg, GenericParam, Meta, PathArguments, Receiver as SelfArgument, ReturnType, Signature,
-    Token, Type,
+    Attribute, Expr, FnArg, GenericParam, Meta, PathArguments, Receiver as SelfArgument, ReturnType,
+    Signature, Token, Type,
 };
 
 use super::attributes;
-use super::parameter::{self, Parameter, Source};
+use super::parameter::{self, Borrowed, Parameter, Source};
+use super::value;
 use crate::hint;
-use crate::parse::{Arguments, Block, Member, Method};
+use crate::parse::{Argument, Arguments, Block, Member, Method, Value};
 use crate::problems::Problems;
 
 /// The handlers of one endpoint.
@@ -28,6 +29,8 @@ pub(crate) struct Handlers {
 /// A method that takes an event.
 pub(crate) struct Handler {
     pub(crate) event: Event,
+    /// `max_size = bytes` of an `#[on_message]`
+    pub(crate) max_size: Option<TokenStream>,
     pub(crate) name: Ident,
     /// `#[cfg]`s on the method.
     pub(crate) conditions: Vec<Attribute>,
@@ -195,7 +198,7 @@ impl Handler {
     fn take_from(method: &mut Method, self_type: &TokenStream, problems: &mut Problems) -> Option<Self> {
         let event = take_event(method, problems);
         let signature = &mut method.signature;
-        let Some(event) = event else {
+        let Some((event, max_size)) = event else {
             not_a_handler(signature, problems);
             return None;
         };
@@ -209,6 +212,7 @@ impl Handler {
                 .then(|| Parameter::take_from(argument, index, problems))
                 .flatten()
             {
+                has_a_message(event, &parameter, problems);
                 let ty = parameter::outside(parameter.ty, self_type);
                 parameters.push(Parameter { ty, ..parameter });
             } else {
@@ -221,6 +225,7 @@ impl Handler {
         }
         Some(Handler {
             event,
+            max_size: max_size.map(|size| parameter::outside(size.to_token_stream(), self_type)),
             name: signature.ident.clone(),
             conditions: attributes::conditions(&method.attributes),
             is_deprecated: method.attributes.iter().any(|attribute| attribute.path().is_ident("deprecated")),
@@ -235,8 +240,8 @@ impl Handler {
     }
 }
 
-/// Takes `#[on_…]` off a method.
-fn take_event(method: &mut Method, problems: &mut Problems) -> Option<Event> {
+/// Takes `#[on_…]` off a method, and says what stands in it.
+fn take_event(method: &mut Method, problems: &mut Problems) -> Option<(Event, Option<Expr>)> {
     let late =
         attributes::take(&mut method.attributes, |attribute| event_behind_condition(attribute).is_some());
     for attribute in late {
@@ -264,8 +269,7 @@ fn take_event(method: &mut Method, problems: &mut Problems) -> Option<Event> {
         };
         problems.on(other, message);
     }
-    no_arguments(first, event.attribute(), problems);
-    Some(event)
+    Some((event, max_size(first, event, problems)))
 }
 
 /// The event in `#[cfg_attr(condition, on_…)]`.
@@ -277,24 +281,53 @@ fn event_behind_condition(attribute: &Attribute) -> Option<Event> {
     Event::ALL.into_iter().find(|event| mentions(arguments.clone(), event.attribute()))
 }
 
-fn no_arguments(attribute: &Attribute, name: &str, problems: &mut Problems) {
+/// The one argument that there is: `#[on_message(max_size = bytes)]`.
+fn max_size(attribute: &Attribute, event: Event, problems: &mut Problems) -> Option<Expr> {
+    let name = event.attribute();
+    let (plural, has) = match event {
+        Event::Message => ("no such argument", "it has `max_size`"),
+        _ => ("no arguments", "it has none"),
+    };
     if let Meta::NameValue(_) = attribute.meta {
         problems.on(
             attribute,
             format!("`#[{name}]` has no value: what the method takes is said by its parameters"),
         );
-        return;
+        return None;
     }
     let arguments = Arguments::parse(attributes::arguments(attribute), problems);
-    for argument in &arguments.named {
-        problems.on(&argument.name, format!("`#[{name}]` has no argument `{}`: it has none", argument.name));
-    }
     for argument in &arguments.positional {
         problems.on(
             argument,
-            format!("`#[{name}]` has no arguments: what the method takes is said by its parameters"),
+            format!("`#[{name}]` has {plural}: what the method takes is said by its parameters"),
         );
     }
+    let mut size = None;
+    for Argument { name: argument, value } in arguments.named {
+        match value {
+            Value::Expression(value) if event == Event::Message && argument == "max_size" => {
+                if size.is_some() {
+                    problems.on(&argument, "`max_size` is set twice: keep one of them");
+                }
+                size = Some(value);
+            }
+            _ => {
+                let hint = if event == Event::Message && is_a_size(&argument) {
+                    ", did you mean `max_size`?".to_owned()
+                } else {
+                    format!(": {has}")
+                };
+                problems.on(&argument, format!("`#[{name}]` has no argument `{argument}`{hint}"));
+            }
+        }
+    }
+    value::size(size?, "no message is that small: leave it out to have the limit of the endpoint", problems)
+}
+
+/// Whether `max_size` is called so elsewhere.
+fn is_a_size(name: &Ident) -> bool {
+    let name = name.to_string().to_lowercase();
+    name.contains("max") || name.contains("size")
 }
 
 /// Attributes of ours on the parameters of a method that is not ours.
@@ -364,6 +397,25 @@ fn by_reference(receiver: &SelfArgument) -> Option<Receiver> {
         // `self: &mut Self`
         (Some(_), None) => Receiver::Exclusive([ty.and_token.span, inner.span()]),
     })
+}
+
+/// What is borrowed from a message can be only where there is one. Compilers find more words for that than people need.
+fn has_a_message(event: Event, parameter: &Parameter, problems: &mut Problems) {
+    let name = match parameter.source {
+        Source::Reference(Borrowed::Text) => "str",
+        Source::Reference(Borrowed::Bytes) => "[u8]",
+        _ => return,
+    };
+    if let Event::Open | Event::Close = event {
+        problems.on(
+            &parameter.ty,
+            format!(
+                "`&{name}` is a message, and an `#[{}]` method gets none: what the URL says is a `#[path] name: String` or \
+                 a `#[query] name: String`",
+                event.attribute()
+            ),
+        );
+    }
 }
 
 /// Whether the type of a parameter is one type.

@@ -1,28 +1,41 @@
-//! The arguments of `#[server_endpoint]`: the path, and what may be set for one endpoint.
+//! The arguments of `#[server_endpoint]` and `#[client_endpoint]`: the path, and what may be set for one endpoint.
 
 use proc_macro2::{Ident, Span};
 use quote::ToTokens;
-use syn::{Expr, LitStr, Path};
+use syn::{Expr, LitBool, LitStr, Path, Type};
 
 use super::value;
 use crate::hint;
-use crate::parse::{Argument, Arguments};
+use crate::parse::{Argument, Arguments, Value};
 use crate::problems::Problems;
 use crate::template;
 
-/// What `#[server_endpoint(..)]` says.
-#[derive(Default)]
+/// Whose endpoint it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// `#[server_endpoint]`
+    Server,
+    /// `#[client_endpoint]`
+    Client,
+}
+
+/// What the attribute says.
 pub(crate) struct Options {
-    /// The path template. `None` only beside a problem.
+    pub(crate) side: Side,
+    /// The path template. `None` for a client, and beside a problem.
     pub(crate) path: Option<LitStr>,
     pub(crate) scope: Option<Scope>,
     pub(crate) subprotocols: Option<Vec<LitStr>>,
+    pub(crate) decoders: Vec<Type>,
+    pub(crate) encoders: Vec<Type>,
+    pub(crate) configurator: Option<Type>,
     pub(crate) max_message_size: Option<Expr>,
     pub(crate) idle_timeout: Option<Timeout>,
     pub(crate) ping_interval: Option<Timeout>,
     pub(crate) send_buffer: Option<Expr>,
     pub(crate) overflow: Option<Ident>,
     pub(crate) origins: Option<Vec<LitStr>>,
+    pub(crate) require_subprotocol: Option<LitBool>,
     /// `crate = path`
     pub(crate) runtime: Option<Path>,
 }
@@ -38,21 +51,80 @@ pub(crate) enum Timeout {
     Millis(u64),
 }
 
-const NAMES: &[&str] = &[
-    "subprotocols",
-    "scope",
-    "max_message_size",
-    "idle_timeout",
-    "ping_interval",
-    "send_buffer",
-    "overflow",
-    "origins",
-    "crate",
-];
+impl Side {
+    /// The name of the attribute.
+    pub(crate) const fn attribute(self) -> &'static str {
+        match self {
+            Side::Server => "server_endpoint",
+            Side::Client => "client_endpoint",
+        }
+    }
+
+    /// The attribute, as one writes it.
+    pub(super) const fn example(self) -> &'static str {
+        match self {
+            Side::Server => "#[server_endpoint(\"/path\")]",
+            Side::Client => "#[client_endpoint]",
+        }
+    }
+
+    /// The names of its arguments.
+    const fn names(self) -> &'static [&'static str] {
+        match self {
+            Side::Server => &[
+                "subprotocols",
+                "require_subprotocol",
+                "decoders",
+                "encoders",
+                "configurator",
+                "scope",
+                "max_message_size",
+                "idle_timeout",
+                "ping_interval",
+                "send_buffer",
+                "overflow",
+                "origins",
+                "crate",
+            ],
+            Side::Client => &[
+                "subprotocols",
+                "decoders",
+                "encoders",
+                "max_message_size",
+                "idle_timeout",
+                "ping_interval",
+                "send_buffer",
+                "overflow",
+                "crate",
+            ],
+        }
+    }
+}
 
 impl Options {
-    pub(crate) fn new(arguments: Arguments, attribute: Span, problems: &mut Problems) -> Self {
-        let mut options = Options::default();
+    /// An endpoint of which nothing is said.
+    pub(crate) fn none(side: Side) -> Self {
+        Options {
+            side,
+            path: None,
+            scope: None,
+            subprotocols: None,
+            decoders: Vec::new(),
+            encoders: Vec::new(),
+            configurator: None,
+            max_message_size: None,
+            idle_timeout: None,
+            ping_interval: None,
+            send_buffer: None,
+            overflow: None,
+            origins: None,
+            require_subprotocol: None,
+            runtime: None,
+        }
+    }
+
+    pub(crate) fn new(side: Side, arguments: Arguments, attribute: Span, problems: &mut Problems) -> Self {
+        let mut options = Options::none(side);
         let mut seen: Vec<String> = Vec::new();
         let path_is_named = arguments.named.iter().any(|argument| is_path(&argument.name));
         for argument in arguments.named {
@@ -64,26 +136,74 @@ impl Options {
                 seen.push(name);
             }
         }
-        match arguments.positional.split_first() {
-            Some((path, rest)) => {
-                options.path = path_template(path, problems);
-                for other in rest {
-                    problems.on(other, "expected `name = value`: only the path stands without a name");
-                }
-            }
-            None if path_is_named => {}
-            None => {
-                problems.at(attribute, "the path is missing: write `#[server_endpoint(\"/path\")]`");
-            }
+        if let Some(required) = options.require_subprotocol.as_ref().filter(|required| required.value)
+            && !seen.iter().any(|name| name == "subprotocols")
+        {
+            problems
+                .on(required, "nobody could connect: name what may be agreed on with `subprotocols = [..]`");
         }
+        options.take_path(&arguments.positional, path_is_named, attribute, problems);
         options
     }
 
+    /// The arguments without a name: the path of a server endpoint.
+    fn take_path(&mut self, positional: &[Expr], is_named: bool, attribute: Span, problems: &mut Problems) {
+        let rest = match (self.side, positional) {
+            (Side::Server, [path, rest @ ..]) => {
+                self.path = path_template(path, problems);
+                rest
+            }
+            (Side::Server, []) => {
+                if !is_named {
+                    problems.at(attribute, "the path is missing: write `#[server_endpoint(\"/path\")]`");
+                }
+                return;
+            }
+            (Side::Client, [path, rest @ ..]) if value::text(path).is_some() => {
+                problems.on(path, NO_PATH);
+                rest
+            }
+            (Side::Client, rest) => rest,
+        };
+        for other in rest {
+            problems.on(
+                other,
+                match self.side {
+                    Side::Server => "expected `name = value`: only the path stands without a name",
+                    Side::Client => "expected `name = value`",
+                },
+            );
+        }
+    }
+
     fn set(&mut self, Argument { name, value }: Argument, problems: &mut Problems) {
+        let known = name.to_string();
+        if self.side == Side::Client
+            && let Some(reason) = server_only(&known)
+        {
+            problems.on(&name, format!("`{known}` belongs to a server endpoint: {reason}"));
+            return;
+        }
+        match (known.as_str(), value) {
+            ("decoders", value) => self.decoders = value::types(value, "MyDecoder", problems),
+            ("encoders", value) => self.encoders = value::types(value, "MyEncoder", problems),
+            ("configurator", value) => {
+                self.configurator = value::one_type(value, "MyConfigurator", problems);
+            }
+            ("crate", value) => self.runtime = problems.keep(syn::parse2(value.into_token_stream())),
+            (_, Value::Expression(value)) => self.set_value(&name, value, problems),
+            // Types are read only where they are expected.
+            (_, Value::Types(..)) => unknown(self.side, &name, problems),
+        }
+    }
+
+    /// An argument that is set to a value.
+    fn set_value(&mut self, name: &Ident, value: Expr, problems: &mut Problems) {
         match name.to_string().as_str() {
             "subprotocols" => {
                 self.subprotocols = value::list(&value, "chat.v1", value::subprotocol_fault, problems);
             }
+            "require_subprotocol" => self.require_subprotocol = value::truth(&value, problems),
             "scope" => {
                 self.scope = value::word(&value, &["connection", "singleton"], problems).map(|word| {
                     if word == "singleton" {
@@ -110,19 +230,46 @@ impl Options {
             "origins" => {
                 self.origins = value::list(&value, "https://example.com", value::origin_fault, problems);
             }
-            "crate" => self.runtime = problems.keep(syn::parse2(value.into_token_stream())),
-            _ if is_path(&name) => {
-                problems.on(&name, "the path comes first and has no name: `#[server_endpoint(\"/path\")]`");
-            }
-            other => problems.on(
-                &name,
-                format!(
-                    "`#[server_endpoint]` has no argument `{other}`{} Its arguments are the path, {}",
-                    hint::did_you_mean(other, NAMES).unwrap_or_else(|| ".".to_owned()),
-                    hint::list(NAMES, "and")
-                ),
-            ),
+            _ => unknown(self.side, name, problems),
         }
+    }
+}
+
+/// An argument that there is not.
+fn unknown(side: Side, name: &Ident, problems: &mut Problems) {
+    if is_path(name) {
+        let text = match side {
+            Side::Server => "the path comes first and has no name: `#[server_endpoint(\"/path\")]`",
+            Side::Client => NO_PATH,
+        };
+        problems.on(name, text);
+        return;
+    }
+    let (written, names) = (name.to_string(), side.names());
+    problems.on(
+        name,
+        format!(
+            "`#[{}]` has no argument `{written}`{} Its arguments are {}{}",
+            side.attribute(),
+            hint::did_you_mean(&written, names).unwrap_or_else(|| ".".to_owned()),
+            if side == Side::Server { "the path, " } else { "" },
+            hint::list(names, "and")
+        ),
+    );
+}
+
+const NO_PATH: &str = "a client endpoint has no path: each instance is connected to a URL, as in `connect(endpoint, \"wss://host/path\")`";
+
+/// Why a client endpoint has no such argument, if a server endpoint has.
+fn server_only(name: &str) -> Option<&'static str> {
+    match name {
+        "scope" => Some("each connection of a client has the instance that was passed to `connect`"),
+        "origins" => Some("a client says its origin, and the server decides"),
+        "configurator" => Some("what a client sends and accepts is said where it connects"),
+        "require_subprotocol" => Some(
+            "a client is told by `session.subprotocol()` what was agreed on, and closes if it cannot do without",
+        ),
+        _ => None,
     }
 }
 

@@ -1,10 +1,13 @@
 //! Values of arguments: what each may be, and what to write instead.
 
 use proc_macro2::Ident;
-use syn::{Expr, ExprLit, Lit, LitStr};
+use quote::ToTokens;
+use syn::punctuated::Pair;
+use syn::{Expr, ExprLit, Lit, LitBool, LitStr, Type};
 
 use super::options::Timeout;
 use crate::hint;
+use crate::parse::Value;
 use crate::problems::Problems;
 
 /// A year, in milliseconds: longer than anybody waits, and shorter than what overflows a clock.
@@ -42,6 +45,9 @@ pub(super) fn size(value: Expr, zero: &str, problems: &mut Problems) -> Option<E
             Ok(0) => Some(zero.to_owned()),
             _ => None,
         },
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if text.value() == "off" => {
+            Some("a size is a number of bytes, and there is no \"off\": leave it out, or write `usize::MAX` for no limit".to_owned())
+        }
         Expr::Lit(ExprLit { lit: Lit::Str(_) | Lit::Float(_) | Lit::Bool(_) | Lit::Char(_), .. }) => {
             Some("expected a number of bytes, such as `65_536` or `64 * 1024`".to_owned())
         }
@@ -53,6 +59,17 @@ pub(super) fn size(value: Expr, zero: &str, problems: &mut Problems) -> Option<E
             None
         }
         None => Some(value),
+    }
+}
+
+/// `true` or `false`.
+pub(super) fn truth(value: &Expr, problems: &mut Problems) -> Option<LitBool> {
+    match value {
+        Expr::Lit(ExprLit { lit: Lit::Bool(truth), attrs }) if attrs.is_empty() => Some(truth.clone()),
+        _ => {
+            problems.on(value, "expected `true` or `false`");
+            None
+        }
     }
 }
 
@@ -133,6 +150,64 @@ pub(super) fn list(
         }
     }
     Some(items)
+}
+
+/// A list of types, none of which stands there twice.
+pub(super) fn types(value: Value, example: &str, problems: &mut Problems) -> Vec<Type> {
+    let (bracket, elements) = match value {
+        Value::Types(Some(bracket), elements) => (bracket, elements),
+        Value::Expression(Expr::Array(array)) => {
+            for element in array.elems.iter().filter(|element| !matches!(element, Expr::Path(_))) {
+                problems.on(element, format!("expected a type, such as `{example}`"));
+            }
+            return Vec::new();
+        }
+        other => {
+            problems.on(other, format!("expected a list of types, such as `[{example}]`"));
+            return Vec::new();
+        }
+    };
+    if elements.is_empty() {
+        problems.at(
+            bracket.span.join(),
+            format!("the list is empty: name at least one, such as `[{example}]`, or leave it out"),
+        );
+    }
+    let mut types: Vec<Type> = Vec::new();
+    for element in elements {
+        let text = |ty: &Type| ty.to_token_stream().to_string();
+        if !is_named(&element) {
+            problems.on(element, format!("expected a type of yours, such as `{example}`"));
+        } else if types.iter().any(|other| text(other) == text(&element)) {
+            problems.on(&element, format!("`{}` stands here twice", text(&element)));
+        } else {
+            types.push(element);
+        }
+    }
+    types
+}
+
+/// One type.
+pub(super) fn one_type(value: Value, example: &str, problems: &mut Problems) -> Option<Type> {
+    match value {
+        Value::Types(None, mut types) if types.first().is_some_and(is_named) => {
+            types.pop().map(Pair::into_value)
+        }
+        other => {
+            problems.on(other, format!("expected a type of yours, such as `{example}`"));
+            None
+        }
+    }
+}
+
+/// Whether a type is written as its name, as types that implement something of ours are.
+fn is_named(ty: &Type) -> bool {
+    match ty {
+        Type::Group(group) => is_named(&group.elem),
+        Type::Paren(paren) => is_named(&paren.elem),
+        Type::Path(_) => true,
+        _ => false,
+    }
 }
 
 /// Why a subprotocol cannot have this name: it is a token of HTTP (RFC 6455 4.1, RFC 9110 5.6.2).

@@ -1,9 +1,12 @@
 //! The arguments of an attribute: `"/path", name = value, …`.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::parse::{ParseStream, Parser};
-use syn::{Expr, Token};
+use syn::parse::discouraged::Speculative;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{Expr, Token, Type, bracketed, token};
 
 use crate::problems::Problems;
 
@@ -18,8 +21,18 @@ pub(crate) struct Arguments {
 /// `name = value`
 pub(crate) struct Argument {
     pub(crate) name: Ident,
-    pub(crate) value: Expr,
+    pub(crate) value: Value,
 }
+
+/// What an argument is set to.
+pub(crate) enum Value {
+    Expression(Expr),
+    /// `[Type, …]`, with its brackets, or one type without.
+    Types(Option<token::Bracket>, Punctuated<Type, Token![,]>),
+}
+
+/// The arguments that are set to types, which may look like no expression: `Csv<Row>`.
+const TYPES: &[&str] = &["decoders", "encoders", "configurator"];
 
 impl Arguments {
     /// Takes the arguments apart. What cannot be read is a problem, and what follows its comma is read all the same.
@@ -50,7 +63,12 @@ impl Arguments {
         if input.peek(Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==]) {
             let name = input.call(Ident::parse_any)?;
             input.parse::<Token![=]>()?;
-            self.named.push(Argument { name, value: ungrouped(input.parse()?) });
+            let types = TYPES.iter().any(|known| name == known).then(|| parse_types(input)).flatten();
+            let value = match types {
+                Some(types) => types,
+                None => Value::Expression(ungrouped(input.parse()?)),
+            };
+            self.named.push(Argument { name, value });
         } else {
             self.positional.push(ungrouped(input.parse()?));
         }
@@ -58,11 +76,40 @@ impl Arguments {
     }
 }
 
+/// Types up to the next argument. `None`, with nothing read, if something else stands there.
+fn parse_types(input: ParseStream<'_>) -> Option<Value> {
+    let ahead = input.fork();
+    let types = if ahead.peek(token::Bracket) {
+        bracketed_types(&ahead)
+    } else {
+        ahead.parse::<Type>().map(|one| Value::Types(None, Punctuated::from_iter([one])))
+    };
+    let types = types.ok().filter(|_| ahead.is_empty() || ahead.peek(Token![,]))?;
+    input.advance_to(&ahead);
+    Some(types)
+}
+
+fn bracketed_types(input: ParseStream<'_>) -> syn::Result<Value> {
+    let types;
+    let bracket = bracketed!(types in input);
+    Ok(Value::Types(Some(bracket), types.parse_terminated(Type::parse, Token![,])?))
+}
+
 /// An expression as its author wrote it: without the invisible group that `macro_rules!` puts around `$value:expr`.
 fn ungrouped(expression: Expr) -> Expr {
     match expression {
         Expr::Group(group) => ungrouped(*group.expr),
         other => other,
+    }
+}
+
+impl ToTokens for Value {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Value::Expression(expression) => expression.to_tokens(tokens),
+            Value::Types(Some(bracket), types) => bracket.surround(tokens, |tokens| types.to_tokens(tokens)),
+            Value::Types(None, types) => types.to_tokens(tokens),
+        }
     }
 }
 
@@ -74,7 +121,7 @@ fn skip_to_comma(input: ParseStream<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use quote::{ToTokens, quote};
+    use quote::quote;
 
     use super::*;
 
@@ -87,6 +134,19 @@ mod tests {
         assert!(problems.is_empty());
         assert_eq!(arguments.positional.len(), 1);
         assert_eq!(names, ["scope", "crate", "size"]);
+    }
+
+    #[test]
+    fn types_are_read_as_such() {
+        let mut problems = Problems::default();
+        let tokens = quote!(decoders = [A, b::C<D, E>], configurator = F<G, H>, encoders = ["x"], crate = i);
+        let arguments = Arguments::parse(tokens, &mut problems);
+        let read = arguments.named.iter().map(|argument| match &argument.value {
+            Value::Types(bracket, types) => (bracket.is_some(), types.len()),
+            Value::Expression(_) => (false, 0),
+        });
+        assert!(problems.is_empty());
+        assert_eq!(read.collect::<Vec<_>>(), [(true, 2), (false, 1), (false, 0), (false, 0)]);
     }
 
     #[test]

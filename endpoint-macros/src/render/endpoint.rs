@@ -1,68 +1,141 @@
-//! What `#[server_endpoint]` generates: the declaration, the way an instance is made, and the registration.
+//! What `#[server_endpoint]` and `#[client_endpoint]` generate: the declaration, and for a server the way an instance is made and the
+//! registration.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::LitStr;
 use syn::ext::IdentExt;
+use syn::{LitStr, Type};
 
-use super::{ask, place};
-use crate::model::{Endpoint, Field, Initial, Options, Scope, Timeout};
+use super::{ask, ask_with, place};
+use crate::model::{Endpoint, Field, Initial, Options, Scope, Side, Timeout};
 use crate::runtime::Runtime;
 
-/// The implementation of `Declared`, and the registration.
-pub(crate) fn endpoint(
+/// The implementations of `Declared`, and of `ServerDeclared` with the registration or of `ClientDeclared`.
+pub(crate) fn endpoint(endpoint: &Endpoint, options: &Options, runtime: &Runtime) -> TokenStream {
+    let Endpoint { name, conditions, .. } = endpoint;
+    let coders = coders(options, runtime);
+    let declared = declared(endpoint, options, coders, runtime);
+    let made = match options.side {
+        Side::Server => created(endpoint, options, runtime),
+        Side::Client => client(endpoint, runtime),
+    };
+    let registration = (options.side == Side::Server).then(|| {
+        quote! {
+            #(#conditions)*
+            const _: () = {
+                #runtime::submit! { #runtime::Registration::of::<#name>() }
+            };
+        }
+    });
+    quote!(#declared #made #registration)
+}
+
+/// Implementations that say as much as is known, so that a problem with the declaration is not also one of every use of the type.
+pub(crate) fn endpoint_fallback(endpoint: &Endpoint, options: Options, runtime: &Runtime) -> TokenStream {
+    let conditions = &endpoint.conditions;
+    let known = Options { path: options.path, scope: options.scope, ..Options::none(options.side) };
+    let declared = declared(endpoint, &known, None, runtime);
+    let made = match known.side {
+        Side::Server => {
+            let header = header(endpoint, "ServerDeclared", runtime);
+            quote! {
+                #(#conditions)*
+                #[automatically_derived]
+                #header {
+                    fn create(_: &#runtime::ApplicationContext) -> #runtime::Result<Self> {
+                        ::core::unreachable!("this does not compile")
+                    }
+                }
+            }
+        }
+        Side::Client => client(endpoint, runtime),
+    };
+    quote!(#declared #made)
+}
+
+/// `impl Declared`
+fn declared(
     endpoint: &Endpoint,
-    path: &LitStr,
     options: &Options,
+    coders: Option<TokenStream>,
     runtime: &Runtime,
 ) -> TokenStream {
-    let Endpoint { name, conditions, fields } = endpoint;
-    let header = header(endpoint, runtime);
-    let [asked, context] = locals();
+    let conditions = &endpoint.conditions;
+    let header = header(endpoint, "Declared", runtime);
     let scope = scope(endpoint, options, runtime);
-    let declaration = declaration(endpoint, path, options, runtime);
-    let needs = needs(fields, runtime);
-    let initials = fields.iter().map(|field| initial(field, runtime));
+    let declaration = declaration(endpoint, options, runtime);
     quote! {
         #(#conditions)*
         #[automatically_derived]
         #header {
             #scope
             const DECLARATION: #runtime::Declaration = #declaration;
+            #coders
+        }
+    }
+}
 
-            fn needs(#asked: &mut #runtime::Needs) {
-                #needs
-            }
+/// `impl ServerDeclared`
+fn created(endpoint: &Endpoint, options: &Options, runtime: &Runtime) -> TokenStream {
+    let Endpoint { conditions, fields, .. } = endpoint;
+    let header = header(endpoint, "ServerDeclared", runtime);
+    let [_, context] = locals();
+    let needs = needs(fields, runtime);
+    let initials = fields.iter().map(|field| initial(field, runtime));
+    let configurator = options.configurator.as_ref().map(|ty| configurator(ty, runtime));
+    quote! {
+        #(#conditions)*
+        #[automatically_derived]
+        #header {
+            #needs
 
             fn create(#context: &#runtime::ApplicationContext) -> #runtime::Result<Self> {
                 ::core::result::Result::Ok(Self { #(#initials,)* })
             }
-        }
 
-        #(#conditions)*
-        const _: () = {
-            #runtime::submit! { #runtime::Registration::of::<#name>() }
-        };
+            #configurator
+        }
     }
 }
 
-/// An implementation that says as much as is known, so that a problem with the declaration is not also one of every use of the type.
-pub(crate) fn endpoint_fallback(endpoint: &Endpoint, options: &Options, runtime: &Runtime) -> TokenStream {
+/// `impl ClientDeclared`
+fn client(endpoint: &Endpoint, runtime: &Runtime) -> TokenStream {
     let conditions = &endpoint.conditions;
-    let header = header(endpoint, runtime);
-    let scope = scope(endpoint, options, runtime);
-    let path = options.path.clone().unwrap_or_else(|| LitStr::new("", Span::call_site()));
-    let declaration = declaration(endpoint, &path, &Options::default(), runtime);
-    quote! {
-        #(#conditions)*
-        #[automatically_derived]
-        #header {
-            #scope
-            const DECLARATION: #runtime::Declaration = #declaration;
-            fn needs(_: &mut #runtime::Needs) {}
-            fn create(_: &#runtime::ApplicationContext) -> #runtime::Result<Self> {
-                ::core::unreachable!("this does not compile")
+    let header = header(endpoint, "ClientDeclared", runtime);
+    quote!(#(#conditions)* #[automatically_derived] #header {})
+}
+
+/// `fn coders`, if there are any: the list, in its order.
+fn coders(options: &Options, runtime: &Runtime) -> Option<TokenStream> {
+    let list = Ident::new("coders", Span::mixed_site());
+    let of = |types: &[Type], role: &str| -> TokenStream {
+        let role = Ident::new(role, Span::mixed_site()).into_token_stream();
+        let listed = types.iter().map(|ty| {
+            let listed = ask_with(&ty.to_token_stream(), &role, runtime, "listed_in", quote!(#list));
+            quote!(let #list = #listed;)
+        });
+        listed.collect()
+    };
+    let (decoders, encoders) = (of(&options.decoders, "DecoderType"), of(&options.encoders, "EncoderType"));
+    let is_empty = decoders.is_empty() && encoders.is_empty();
+    (!is_empty).then(|| {
+        quote! {
+            fn coders() -> #runtime::Coders {
+                let #list = #runtime::Coders::none();
+                #decoders
+                #encoders
+                #list
             }
+        }
+    })
+}
+
+/// `fn configurator`
+fn configurator(ty: &Type, runtime: &Runtime) -> TokenStream {
+    let shared = ask(&ty.to_token_stream(), &quote!(ConfiguratorType), runtime, "shared");
+    quote! {
+        fn configurator() -> ::core::option::Option<#runtime::Arc<dyn #runtime::AnyConfigurator>> {
+            ::core::option::Option::Some(#shared())
         }
     }
 }
@@ -72,12 +145,12 @@ fn locals() -> [Ident; 2] {
     ["__needs", "__context"].map(|name| Ident::new(name, Span::mixed_site()))
 }
 
-/// `impl Declared for Name`, at the name.
-fn header(endpoint: &Endpoint, runtime: &Runtime) -> TokenStream {
+/// `impl Trait for Name`, at the name.
+fn header(endpoint: &Endpoint, of: &str, runtime: &Runtime) -> TokenStream {
     let name = &endpoint.name;
     let span = name.span();
-    let runtime = runtime.at(span);
-    quote_spanned!(span=> impl #runtime::Declared for #name)
+    let (runtime, of) = (runtime.at(span), Ident::new(of, span));
+    quote_spanned!(span=> impl #runtime::#of for #name)
 }
 
 /// `type Scope = …;`, at the word that says so.
@@ -91,10 +164,17 @@ fn scope(endpoint: &Endpoint, options: &Options, runtime: &Runtime) -> TokenStre
     quote!(type Scope = #runtime::#scope;)
 }
 
-/// `Declaration::new(..)` and a call for each argument.
-fn declaration(endpoint: &Endpoint, path: &LitStr, options: &Options, runtime: &Runtime) -> TokenStream {
+/// `Declaration::new(..)` or `client(..)`, and a call for each argument.
+fn declaration(endpoint: &Endpoint, options: &Options, runtime: &Runtime) -> TokenStream {
     let name = endpoint.name.unraw().to_string();
     let place = place(runtime, endpoint.name.span());
+    let of = quote!(#name, ::core::env!("CARGO_PKG_NAME"), #place);
+    let declaration = match (options.side, &options.path) {
+        (Side::Server, Some(path)) => quote!(new(#path, #of)),
+        // Beside a problem.
+        (Side::Server, None) => quote!(new("", #of)),
+        (Side::Client, _) => quote!(client(#of)),
+    };
     let Options {
         subprotocols,
         max_message_size,
@@ -103,6 +183,7 @@ fn declaration(endpoint: &Endpoint, path: &LitStr, options: &Options, runtime: &
         send_buffer,
         overflow,
         origins,
+        require_subprotocol,
         ..
     } = options;
     let list = |items: &Vec<LitStr>| quote!(&[#(#items),*]);
@@ -114,14 +195,13 @@ fn declaration(endpoint: &Endpoint, path: &LitStr, options: &Options, runtime: &
         ("send_buffer", send_buffer.as_ref().map(ToTokens::to_token_stream)),
         ("overflow", overflow.as_ref().map(|policy| policy_of(&policy.to_string(), runtime))),
         ("origins", origins.as_ref().map(list)),
+        ("require_subprotocol", require_subprotocol.as_ref().map(ToTokens::to_token_stream)),
     ];
     let calls = arguments.into_iter().filter_map(|(method, argument)| {
         let method = Ident::new(method, Span::mixed_site());
         argument.map(|argument| quote!(.#method(#argument)))
     });
-    quote! {
-        #runtime::Declaration::new(#path, #name, ::core::env!("CARGO_PKG_NAME"), #place) #(#calls)*
-    }
+    quote!(#runtime::Declaration::#declaration #(#calls)*)
 }
 
 fn timeout(timeout: &Timeout) -> TokenStream {
@@ -141,16 +221,19 @@ fn policy_of(word: &str, runtime: &Runtime) -> TokenStream {
     quote!(#runtime::Overflow::#policy)
 }
 
-fn needs(fields: &[Field], runtime: &Runtime) -> TokenStream {
+/// `fn needs`, if anything is injected.
+fn needs(fields: &[Field], runtime: &Runtime) -> Option<TokenStream> {
     let injected = fields.iter().filter(|field| matches!(field.initial, Initial::Inject));
     let [asked, _] = locals();
-    injected
+    let statements: TokenStream = injected
         .map(|Field { name, ty, span, conditions, .. }| {
             let needs = ask(&ty.to_token_stream(), &quote!(InjectedField), runtime, "needs");
             let place = place(runtime, *span);
             quote!(#(#conditions)* #needs(#asked, #name, #place);)
         })
-        .collect()
+        .collect();
+    let is_empty = statements.is_empty();
+    (!is_empty).then(|| quote!(fn needs(#asked: &mut #runtime::Needs) { #statements }))
 }
 
 /// `field: value`

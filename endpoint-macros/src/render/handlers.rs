@@ -7,7 +7,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::Attribute;
 
 use super::call::{admit, asked, call, instance, is_judged_by_type, make, needs};
-use super::{ask_with, ends};
+use super::{ask_with, ends, parenthesized};
 use crate::model::{Event, Handler, Handlers, Parameter, Source};
 use crate::runtime::Runtime;
 
@@ -16,6 +16,7 @@ pub(crate) fn handlers(handlers: &Handlers, runtime: &Runtime) -> TokenStream {
     let conditions = &handlers.conditions;
     let header = header(handlers, runtime);
     let functions = [
+        intake(handlers, runtime),
         needs_of_all(handlers, runtime),
         admission(handlers, runtime),
         Some(lifecycle(handlers, Event::Open, runtime)),
@@ -27,11 +28,13 @@ pub(crate) fn handlers(handlers: &Handlers, runtime: &Runtime) -> TokenStream {
     let body = braced(quote!(#(#functions)*), ends(&handlers.self_type)[1]);
     let is_deprecated = handlers.handlers.iter().any(|handler| handler.is_deprecated);
     let allowed = is_deprecated.then(|| quote!(#[allow(deprecated)]));
+    let implementation = quote!(#[automatically_derived] #allowed #header #body);
+    let implementation = match kinds(handlers, runtime) {
+        None => quote!(#(#conditions)* #implementation),
+        Some(kinds) => quote!(#(#conditions)* const _: () = { #kinds #implementation };),
+    };
     quote! {
-        #(#conditions)*
-        #[automatically_derived]
-        #allowed
-        #header #body
+        #implementation
         #(#checks)*
     }
 }
@@ -147,7 +150,6 @@ fn messages(handlers: &Handlers, runtime: &Runtime) -> Option<TokenStream> {
         // Any of them may be the one that the compiler complains about; it says itself which.
         _ => ends(&handlers.self_type)[0],
     };
-    let kinds = kinds(&methods, runtime);
     let branches: TokenStream =
         methods.iter().map(|(index, handler)| branch(*index, handler, &waiting, handlers, runtime)).collect();
     let choice = choice(&waiting, &branches, handlers, runtime);
@@ -161,17 +163,17 @@ fn messages(handlers: &Handlers, runtime: &Runtime) -> Option<TokenStream> {
             mut #message: #at::Slot<'_>,
         ) -> impl ::core::future::Future<Output = #at::Reply> + ::core::marker::Send + use<'a>
     };
-    let body = braced(quote!(#kinds #choice), span);
+    let body = braced(choice, span);
     Some(quote!(#signature #body))
 }
 
-/// Which messages each method takes, as constants, and the checks of them, which point at the method.
-fn kinds(methods: &[(usize, &Handler)], runtime: &Runtime) -> TokenStream {
+/// Which messages each method takes, as constants, and the checks of them, which point at the method. `None` if there is no method.
+fn kinds(handlers: &Handlers, runtime: &Runtime) -> Option<TokenStream> {
     let mut earlier = TokenStream::new();
     let mut constants = TokenStream::new();
-    for (index, handler) in methods {
+    for (index, handler) in handlers.of(Event::Message).enumerate() {
         let conditions = &handler.conditions;
-        let kinds = kinds_name(*index);
+        let kinds = kinds_name(index);
         let span = handler.name.span();
         let at = runtime.at(span);
         let of_parameters = handler
@@ -190,13 +192,64 @@ fn kinds(methods: &[(usize, &Handler)], runtime: &Runtime) -> TokenStream {
         if !earlier.is_empty() {
             constants.extend(quote!(#(#conditions)* const _: () = #only_one;));
         }
+        if let Some(max_size) = &handler.max_size {
+            let (name, sized) = (max_name(index), sized(index, max_size, runtime));
+            constants.extend(quote! {
+                #(#conditions)*
+                const #name: ::core::primitive::usize = #max_size;
+                #(#conditions)*
+                const _: () = #sized;
+            });
+        }
         earlier.extend(quote!(#(#conditions)* #kinds,));
     }
-    constants
+    (!constants.is_empty()).then_some(constants)
+}
+
+/// The check of `max_size`, which points at its value.
+fn sized(index: usize, max_size: &TokenStream, runtime: &Runtime) -> TokenStream {
+    let [first, last] = ends(max_size);
+    let (kinds, max_size) = (kinds_name(index), max_name(index));
+    let at = runtime.at(first);
+    let function = quote_spanned!(first=> #at::takes_up_to);
+    let arguments = parenthesized(quote!(#kinds, #max_size), last);
+    quote!(#function #arguments)
+}
+
+/// `const INTAKE`: what the methods take, in which form, and how large.
+fn intake(handlers: &Handlers, runtime: &Runtime) -> Option<TokenStream> {
+    let intake = Ident::new("intake", Span::mixed_site());
+    let mut methods = TokenStream::new();
+    for (index, handler) in handlers.of(Event::Message).enumerate() {
+        let (conditions, kinds) = (&handler.conditions, kinds_name(index));
+        let max_size = match &handler.max_size {
+            Some(_) => {
+                let max_size = max_name(index);
+                quote!(::core::option::Option::Some(#max_size))
+            }
+            None => quote!(::core::option::Option::None),
+        };
+        // Where it fails, it is about this method.
+        let method = Ident::new("method", handler.name.span());
+        methods.extend(quote!(#(#conditions)* let #intake = #intake.#method(#kinds, #max_size);));
+    }
+    (!methods.is_empty()).then(|| {
+        quote! {
+            const INTAKE: #runtime::Intake = {
+                let #intake = #runtime::Intake::NONE;
+                #methods
+                #intake
+            };
+        }
+    })
 }
 
 fn kinds_name(index: usize) -> Ident {
     format_ident!("__KINDS_{index}", span = Span::mixed_site())
+}
+
+fn max_name(index: usize) -> Ident {
+    format_ident!("__MAX_{index}", span = Span::mixed_site())
 }
 
 fn variant_name(index: usize) -> Ident {

@@ -10,3 +10,9 @@ impl Chat {
     #[on_close]
     fn both(self, #[path] a: u8) {}
 }
+
+#[client_endpoint("/chat", scope = singleton)]
+struct Listener {
+    #[inject]
+    log: Arc<Log>,
+}

@@ -9,7 +9,9 @@ impl ::endpoint_runtime::__private::Declared for Reverse {
         ::core::env!("CARGO_PKG_NAME"),
         ::endpoint_runtime::__private::Place::new(::core::file!(), ::core::line!()),
     );
-    fn needs(__needs: &mut ::endpoint_runtime::__private::Needs) {}
+}
+#[automatically_derived]
+impl ::endpoint_runtime::__private::ServerDeclared for Reverse {
     fn create(
         __context: &::endpoint_runtime::__private::ApplicationContext,
     ) -> ::endpoint_runtime::__private::Result<Self> {
@@ -26,70 +28,75 @@ impl Reverse {
         text.chars().rev().collect()
     }
 }
-#[automatically_derived]
-impl ::endpoint_runtime::__private::Handlers for Reverse {
-    fn needs(__needs: &mut ::endpoint_runtime::__private::Needs) {
+const _: () = {
+    const __KINDS_0: &[::core::option::Option<::endpoint_runtime::__private::Kind>] = &[
         <String as ::endpoint_runtime::__private::Argument<
             ::endpoint_runtime::__private::OnMessage,
             _,
-        >>::needs(
-            ::endpoint_runtime::__private::Needs::asked_by(
-                __needs,
-                "text",
-                ::endpoint_runtime::__private::Place::new(
-                    ::core::file!(),
-                    ::core::line!(),
-                ),
-            ),
-        );
-    }
-    fn admit(
-        __handshake: &::endpoint_runtime::__private::Handshake,
-    ) -> ::core::result::Result<(), ::endpoint_runtime::__private::Refusal> {
-        <String as ::endpoint_runtime::__private::Argument<
-            ::endpoint_runtime::__private::OnMessage,
-            _,
-        >>::admit(__handshake)?;
-        ::core::result::Result::Ok(())
-    }
-    fn message<'a>(
-        __this: &'a mut ::endpoint_runtime::__private::Held<Self>,
-        __context: ::endpoint_runtime::__private::Context<'a>,
-        mut __message: ::endpoint_runtime::__private::Slot<'_>,
-    ) -> impl ::core::future::Future<
-        Output = ::endpoint_runtime::__private::Reply,
-    > + ::core::marker::Send + use<'a> {
-        const __KINDS_0: &[::core::option::Option<
-            ::endpoint_runtime::__private::Kind,
-        >] = &[
+        >>::KIND,
+    ];
+    const _: () = ::endpoint_runtime::__private::takes_one_message(__KINDS_0);
+    #[automatically_derived]
+    impl ::endpoint_runtime::__private::Handlers for Reverse {
+        const INTAKE: ::endpoint_runtime::__private::Intake = {
+            let intake = ::endpoint_runtime::__private::Intake::NONE;
+            let intake = intake.method(__KINDS_0, ::core::option::Option::None);
+            intake
+        };
+        fn needs(__needs: &mut ::endpoint_runtime::__private::Needs) {
             <String as ::endpoint_runtime::__private::Argument<
                 ::endpoint_runtime::__private::OnMessage,
                 _,
-            >>::KIND,
-        ];
-        const _: () = ::endpoint_runtime::__private::takes_one_message(__KINDS_0);
-        if ::endpoint_runtime::__private::takes(&__message, __KINDS_0) {
-            let text = match <String as ::endpoint_runtime::__private::Argument<
-                ::endpoint_runtime::__private::OnMessage,
-                _,
-            >>::take(__context, &mut __message) {
-                ::core::result::Result::Ok(value) => value,
-                ::core::result::Result::Err(error) => {
-                    return ::core::future::ready(
-                        ::endpoint_runtime::__private::failed(error),
-                    );
-                }
-            };
-            return ::core::future::ready(
-                <String as ::endpoint_runtime::__private::IntoReply>::reply(
-                    Reverse::reverse(
-                        ::endpoint_runtime::__private::shared::<Self>(__this),
-                        text,
+            >>::needs(
+                ::endpoint_runtime::__private::Needs::asked_by(
+                    __needs,
+                    "text",
+                    ::endpoint_runtime::__private::Place::new(
+                        ::core::file!(),
+                        ::core::line!(),
                     ),
-                    __context,
                 ),
             );
         }
-        ::core::future::ready(::endpoint_runtime::__private::Reply::Unhandled)
+        fn admit(
+            __handshake: &::endpoint_runtime::__private::Handshake,
+        ) -> ::core::result::Result<(), ::endpoint_runtime::__private::Refusal> {
+            <String as ::endpoint_runtime::__private::Argument<
+                ::endpoint_runtime::__private::OnMessage,
+                _,
+            >>::admit(__handshake)?;
+            ::core::result::Result::Ok(())
+        }
+        fn message<'a>(
+            __this: &'a mut ::endpoint_runtime::__private::Held<Self>,
+            __context: ::endpoint_runtime::__private::Context<'a>,
+            mut __message: ::endpoint_runtime::__private::Slot<'_>,
+        ) -> impl ::core::future::Future<
+            Output = ::endpoint_runtime::__private::Reply,
+        > + ::core::marker::Send + use<'a> {
+            if ::endpoint_runtime::__private::takes(&__message, __KINDS_0) {
+                let text = match <String as ::endpoint_runtime::__private::Argument<
+                    ::endpoint_runtime::__private::OnMessage,
+                    _,
+                >>::take(__context, &mut __message) {
+                    ::core::result::Result::Ok(value) => value,
+                    ::core::result::Result::Err(error) => {
+                        return ::core::future::ready(
+                            ::endpoint_runtime::__private::failed(error),
+                        );
+                    }
+                };
+                return ::core::future::ready(
+                    <String as ::endpoint_runtime::__private::IntoReply>::reply(
+                        Reverse::reverse(
+                            ::endpoint_runtime::__private::shared::<Self>(__this),
+                            text,
+                        ),
+                        __context,
+                    ),
+                );
+            }
+            ::core::future::ready(::endpoint_runtime::__private::Reply::Unhandled)
+        }
     }
-}
+};

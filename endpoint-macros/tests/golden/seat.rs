@@ -1,6 +1,8 @@
 #[server_endpoint(
     "/rooms/{room}/seats/{seat}",
     subprotocols = ["chat.v2", "chat.v1"],
+    require_subprotocol = true,
+    configurator = tickets::Checked<Ticket>,
     scope = connection,
     max_message_size = 65_536,
     idle_timeout = "60s",
@@ -33,7 +35,7 @@ impl Seat {
         self.run(command, session).await
     }
 
-    #[on_message]
+    #[on_message(max_size = 1_000_000)]
     fn picture(&self, bytes: &[u8], #[query] scale: Option<f32>) -> Replies<impl Stream<Item = Bytes> + use<>> {
         tiles(bytes, scale)
     }

@@ -31,7 +31,8 @@ const FLUSH_AT: u64 = 64 * 1024;
 /// Messages and control frames in one turn, before other connections have theirs.
 const TURN: u32 = 256;
 
-/// How long the peer has to close TCP after both have sent close frames, before we do.
+/// How long the peer has to close TCP after both have sent close frames, before we do. A client waits as long before it closes its
+/// own end (RFC 6455 7.1.1).
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Where the connection stands.
@@ -43,7 +44,8 @@ enum Phase {
     Closing,
     /// Both close frames are exchanged, or the peer broke the rules: what is queued goes out, then our end of the stream.
     Finishing,
-    /// Our end of the stream is closed; what the peer still sends is read and thrown away, so that no reset destroys what we sent.
+    /// Our end of the stream is closed, unless we are the client; what the peer still sends is read and thrown away, so that no
+    /// reset destroys what we sent.
     Lingering,
     /// Nothing more can come or go.
     Gone,
@@ -65,6 +67,7 @@ pub(super) struct Link {
     input: Input,
     output: Output,
     decoder: Decoder,
+    role: Role,
     timers: Timers,
     phase: Phase,
     /// When the phase began.
@@ -100,13 +103,20 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(session: Session, transport: Transport, read_ahead: &[u8], timers: Timers) -> Self {
+    pub(super) fn new(
+        session: Session,
+        transport: Transport,
+        read_ahead: &[u8],
+        timers: Timers,
+        role: Role,
+    ) -> Self {
         let (now, forms) = (Instant::now(), session.forms());
         Link {
             transport,
             input: Input::new(read_ahead),
-            output: Output::default(),
-            decoder: Decoder::new(Role::Server, forms.text_delivery(), forms.binary_delivery()),
+            output: Output::new(role),
+            decoder: Decoder::new(role, forms.text_delivery(), forms.binary_delivery()),
+            role,
             session,
             timers,
             phase: Phase::Open,
@@ -194,7 +204,7 @@ impl Link {
             }
             outbox.push_always(Outgoing { frame, done: None }, self.session.limits().send_buffer);
         } else {
-            self.output.put_frame(&frame);
+            self.output.put_frame(frame);
         }
         true
     }
@@ -223,7 +233,10 @@ impl Link {
         }
         self.retuned |= self.session.take_retuned();
         if self.session.is_aborted() {
-            self.lose("the server has stopped");
+            self.lose(match self.role {
+                Role::Server => "the server has stopped",
+                Role::Client => "the client has stopped",
+            });
         }
         loop {
             let turn = match self.phase {

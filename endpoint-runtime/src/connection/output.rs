@@ -18,7 +18,7 @@ use super::transport::Transport;
 use crate::message::{CloseCode, CloseReason};
 use crate::session::SendError;
 use crate::session::outbox::{DataKind, Frame, Outgoing};
-use crate::wire;
+use crate::wire::{self, Role};
 
 /// A payload of this size or more is not copied. Below, a copy is cheaper than a slot in a vectored write.
 const LARGE: usize = 8 * 1024;
@@ -33,8 +33,10 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Output {
+    /// A client masks what it sends.
+    role: Role,
     /// What goes first: large payloads, and what was gathered before them.
     parts: VecDeque<Bytes>,
     /// What goes last: small frames, gathered; written up to `written`.
@@ -47,10 +49,30 @@ pub(super) struct Output {
     receipts: VecDeque<(u64, oneshot::Sender<Result<(), SendError>>)>,
     /// The socket took no more.
     blocked: bool,
+    /// The stream took everything, but has not passed it all on: TLS keeps what the socket does not take.
+    unflushed: bool,
 }
 
 impl Output {
+    pub(super) fn new(role: Role) -> Self {
+        Output {
+            role,
+            parts: VecDeque::new(),
+            small: Vec::new(),
+            written: 0,
+            queued_total: 0,
+            written_total: 0,
+            receipts: VecDeque::new(),
+            blocked: false,
+            unflushed: false,
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
+        self.is_written() && !self.unflushed
+    }
+
+    fn is_written(&self) -> bool {
         self.queued_total == self.written_total
     }
 
@@ -65,7 +87,7 @@ impl Output {
     }
 
     pub(super) fn put(&mut self, outgoing: Outgoing) {
-        self.put_frame(&outgoing.frame);
+        self.put_frame(outgoing.frame);
         match outgoing.done {
             // A mark behind nothing.
             Some(done) if self.is_empty() => drop(done.send(Ok(()))),
@@ -74,38 +96,51 @@ impl Output {
         }
     }
 
-    pub(super) fn put_frame(&mut self, frame: &Frame) {
+    pub(super) fn put_frame(&mut self, frame: Frame) {
         let (opcode, fin, payload) = match frame {
             Frame::Text(payload) => (OpCode::Data(Data::Text), true, payload),
             Frame::Binary(payload) => (OpCode::Data(Data::Binary), true, payload),
             Frame::Fragment { kind, first, last, payload } => {
-                (OpCode::Data(data_opcode(*kind, *first)), *last, payload)
+                (OpCode::Data(data_opcode(kind, first)), last, payload)
             }
             Frame::Ping(payload) => (OpCode::Control(Control::Ping), true, payload),
             Frame::Pong(payload) => (OpCode::Control(Control::Pong), true, payload),
             Frame::Mark => return,
         };
-        if payload.len() < LARGE {
-            self.gather(|small| {
-                wire::put_header(small, fin, opcode, payload.len(), None);
-                small.extend_from_slice(payload);
-            });
-        } else {
-            self.gather(|small| wire::put_header(small, fin, opcode, payload.len(), None));
-            self.parts.push_back(Bytes::copy_from_slice(&self.small[self.written..]));
-            self.parts.push_back(payload.clone());
-            self.small.clear();
-            self.written = 0;
-            self.queued_total += payload.len() as u64;
+        match self.role {
+            Role::Server if payload.len() < LARGE => {
+                self.gather(|small| wire::put_frame(small, fin, opcode, &payload));
+            }
+            Role::Server => {
+                self.gather(|small| wire::put_header(small, fin, opcode, payload.len(), None));
+                self.put_large(payload);
+            }
+            Role::Client => self.put_masked(fin, opcode, payload),
         }
     }
 
     pub(super) fn put_pong(&mut self, payload: &[u8]) {
-        self.gather(|small| wire::put_frame(small, OpCode::Control(Control::Pong), payload));
+        let opcode = OpCode::Control(Control::Pong);
+        match self.role {
+            Role::Server => self.gather(|small| wire::put_frame(small, true, opcode, payload)),
+            Role::Client => self.put_masked(true, opcode, Bytes::copy_from_slice(payload)),
+        }
     }
 
     pub(super) fn put_close(&mut self, code: CloseCode, text: &str) {
-        self.gather(|small| wire::put_close(small, code, text));
+        match self.role {
+            Role::Server => self.gather(|small| wire::put_close(small, code, text)),
+            Role::Client => self.put_masked_close(code, text),
+        }
+    }
+
+    /// Puts a payload behind its header, from where it lies.
+    fn put_large(&mut self, payload: Bytes) {
+        self.parts.push_back(Bytes::copy_from_slice(&self.small[self.written..]));
+        self.small.clear();
+        self.written = 0;
+        self.queued_total += payload.len() as u64;
+        self.parts.push_back(payload);
     }
 
     fn gather(&mut self, put: impl FnOnce(&mut Vec<u8>)) {
@@ -123,7 +158,7 @@ impl Output {
         transport: &mut Transport,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        while !self.is_empty() {
+        while !self.is_written() {
             let result = if self.parts.is_empty() {
                 Pin::new(&mut *transport).poll_write(cx, &self.small[self.written..])
             } else {
@@ -143,9 +178,11 @@ impl Output {
                 bytes => self.advance(bytes),
             }
         }
-        self.blocked = false;
         // TCP has no buffer of its own to flush; a stream that has one is flushed when nothing more is ready.
-        Pin::new(transport).poll_flush(cx)
+        let flushed = Pin::new(transport).poll_flush(cx);
+        self.unflushed = flushed.is_pending();
+        self.blocked = self.unflushed;
+        flushed
     }
 
     fn advance(&mut self, mut bytes: usize) {
@@ -165,7 +202,7 @@ impl Output {
             // Nobody need wait for it.
             let _ = done.send(Ok(()));
         }
-        if self.is_empty() {
+        if self.is_written() {
             self.small.clear();
             self.written = 0;
         }
@@ -201,6 +238,36 @@ impl Output {
         self.small = Vec::new();
         self.written = 0;
         self.written_total = self.queued_total;
+        self.unflushed = false;
+    }
+}
+
+/// What a client sends: each frame masked with a key of its own, which nobody can foresee (RFC 6455 10.3).
+impl Output {
+    fn put_masked(&mut self, fin: bool, opcode: OpCode, payload: Bytes) {
+        let key = rand::random();
+        if payload.len() < LARGE {
+            return self.gather(|small| wire::put_masked(small, fin, opcode, &payload, key));
+        }
+        self.gather(|small| wire::put_header(small, fin, opcode, payload.len(), Some(key)));
+        // What nobody else holds is masked where it lies; of what others hold, and will read, there must be a copy.
+        let masked = match payload.try_into_mut() {
+            Ok(mut own) => {
+                wire::mask_in_place(&mut own, key);
+                own.freeze()
+            }
+            Err(shared) => {
+                let mut copy = Vec::new();
+                wire::mask_into(&mut copy, &shared, key);
+                copy.into()
+            }
+        };
+        self.put_large(masked);
+    }
+
+    fn put_masked_close(&mut self, code: CloseCode, text: &str) {
+        let key = rand::random();
+        self.gather(|small| wire::put_masked_close(small, code, text, key));
     }
 }
 

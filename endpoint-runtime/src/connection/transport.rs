@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
+#[cfg(all(feature = "client", feature = "tls"))]
+use tokio_rustls::client::TlsStream;
 
 /// The stream that hyper gave back, as itself where we know it: so the connection is compiled once, and reads and writes reach
 /// the socket without a detour.
@@ -19,6 +21,9 @@ pub(crate) enum Transport {
     #[cfg(unix)]
     Unix(UnixStream),
     Memory(DuplexStream),
+    /// A client's encrypted stream.
+    #[cfg(all(feature = "client", feature = "tls"))]
+    Tls(Box<TlsStream<TcpStream>>),
     /// Another server's stream, as under a foreign hyper.
     Other(Box<TokioIo<Upgraded>>),
 }
@@ -31,7 +36,7 @@ impl Transport {
                 let mut upgraded = $upgraded;
                 $(
                     upgraded = match upgraded.downcast::<TokioIo<$ty>>() {
-                        Ok(parts) => return (Transport::$variant(parts.io.into_inner()), parts.read_buf),
+                        Ok(parts) => return (Transport::$variant(parts.io.into_inner().into()), parts.read_buf),
                         Err(upgraded) => upgraded,
                     };
                 )*
@@ -41,6 +46,8 @@ impl Transport {
         let upgraded = known!(upgraded, TcpStream => Tcp, DuplexStream => Memory);
         #[cfg(unix)]
         let upgraded = known!(upgraded, UnixStream => Unix);
+        #[cfg(all(feature = "client", feature = "tls"))]
+        let upgraded = known!(upgraded, TlsStream<TcpStream> => Tls);
         (Transport::Other(Box::new(TokioIo::new(upgraded))), bytes::Bytes::new())
     }
 }
@@ -52,6 +59,8 @@ macro_rules! each {
             #[cfg(unix)]
             Transport::Unix($io) => $act,
             Transport::Memory($io) => $act,
+            #[cfg(all(feature = "client", feature = "tls"))]
+            Transport::Tls($io) => $act,
             Transport::Other($io) => $act,
         }
     };

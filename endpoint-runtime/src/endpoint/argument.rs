@@ -11,7 +11,7 @@ use super::{Context, Needs, Refusal};
 use crate::context::{ApplicationContext, Inject, Injected};
 use crate::error::{Error, Result};
 use crate::message::{CloseReason, FromMessage, Incoming, Kind};
-use crate::session::{Handshake, Session, Sessions};
+use crate::session::{EndpointConfig, Handshake, Session, Sessions};
 
 /// A type that any handler may take as a parameter: the user's own.
 ///
@@ -138,7 +138,7 @@ pub enum ViaEvent {}
     message = "`{Self}` cannot be a parameter of this handler",
     label = "not available in this handler",
     note = "every handler can have `&Session`, `Sessions`, `&Handshake`, `Inject<T>`, `ApplicationContext`, `Query<T: Deserialize>`, `Principal<T>`, `#[path] name: T`, `#[query] name: T`, and your own `T: FromContext`",
-    note = "`#[on_message]` has one message: `String`, `&str`, `Text`, `char`, `bool`, a number, `Parsed<T: FromStr>`, `Json<T: Deserialize>`, `Bytes`, `Vec<u8>`, `&[u8]`, `Pong`, `Message`, or your own `T: FromMessage`",
+    note = "`#[on_message]` has one message: `String`, `&str`, `Text`, `char`, `bool`, a number, `Parsed<T: FromStr>`, `Json<T: Deserialize>`, `Bytes`, `Vec<u8>`, `&[u8]`, `Message`, `Decoded<T>` (by a decoder of the endpoint), `Ping`, `Pong`, or your own `T: FromMessage`; in parts `Fragment<Text>`, `Fragment<Bytes>`; as a stream `TextReader`, `BinaryReader`",
     note = "`#[on_close]` can have `&CloseReason`, and `#[on_error]` has one `&Error` or `&E`"
 )]
 pub trait Argument<E: Event, Via>: Sized {
@@ -165,7 +165,7 @@ pub trait Argument<E: Event, Via>: Sized {
     message = "`&{Self}` cannot be a parameter of this handler",
     label = "not available in this handler",
     note = "every handler can have `&Session`, `Sessions`, `&Handshake`, `Inject<T>`, `ApplicationContext`, `Query<T: Deserialize>`, `Principal<T>`, `#[path] name: T`, `#[query] name: T`, and your own `T: FromContext`",
-    note = "`#[on_message]` has one message: `String`, `&str`, `Text`, `char`, `bool`, a number, `Parsed<T: FromStr>`, `Json<T: Deserialize>`, `Bytes`, `Vec<u8>`, `&[u8]`, `Pong`, `Message`, or your own `T: FromMessage`",
+    note = "`#[on_message]` has one message: `String`, `&str`, `Text`, `char`, `bool`, a number, `Parsed<T: FromStr>`, `Json<T: Deserialize>`, `Bytes`, `Vec<u8>`, `&[u8]`, `Message`, `Decoded<T>` (by a decoder of the endpoint), `Ping`, `Pong`, or your own `T: FromMessage`; in parts `Fragment<Text>`, `Fragment<Bytes>`; as a stream `TextReader`, `BinaryReader`",
     note = "`#[on_close]` can have `&CloseReason`, and `#[on_error]` has one `&Error` or `&E`"
 )]
 pub trait RefArgument<E: Event, Via> {
@@ -316,7 +316,9 @@ macro_rules! via_session_by_value {
     };
 }
 
-via_session!(Session: session, Handshake: handshake, Sessions: sessions, ApplicationContext: application);
+via_session!(
+    Session: session, Handshake: handshake, Sessions: sessions, EndpointConfig: config, ApplicationContext: application
+);
 via_session_by_value!(Session: session, Sessions: sessions, ApplicationContext: application);
 
 #[diagnostic::do_not_recommend]

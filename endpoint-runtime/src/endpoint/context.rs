@@ -1,8 +1,7 @@
 //! [`Context`]: what a handler's arguments are made from.
 
 use crate::context::ApplicationContext;
-use crate::session::Handshake;
-use crate::session::{Session, Sessions};
+use crate::session::{EndpointConfig, Handshake, Session, Sessions};
 
 /// The surroundings of one event: its session, and through it the handshake, the registry and the application.
 ///
@@ -30,6 +29,11 @@ impl<'a> Context<'a> {
     /// Every session of this server.
     pub fn sessions(&self) -> &'a Sessions {
         self.session.sessions()
+    }
+
+    /// What is configured for the endpoint.
+    pub fn config(&self) -> &'a EndpointConfig {
+        self.session.config()
     }
 
     /// The components of the application.

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Coders, Context, Held, Intake, Needs, Refusal, Reply, Scope, Slot};
 use crate::context::ApplicationContext;
 use crate::error::{Error, Result};
+use crate::handshake::AnyConfigurator;
 use crate::message::CloseReason;
 use crate::session::Handshake;
 use crate::settings::Overflow;
@@ -42,6 +44,7 @@ impl fmt::Display for Place {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
     pub(crate) subprotocols: Vec<String>,
+    pub(crate) require_subprotocol: bool,
     pub(crate) max_message_size: Option<usize>,
     pub(crate) idle_timeout: Option<Option<Duration>>,
     pub(crate) ping_interval: Option<Option<Duration>>,
@@ -50,14 +53,16 @@ pub(crate) struct Options {
     pub(crate) origins: Option<Vec<String>>,
 }
 
-/// What `#[server_endpoint]` says of a type, as constants.
+/// What `#[server_endpoint]` or `#[client_endpoint]` says of a type, as constants.
 #[derive(Clone, Copy, Debug)]
 pub struct Declaration {
     pub(crate) path: &'static str,
     pub(crate) type_name: &'static str,
     pub(crate) package: &'static str,
     pub(crate) place: Place,
+    is_client: bool,
     subprotocols: &'static [&'static str],
+    require_subprotocol: bool,
     max_message_size: Option<usize>,
     idle_timeout: Option<Option<Duration>>,
     ping_interval: Option<Option<Duration>>,
@@ -67,7 +72,7 @@ pub struct Declaration {
 }
 
 impl Declaration {
-    /// An endpoint at `path`, with nothing else said.
+    /// A server endpoint at `path`, with nothing else said.
     pub const fn new(
         path: &'static str,
         type_name: &'static str,
@@ -79,7 +84,9 @@ impl Declaration {
             type_name,
             package,
             place,
+            is_client: false,
             subprotocols: &[],
+            require_subprotocol: false,
             max_message_size: None,
             idle_timeout: None,
             ping_interval: None,
@@ -89,7 +96,17 @@ impl Declaration {
         }
     }
 
-    /// The path template.
+    /// A client endpoint, with nothing else said. It has no path: its instances are connected to one URL or another.
+    pub const fn client(type_name: &'static str, package: &'static str, place: Place) -> Self {
+        Declaration { is_client: true, ..Self::new("", type_name, package, place) }
+    }
+
+    /// Whether it is a client endpoint.
+    pub const fn is_client(&self) -> bool {
+        self.is_client
+    }
+
+    /// The path template; empty for a client endpoint.
     pub const fn path(&self) -> &'static str {
         self.path
     }
@@ -97,6 +114,12 @@ impl Declaration {
     /// `subprotocols = [..]`
     pub const fn subprotocols(mut self, subprotocols: &'static [&'static str]) -> Self {
         self.subprotocols = subprotocols;
+        self
+    }
+
+    /// `require_subprotocol = ..`
+    pub const fn require_subprotocol(mut self, require: bool) -> Self {
+        self.require_subprotocol = require;
         self
     }
 
@@ -140,6 +163,7 @@ impl Declaration {
         let owned = |list: &[&str]| list.iter().map(|&item| item.to_owned()).collect::<Vec<_>>();
         Options {
             subprotocols: owned(self.subprotocols),
+            require_subprotocol: self.require_subprotocol,
             max_message_size: self.max_message_size,
             idle_timeout: self.idle_timeout,
             ping_interval: self.ping_interval,
@@ -157,11 +181,11 @@ const fn duration(millis: Option<u64>) -> Option<Duration> {
     }
 }
 
-/// Implemented by `#[server_endpoint]`: what a type declares, and how an instance is made.
+/// Implemented by `#[server_endpoint]` and `#[client_endpoint]`: what a type declares.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an endpoint",
     label = "has no `#[server_endpoint(\"/path\")]`",
-    note = "put `#[server_endpoint(\"/path\")]` on the struct whose methods these are"
+    note = "put `#[server_endpoint(\"/path\")]`, or `#[client_endpoint]`, on the struct whose methods these are"
 )]
 pub trait Declared: Sized + Send + 'static {
     /// How many instances there are.
@@ -170,8 +194,23 @@ pub trait Declared: Sized + Send + 'static {
     /// What it declares.
     const DECLARATION: Declaration;
 
+    /// `decoders = [..], encoders = [..]`
+    fn coders() -> Coders {
+        Coders::none()
+    }
+}
+
+/// Implemented by `#[server_endpoint]`: how an instance is made, for a connection that a server has accepted.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a server endpoint",
+    label = "has no `#[server_endpoint(\"/path\")]`",
+    note = "a server serves what has `#[server_endpoint(\"/path\")]`; an instance of a `#[client_endpoint]` is connected to a URL"
+)]
+pub trait ServerDeclared: Sized {
     /// What its `#[inject]` fields ask for.
-    fn needs(needs: &mut Needs);
+    fn needs(needs: &mut Needs) {
+        let _ = needs;
+    }
 
     /// A new instance.
     ///
@@ -179,11 +218,19 @@ pub trait Declared: Sized + Send + 'static {
     /// A component is missing, which the exporter has ruled out.
     fn create(context: &ApplicationContext) -> Result<Self>;
 
-    /// `decoders = [..]` and `encoders = [..]`
-    fn coders() -> Coders {
-        Coders::none()
+    /// `configurator = ..`: a new one, for one server.
+    fn configurator() -> Option<Arc<dyn AnyConfigurator>> {
+        None
     }
 }
+
+/// Implemented by `#[client_endpoint]`: its instances are the user's, who connects each of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a client endpoint",
+    label = "has no `#[client_endpoint]`",
+    note = "what connects to a URL is an instance of a struct with `#[client_endpoint]`; a `#[server_endpoint]` is served at its path"
+)]
+pub trait ClientDeclared {}
 
 /// Implemented by `#[handlers]`: how an event reaches the methods.
 ///
@@ -249,5 +296,49 @@ pub trait Handlers: Declared {
     ) -> impl Future<Output = Reply> + Send + use<'a, Self> {
         let _ = (this, context, error);
         std::future::ready(Reply::Unhandled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Declared;
+    use crate::prelude::*;
+
+    #[client_endpoint(
+        subprotocols = ["b", "a"],
+        max_message_size = 7,
+        idle_timeout = "off",
+        ping_interval = "250ms",
+        send_buffer = 8,
+        overflow = drop_newest
+    )]
+    struct Listener;
+
+    #[handlers]
+    impl Listener {
+        #[on_open]
+        fn open() {}
+    }
+
+    #[test]
+    fn a_client_endpoint_declares_what_it_says() {
+        let declaration = Listener::DECLARATION;
+        let options = declaration.options();
+        assert!(declaration.is_client());
+        assert_eq!((declaration.path(), declaration.type_name), ("", "Listener"));
+        assert_eq!(options.subprotocols, ["b", "a"]);
+        assert_eq!((options.max_message_size, options.send_buffer), (Some(7), Some(8)));
+        assert_eq!(options.idle_timeout, Some(None));
+        assert_eq!(options.ping_interval, Some(Some(Duration::from_millis(250))));
+        assert_eq!(options.overflow, Some(Overflow::DropNewest));
+        assert_eq!((options.origins, options.require_subprotocol), (None, false));
+    }
+
+    #[test]
+    fn require_subprotocol_is_an_option() {
+        let declaration = Listener::DECLARATION.require_subprotocol(true);
+        assert!(declaration.options().require_subprotocol);
     }
 }

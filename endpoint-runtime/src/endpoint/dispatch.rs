@@ -11,6 +11,12 @@ use crate::message::CloseReason;
 pub(crate) trait Dispatch: Send + 'static {
     fn open<'a>(&'a mut self, context: Context<'a>) -> impl Future<Output = Reply> + Send + use<'a, Self>;
 
+    /// `open` has ended well, and what it replied is on its way. Messages wait for this too.
+    fn opened<'a>(&'a mut self, context: Context<'a>) -> impl Future<Output = Reply> + Send + use<'a, Self> {
+        let _ = context;
+        std::future::ready(Reply::Nothing)
+    }
+
     fn message<'a>(
         &'a mut self,
         context: Context<'a>,

@@ -49,17 +49,11 @@ impl Intake {
     };
 
     /// And a method whose parameters are of these kinds; the one that is the message says what it takes. `max_size`: the largest
-    /// message it takes, bytes, if it says so.
+    /// message it takes, bytes, if it says so, which only a method for whole messages may.
     #[must_use]
     #[track_caller]
     pub const fn method(mut self, kinds: &[Option<Kind>], max_size: Option<usize>) -> Self {
         let Some(kind) = message_of(kinds) else { return self };
-        if max_size.is_some() {
-            assert!(
-                matches!(kind, Kind::Text | Kind::Binary | Kind::Any | Kind::Decoded(_)),
-                "`max_size` is for whole messages: a fragment, a stream, a ping or a pong has no such limit"
-            );
-        }
         if kind.takes_text() {
             self.takes_text = true;
             self.text = Form::of(kind);
@@ -99,6 +93,11 @@ impl Form {
     }
 }
 
+/// Whether messages of this kind have a size before the method gets them.
+pub(crate) const fn has_size(kind: Kind) -> bool {
+    matches!(kind, Kind::Text | Kind::Binary | Kind::Any | Kind::Decoded(_))
+}
+
 /// The kind of the message among the kinds of a method's parameters.
 pub(crate) const fn message_of(kinds: &[Option<Kind>]) -> Option<Kind> {
     let mut index = 0;
@@ -114,5 +113,98 @@ pub(crate) const fn message_of(kinds: &[Option<Kind>]) -> Option<Kind> {
 impl Default for Intake {
     fn default() -> Self {
         Self::NONE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Form, Intake};
+    use crate::__private::{Declared, Handlers};
+    use crate::prelude::*;
+
+    #[client_endpoint]
+    struct Silent;
+
+    #[handlers]
+    impl Silent {
+        #[on_open]
+        fn open() {}
+    }
+
+    #[test]
+    fn who_takes_nothing_is_given_whole_messages() {
+        let Intake { text, binary, max_text, max_binary, pings, .. } = Silent::INTAKE;
+        assert_eq!(
+            (text, binary, max_text, max_binary, pings),
+            (Form::Whole, Form::Whole, None, None, false)
+        );
+    }
+
+    const LARGEST: usize = 1 << 10;
+
+    #[client_endpoint]
+    struct Mixed;
+
+    #[handlers]
+    impl Mixed {
+        #[on_message]
+        fn part(_part: Fragment<Bytes>) {}
+
+        #[cfg(any())]
+        #[on_message(max_size = 7)]
+        fn left_out(_text: String) {}
+
+        #[cfg(test)]
+        #[on_message(max_size = 2 * LARGEST)]
+        async fn text(&self, _session: &Session, _text: &str) {}
+
+        #[on_message]
+        fn ping(_ping: Ping) {}
+    }
+
+    #[test]
+    fn each_method_says_what_it_takes() {
+        let Intake { text, binary, max_text, max_binary, pings, .. } = Mixed::INTAKE;
+        assert_eq!((text, max_text), (Form::Whole, Some(2048)));
+        assert_eq!((binary, max_binary), (Form::Parts, None));
+        assert!(pings);
+    }
+
+    #[client_endpoint]
+    struct Anything;
+
+    #[handlers]
+    impl Anything {
+        #[on_message(max_size = LARGEST)]
+        fn any(_message: Message) {}
+
+        #[on_message]
+        fn pong(_pong: Pong) {}
+    }
+
+    #[test]
+    fn a_method_for_both_has_one_size_for_both() {
+        let Intake { text, binary, max_text, max_binary, pings, .. } = Anything::INTAKE;
+        assert_eq!((text, binary), (Form::Whole, Form::Whole));
+        assert_eq!((max_text, max_binary, pings), (Some(LARGEST), Some(LARGEST), false));
+    }
+
+    #[client_endpoint]
+    struct Streams;
+
+    #[handlers]
+    impl Streams {
+        #[on_message]
+        fn text(_reader: TextReader) {}
+
+        #[on_message]
+        async fn binary(_reader: BinaryReader) {}
+    }
+
+    #[test]
+    fn streams_are_streams() {
+        let Intake { text, binary, .. } = Streams::INTAKE;
+        assert_eq!((text, binary), (Form::Stream, Form::Stream));
+        assert!(Streams::DECLARATION.is_client());
     }
 }

@@ -45,7 +45,7 @@ impl fmt::Debug for Reply {
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return `{Self}`",
     label = "cannot be sent to the peer",
-    note = "a handler returns `()`, a message (`String`, `Text`, numbers, `Json<T>`, `Bytes`, `Vec<u8>`, `Message`, your own `T: IntoMessage`), `Encoded<T>`, `Replies<impl Stream>`, or an `Option` or `Result` of these",
+    note = "a handler returns `()`, a message (`String`, `Text`, numbers, `Parsed<T>`, `Json<T>`, `Bytes`, `Vec<u8>`, `Message`, `Encoded<T>` by an encoder of the endpoint, your own `T: IntoMessage`), a part of one (`Fragment<Text>`, `Fragment<Bytes>`), `Replies<impl Stream>`, or an `Option` or `Result` of these",
     note = "a handler that waits for a future is an `async fn`"
 )]
 pub trait IntoReply {

@@ -2,14 +2,15 @@
 
 use std::any::TypeId;
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use super::{DeployError, Problem, Registration, Report, ServerEndpointConfig, ServerEndpointExporter};
 use crate::context::ApplicationContext;
 use crate::endpoint::Reception;
-use crate::handshake::{self, OriginRule};
+use crate::handshake::OriginRule;
 use crate::path::{Router, Template};
-use crate::server::Binding;
-use crate::session::Sessions;
+use crate::server::{Binding, Container, Deployed};
+use crate::session::{Sessions, is_token};
 use crate::settings::Settings;
 
 /// A deployment that was thought through.
@@ -18,7 +19,7 @@ pub(super) struct Plan {
     pub(super) settings: Settings,
     pub(super) endpoints: Vec<Planned>,
     pub(super) bindings: Vec<Binding>,
-    pub(super) sessions: Sessions,
+    pub(super) container: Container,
     pub(super) context: ApplicationContext,
     problems: Vec<Problem>,
 }
@@ -50,12 +51,13 @@ impl ServerEndpointExporter {
     pub(super) fn plan(&self) -> Plan {
         let mut problems = Vec::new();
         let settings = self.merged_settings(&mut problems);
-        let sessions = Sessions::new();
+        let container = Container::new(Sessions::new());
         let mut components = self.components.clone();
         for name in components.repeated() {
             problems.push(Problem::new(format!("the component `{name}` was provided more than once")));
         }
-        components.add(std::sync::Arc::new(sessions.clone()));
+        components.add(Arc::new(container.sessions().clone()));
+        components.add(Arc::new(container.clone()));
         let context = components.freeze();
         let bindings = bindings(&settings, &mut problems);
         let (all, selected) = self.collect();
@@ -64,7 +66,7 @@ impl ServerEndpointExporter {
         conflicts(&endpoints, &mut problems);
         missing_components(&endpoints, &context, &mut problems);
         self.expectations(all, &endpoints, &mut problems);
-        Plan { settings, endpoints, bindings, sessions, context, problems }
+        Plan { settings, endpoints, bindings, container, context, problems }
     }
 
     fn merged_settings(&self, problems: &mut Vec<Problem>) -> Settings {
@@ -96,7 +98,12 @@ impl ServerEndpointExporter {
         }
         registered
             .sort_by(|a, b| (a.path(), a.type_name(), a.place()).cmp(&(b.path(), b.type_name(), b.place())));
-        let mut all = self.explicit.clone();
+        let mut all: Vec<ServerEndpointConfig> = Vec::new();
+        for config in &self.explicit {
+            if !all.iter().any(|other| other.is_same(config)) {
+                all.push(config.clone());
+            }
+        }
         all.append(&mut registered);
         let count = all.len();
         all.retain(|config| self.only.iter().all(|select| select(config)));
@@ -144,6 +151,27 @@ fn bindings(settings: &Settings, problems: &mut Vec<Problem>) -> Vec<Binding> {
     bindings
 }
 
+/// Checks one endpoint that is to be deployed beside others, and says what is wrong.
+pub(super) fn planned_beside<'o>(
+    config: ServerEndpointConfig,
+    mut others: impl Iterator<Item = (&'o Template, &'o Arc<Deployed>)>,
+    settings: &Settings,
+    context: &ApplicationContext,
+) -> Result<(Planned, Template), DeployError> {
+    let mut problems = Vec::new();
+    let planned = planned(config, settings, &mut problems);
+    if let Some(template) = &planned.template {
+        let form = template.normal_form();
+        let other = others.find(|(other, _)| other.normal_form() == form);
+        problems.extend(other.map(|(_, other)| conflict(&other.config, &planned.config)));
+    }
+    missing_components(std::slice::from_ref(&planned), context, &mut problems);
+    match planned.template.clone() {
+        Some(template) if problems.is_empty() => Ok((planned, template)),
+        _ => Err(DeployError::new(problems)),
+    }
+}
+
 /// Checks one endpoint by itself.
 fn planned(config: ServerEndpointConfig, settings: &Settings, problems: &mut Vec<Problem>) -> Planned {
     let mut problem = |text: String| {
@@ -159,12 +187,24 @@ fn planned(config: ServerEndpointConfig, settings: &Settings, problems: &mut Vec
     });
     let mut names = HashSet::new();
     for name in config.subprotocols() {
-        if !handshake::is_token(name) {
+        if !is_token(name) {
             problem(format!(
                 "`{name}` is not the name of a subprotocol: letters, digits and some signs, no spaces"
             ));
         } else if !names.insert(name) {
             problem(format!("the subprotocol `{name}` is listed twice"));
+        }
+    }
+    if config.requires_subprotocol() && config.subprotocols().is_empty() {
+        problem("`require_subprotocol` without any subprotocol: nobody could connect".to_owned());
+    }
+    for extension in config.extensions() {
+        if !extension.is_well_formed() {
+            problem(format!(
+                "`{extension}` is not an extension: its names are letters, digits and some signs"
+            ));
+        } else if extension.name().starts_with("permessage-") {
+            problem(format!("the extension `{extension}` changes frames, which an endpoint cannot do"));
         }
     }
     if config.options.max_message_size == Some(0) {
@@ -186,25 +226,26 @@ fn conflicts(endpoints: &[Planned], problems: &mut Vec<Problem>) {
     let mut router: Router<&ServerEndpointConfig> = Router::new();
     for planned in endpoints {
         let (Some(template), config) = (&planned.template, &planned.config) else { continue };
-        if let Err(conflict) = router.insert(template.clone(), config) {
-            let other = conflict.value;
-            let how = if other.path() == config.path() {
-                "the same path"
-            } else {
-                "paths that match the same requests"
-            };
-            let text = format!(
-                "{} ({}) and {} ({}) have {how}: `{}` and `{}`",
-                other.type_name(),
-                other.place(),
-                config.type_name(),
-                config.place(),
-                conflict.template.as_str(),
-                config.path(),
-            );
-            problems.push(Problem::new(text).at(other.place()).at(config.place()));
+        if let Err(other) = router.insert(template.clone(), config) {
+            problems.push(conflict(other.value, config));
         }
     }
+}
+
+/// What is wrong with two endpoints whose paths match the same requests.
+fn conflict(other: &ServerEndpointConfig, config: &ServerEndpointConfig) -> Problem {
+    let how =
+        if other.path() == config.path() { "the same path" } else { "paths that match the same requests" };
+    let text = format!(
+        "{} ({}) and {} ({}) have {how}: `{}` and `{}`",
+        other.type_name(),
+        other.place(),
+        config.type_name(),
+        config.place(),
+        other.path(),
+        config.path(),
+    );
+    Problem::new(text).at(other.place()).at(config.place())
 }
 
 /// All components that somebody needs and nobody provided.

@@ -2,25 +2,21 @@
 
 use std::any::{TypeId, type_name};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::task::TaskTracker;
-
-use crate::connection::{self, Upgraded};
-use crate::context::ApplicationContext;
-use crate::endpoint::{
-    Annotated, Coders, Declared, Endpoint, Handlers, Held, Intake, Need, Needs, Options, Place, Programmatic,
-    Refusal, Scope,
-};
-use crate::error::Result;
-use crate::session::Handshake;
+use super::Launcher;
+use super::launcher::{AnnotatedLauncher, FactoryLauncher};
+use crate::endpoint::{Coders, Endpoint, Handlers, Options, Place, ServerDeclared};
+use crate::handshake::{AnyConfigurator, Configurator};
+use crate::session::{Extension, Seeds};
 use crate::settings::Overflow;
 
-/// An endpoint to be deployed: path, options, and how its instances are made.
+/// An endpoint to be deployed: path, options, and how its instances are made (Jakarta's `ServerEndpointConfig`, SE-05 to SE-07).
 ///
 /// Annotated types register their own; a programmatic [`Endpoint`] is deployed by
-/// [`exporter.endpoint(..)`](crate::ServerEndpointExporter::endpoint):
+/// [`exporter.endpoint(..)`](crate::ServerEndpointExporter::endpoint), or by [`Container::deploy`](crate::Container::deploy) while the
+/// server runs:
 ///
 /// ```
 /// use endpoint_runtime::prelude::*;
@@ -42,12 +38,16 @@ pub struct ServerEndpointConfig {
     pub(crate) place: Place,
     pub(crate) options: Options,
     pub(crate) coders: Coders,
+    pub(crate) extensions: Vec<Extension>,
+    pub(crate) attributes: Seeds,
+    /// One for all servers; that of an annotated type is made for each, by the launcher.
+    pub(crate) configurator: Option<Arc<dyn AnyConfigurator>>,
     pub(crate) launcher: Arc<dyn Launcher>,
 }
 
 impl ServerEndpointConfig {
     /// The annotated endpoint `E`, as it declares itself.
-    pub fn of<E: Handlers>() -> Self {
+    pub fn of<E: Handlers + ServerDeclared>() -> Self {
         let declaration = E::DECLARATION;
         ServerEndpointConfig {
             path: declaration.path.to_owned(),
@@ -57,7 +57,10 @@ impl ServerEndpointConfig {
             place: declaration.place,
             options: declaration.options(),
             coders: E::coders(),
-            launcher: Arc::new(AnnotatedLauncher::<E> { shared: None }),
+            extensions: Vec::new(),
+            attributes: Seeds::default(),
+            configurator: None,
+            launcher: Arc::new(AnnotatedLauncher::<E>::new()),
         }
     }
 
@@ -76,7 +79,10 @@ impl ServerEndpointConfig {
             place: Place::caller(),
             options: Options::default(),
             coders: Coders::none(),
-            launcher: Arc::new(FactoryLauncher { factory: Arc::new(factory) }),
+            extensions: Vec::new(),
+            attributes: Seeds::default(),
+            configurator: None,
+            launcher: Arc::new(FactoryLauncher::new(factory)),
         })
     }
 
@@ -100,9 +106,32 @@ impl ServerEndpointConfig {
         &self.options.subprotocols
     }
 
+    /// Whether a peer that speaks none of them is refused.
+    pub fn requires_subprotocol(&self) -> bool {
+        self.options.require_subprotocol
+    }
+
+    /// The extensions that the endpoint itself knows.
+    pub fn extensions(&self) -> &[Extension] {
+        &self.extensions
+    }
+
     /// Where it is declared.
     pub fn place(&self) -> Place {
         self.place
+    }
+
+    /// Whether this and the other are one endpoint, which is deployed once however often it is named (Jakarta DP-06): the same annotated
+    /// type, or a clone of the same configuration.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let annotated = self.package.is_some() && other.package.is_some();
+        annotated && self.type_id == other.type_id
+            || std::ptr::addr_eq(Arc::as_ptr(&self.launcher), Arc::as_ptr(&other.launcher))
+    }
+
+    /// Whether somebody else than the holders of `ours` clones can come with the same endpoint again.
+    pub(crate) fn is_held_elsewhere(&self, ours: usize) -> bool {
+        self.package.is_some() || Arc::strong_count(&self.launcher) > ours
     }
 }
 
@@ -125,6 +154,42 @@ impl ServerEndpointConfigBuilder {
     /// The subprotocols it speaks.
     pub fn subprotocols<S: Into<String>>(mut self, subprotocols: impl IntoIterator<Item = S>) -> Self {
         self.0.options.subprotocols = subprotocols.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Refuses peers that speak none of the subprotocols, with 400.
+    pub fn require_subprotocol(mut self) -> Self {
+        self.0.options.require_subprotocol = true;
+        self
+    }
+
+    /// Extensions that the endpoint itself knows, to be agreed on with peers that offer them. They can say something about the
+    /// connection and its messages, but not change the frames, which are the runtime's business.
+    pub fn extensions(mut self, extensions: impl IntoIterator<Item = Extension>) -> Self {
+        self.0.extensions = extensions.into_iter().collect();
+        self
+    }
+
+    /// Takes part in the opening handshakes.
+    pub fn configurator(mut self, configurator: impl Configurator) -> Self {
+        self.0.configurator = Some(Arc::new(configurator));
+        self
+    }
+
+    /// Puts a copy of `value` into the [`attributes`](crate::Session::attributes) of each new session, one value for each type (Jakarta's user
+    /// properties of an `EndpointConfig`, SE-09). What all sessions are to share goes into an `Arc`.
+    ///
+    /// ```
+    /// # use endpoint_runtime::{Endpoint, ServerEndpointConfig};
+    /// # struct Quiet;
+    /// # impl Endpoint for Quiet {}
+    /// #[derive(Clone)]
+    /// struct Theme(&'static str);
+    ///
+    /// let config = ServerEndpointConfig::builder("/quiet", || Quiet).attribute(Theme("dark")).build();
+    /// ```
+    pub fn attribute<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.0.attributes.add(value);
         self
     }
 
@@ -176,108 +241,8 @@ impl ServerEndpointConfigBuilder {
     }
 }
 
-/// How an endpoint's connections are started. Called once for each connection; what it starts knows the type.
-pub(crate) trait Launcher: Send + Sync {
-    /// What the endpoint needs of the application.
-    fn needs(&self, place: Place) -> Vec<Need>;
-
-    /// Itself, ready to serve in one server: with the shared instance, if there is one. A configuration may be deployed in several
-    /// servers, each with components of its own.
-    fn prepare(&self, context: &ApplicationContext) -> Result<Arc<dyn Launcher>>;
-
-    /// What the endpoint's parameters ask of a handshake.
-    fn admit(&self, handshake: &Handshake) -> Result<(), Refusal>;
-
-    /// Which messages its methods take. What is written by hand gives way to message handlers, so it claims none.
-    fn intake(&self) -> Intake {
-        Intake::NONE
-    }
-
-    /// How many instances there are, for people.
-    fn scope(&self) -> &'static str {
-        "connection"
-    }
-
-    /// Starts one connection as a task of its own, and returns.
-    fn launch(&self, upgraded: Upgraded, tasks: &TaskTracker);
-}
-
-struct AnnotatedLauncher<E: Handlers> {
-    /// The instance that all connections of one server share, if they do.
-    shared: Option<Shared<E>>,
-}
-
-/// Connections take their share from under a lock: what is held need not be `Sync`.
-type Shared<E> = Mutex<Held<E>>;
-
-impl<E: Handlers> Launcher for AnnotatedLauncher<E> {
-    fn needs(&self, place: Place) -> Vec<Need> {
-        let mut needs = Needs::new(place);
-        <E as Declared>::needs(&mut needs);
-        <E as Handlers>::needs(&mut needs);
-        needs.into_found()
-    }
-
-    fn prepare(&self, context: &ApplicationContext) -> Result<Arc<dyn Launcher>> {
-        let shared = if <E::Scope as Scope<E>>::SHARED {
-            Some(Mutex::new(Held::new(E::create(context)?)))
-        } else {
-            None
-        };
-        Ok(Arc::new(Self { shared }))
-    }
-
-    fn admit(&self, handshake: &Handshake) -> Result<(), Refusal> {
-        E::admit(handshake)
-    }
-
-    fn intake(&self) -> Intake {
-        E::INTAKE
-    }
-
-    fn scope(&self) -> &'static str {
-        if <E::Scope as Scope<E>>::SHARED { "singleton" } else { "connection" }
-    }
-
-    fn launch(&self, upgraded: Upgraded, tasks: &TaskTracker) {
-        let shared = self
-            .shared
-            .as_ref()
-            .and_then(|shared| shared.lock().unwrap_or_else(PoisonError::into_inner).share());
-        let application = upgraded.session.application().clone();
-        let make = move || match shared {
-            Some(held) => Ok(Annotated(held)),
-            None => E::create(&application).map(|instance| Annotated(Held::new(instance))),
-        };
-        tasks.spawn(connection::run::<Annotated<E>>(make, upgraded));
-    }
-}
-
-struct FactoryLauncher<F> {
-    factory: Arc<F>,
-}
-
-impl<E: Endpoint, F: Fn() -> E + Send + Sync + 'static> Launcher for FactoryLauncher<F> {
-    fn needs(&self, _: Place) -> Vec<Need> {
-        Vec::new()
-    }
-
-    fn prepare(&self, _: &ApplicationContext) -> Result<Arc<dyn Launcher>> {
-        Ok(Arc::new(FactoryLauncher { factory: Arc::clone(&self.factory) }))
-    }
-
-    fn admit(&self, _: &Handshake) -> Result<(), Refusal> {
-        Ok(())
-    }
-
-    fn launch(&self, upgraded: Upgraded, tasks: &TaskTracker) {
-        let factory = Arc::clone(&self.factory);
-        tasks.spawn(connection::run(move || Ok(Programmatic(factory())), upgraded));
-    }
-}
-
 /// The last segment of a type's name, without its generics: what people call it.
-fn short_name<E>() -> &'static str {
+pub(crate) fn short_name<E>() -> &'static str {
     let name = type_name::<E>();
     let end = name.find('<').unwrap_or(name.len());
     name[..end].rsplit("::").next().unwrap_or(name)

@@ -13,7 +13,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(text: impl Into<String>) -> Self {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
         Problem { text: text.into(), places: Vec::new() }
     }
 
@@ -71,7 +71,7 @@ pub struct DeployError {
 }
 
 impl DeployError {
-    pub(super) fn new(problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(problems: Vec<Problem>) -> Self {
         DeployError { problems }
     }
 

@@ -4,7 +4,7 @@ use std::any::TypeId;
 use std::fmt;
 
 use super::ServerEndpointConfig;
-use crate::endpoint::{Declaration, Handlers};
+use crate::endpoint::{Declaration, Handlers, ServerDeclared};
 
 /// An endpoint that was registered at link time.
 pub struct Registration {
@@ -15,7 +15,7 @@ pub struct Registration {
 
 impl Registration {
     /// The registration of `E`.
-    pub const fn of<E: Handlers>() -> Self {
+    pub const fn of<E: Handlers + ServerDeclared>() -> Self {
         Registration {
             declaration: E::DECLARATION,
             type_id: TypeId::of::<E>,

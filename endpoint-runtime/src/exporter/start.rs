@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use super::check::{Plan, Planned};
-use super::{DeployError, Launcher, Problem, ServerEndpointExporter};
+use super::check::Plan;
+use super::mount::{announce, mount};
+use super::{DeployError, Problem, ServerEndpointExporter};
 use crate::error::Result;
-use crate::handshake::OriginRule;
-use crate::message::Text;
 use crate::path::Router;
-use crate::server::{Deployed, Door, Listener, Server, endpoints};
-use crate::session::{Counts, Home, Limits};
+use crate::server::{Door, Listener, Server, endpoints};
 
 /// Checks, mounts and binds; all or nothing.
 pub(super) async fn start(exporter: ServerEndpointExporter) -> Result<Server> {
@@ -27,14 +25,19 @@ pub(super) async fn start_in_memory(exporter: ServerEndpointExporter) -> Result<
 
 async fn serve(exporter: ServerEndpointExporter, plan: Plan) -> Result<Server> {
     let mut router = Router::new();
+    let mut problems = Vec::new();
     for planned in &plan.endpoints {
         let Some(template) = planned.template.clone() else { continue };
-        let launcher = planned.config.launcher.prepare(&plan.context)?;
-        // Conflicts were problems of the plan.
-        let _ = router.insert(template, Arc::new(deployed(planned, launcher, &plan)));
+        match mount(planned, &plan.settings, plan.container.sessions(), &plan.context) {
+            // Conflicts were problems of the plan.
+            Ok(deployed) => drop(router.insert(template, Arc::new(deployed))),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(DeployError::new(problems).into());
     }
     let mut listeners = Vec::new();
-    let mut problems = Vec::new();
     for binding in &plan.bindings {
         match Listener::bind(binding).await {
             Ok(listener) => listeners.push(listener),
@@ -44,63 +47,16 @@ async fn serve(exporter: ServerEndpointExporter, plan: Plan) -> Result<Server> {
     if !problems.is_empty() {
         return Err(DeployError::new(problems).into());
     }
-    plan.endpoints.iter().for_each(announce);
+    router.iter().for_each(|(_, deployed)| announce(deployed));
     let layered = match exporter.layers {
         layers if layers.is_empty() => None,
         layers => Some(layers.into_iter().fold(endpoints(), |inner, layer| layer(inner))),
     };
-    let door = Door::new(router, exporter.fallback, layered, plan.settings, plan.sessions);
+    let door = Door::new(router, exporter.fallback, layered, plan.settings, plan.container, plan.context);
     let server = Server::open(door, listeners);
     for address in server.addresses() {
         tracing::info!(%address, "listening");
     }
     exporter.ready.into_iter().for_each(|act| act(&server));
     Ok(server)
-}
-
-fn deployed(planned: &Planned, launcher: Arc<dyn Launcher>, plan: &Plan) -> Deployed {
-    let (config, options) = (&planned.config, &planned.config.options);
-    let defaults = Limits::from(&plan.settings);
-    let limits = Limits {
-        max_message_size: options.max_message_size.unwrap_or(defaults.max_message_size),
-        idle_timeout: options.idle_timeout.unwrap_or(defaults.idle_timeout),
-        ping_interval: options.ping_interval.unwrap_or(defaults.ping_interval),
-        send_buffer: options.send_buffer.unwrap_or(defaults.send_buffer),
-        overflow: options.overflow.unwrap_or(defaults.overflow),
-        ..defaults
-    };
-    let home = Home {
-        path: config.path.clone(),
-        type_id: config.type_id,
-        type_name: config.type_name,
-        limits,
-        reception: planned.reception.clone(),
-        sessions: plan.sessions.clone(),
-        application: plan.context.clone(),
-        counts: Counts::default(),
-    };
-    Deployed {
-        home: Arc::new(home),
-        origins: planned.origins.clone(),
-        subprotocols: options.subprotocols.iter().map(|name| Text::from(name.as_str())).collect(),
-        launcher,
-    }
-}
-
-/// One line for each endpoint.
-fn announce(planned: &Planned) {
-    let config = &planned.config;
-    tracing::info!(
-        path = config.path(),
-        endpoint = config.type_name(),
-        package = config.package,
-        subprotocols = ?config.subprotocols(),
-        scope = config.launcher.scope(),
-        origins = %planned.origins,
-        place = %config.place(),
-        "endpoint"
-    );
-    if planned.origins == OriginRule::Any {
-        tracing::warn!(path = config.path(), "any web page may connect here, with its visitors' cookies");
-    }
 }

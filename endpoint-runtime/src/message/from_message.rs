@@ -147,7 +147,7 @@ impl<'a> Incoming<'a> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be made from a message",
     label = "not a message",
-    note = "messages are: `String`, `&str`, `Text`, `char`, `bool`, numbers, `Parsed<T>`, `Json<T>`, `Bytes`, `Vec<u8>`, `&[u8]`, `Pong`, `Message`, or your own `T: FromMessage`"
+    note = "messages are: `String`, `&str`, `Text`, `char`, `bool`, numbers, `Parsed<T>`, `Json<T>`, `Bytes`, `Vec<u8>`, `&[u8]`, `Message`, `Decoded<T>`, `Ping`, `Pong`, or your own `T: FromMessage`; in parts `Fragment<Text>`, `Fragment<Bytes>`; as a stream `TextReader`, `BinaryReader`"
 )]
 pub trait FromMessage: Sized {
     /// Which messages it is made from: a method that takes it gets those, and no other method may take them too.

@@ -14,7 +14,8 @@ use crate::error::BoxError;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message",
     label = "cannot be sent",
-    note = "what can be sent: `String`, `&str`, `Text`, `char`, `bool`, numbers, `Json<T>`, `Bytes`, `Vec<u8>`, `&[u8]`, `Message`, or your own `T: IntoMessage`"
+    note = "what can be sent: `String`, `&str`, `Text`, `char`, `bool`, numbers, `Parsed<T>`, `Json<T>`, `Bytes`, `Vec<u8>`, `&[u8]`, `Message`, or your own `T: IntoMessage`",
+    note = "what an encoder of the endpoint encodes is sent by `session.send_object(..)`, or returned as `Encoded<T>`; a part of a message by `session.send_fragment(..)`"
 )]
 pub trait IntoMessage {
     /// Makes the message.

@@ -10,6 +10,15 @@ use super::template::Template;
 ///
 /// A value is never empty, but it is what the peer wrote: `..` and, decoded from `%2F`, `/` may stand in it.
 /// Mind that before a value becomes part of a file name.
+///
+/// For an [upgrade](crate::Container::upgrade) they are made of names and values:
+///
+/// ```
+/// use endpoint_runtime::PathParams;
+///
+/// let params = PathParams::from([("room", "blue")]);
+/// assert_eq!(params.get("room"), Some("blue"));
+/// ```
 #[derive(Clone, Default)]
 pub struct PathParams {
     /// `None` when the path has no variables.
@@ -49,6 +58,28 @@ impl PathParams {
             ends.push(values.len());
         }
         Ok(Self { template: Some(Arc::clone(template)), values: values.into(), ends: ends.into() })
+    }
+}
+
+impl<K: Into<String>, V: AsRef<str>> FromIterator<(K, V)> for PathParams {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        let (mut names, mut values, mut ends) = (Vec::new(), String::new(), Vec::new());
+        for (name, value) in pairs {
+            names.push(name.into());
+            values.push_str(value.as_ref());
+            ends.push(values.len());
+        }
+        if names.is_empty() {
+            return Self::default();
+        }
+        let template = Template::of_variables(names.into_iter());
+        Self { template: Some(Arc::new(template)), values: values.into(), ends: ends.into() }
+    }
+}
+
+impl<K: Into<String>, V: AsRef<str>, const N: usize> From<[(K, V); N]> for PathParams {
+    fn from(pairs: [(K, V); N]) -> Self {
+        pairs.into_iter().collect()
     }
 }
 
@@ -99,6 +130,14 @@ mod tests {
         assert_eq!(params.get("x"), None);
         assert_eq!(params.iter().collect::<Vec<_>>(), [("a", "café"), ("b", "b"), ("rest", "x/y/z/")]);
         assert_eq!(format!("{params:?}"), r#"{"a": "café", "b": "b", "rest": "x/y/z/"}"#);
+    }
+
+    #[test]
+    fn values_may_be_given() {
+        let params = PathParams::from([("b", "1"), ("a", ""), ("c", "x/y")]);
+        assert_eq!(params.iter().collect::<Vec<_>>(), [("b", "1"), ("a", ""), ("c", "x/y")]);
+        assert_eq!(params.get("c"), Some("x/y"));
+        assert_eq!(Vec::<(String, String)>::new().into_iter().collect::<PathParams>().iter().count(), 0);
     }
 
     #[test]

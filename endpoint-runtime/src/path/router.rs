@@ -28,7 +28,6 @@ pub(crate) struct Match<'r, T> {
 /// What stands already where a template was to go, under the same or an equivalent template.
 #[derive(Debug)]
 pub(crate) struct Conflict<'r, T> {
-    pub(crate) template: &'r Template,
     pub(crate) value: &'r T,
 }
 
@@ -41,8 +40,8 @@ impl<T> Router<T> {
     pub(crate) fn insert(&mut self, template: Template, value: T) -> Result<(), Conflict<'_, T>> {
         let place = self.root.place(template.segments());
         if let Some(index) = *place {
-            let (template, value) = &self.deployed[index];
-            return Err(Conflict { template, value });
+            let (_, value) = &self.deployed[index];
+            return Err(Conflict { value });
         }
         let index = self.deployed.len();
         *place = Some(index);
@@ -51,6 +50,11 @@ impl<T> Router<T> {
         }
         self.deployed.push((Arc::new(template), value));
         Ok(())
+    }
+
+    /// Everything that is deployed, in the order in which it was.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Template, &T)> {
+        self.deployed.iter().map(|(template, value)| (&**template, value))
     }
 
     /// Finds what is deployed for the path of a request, which is raw: not decoded, and without its query.

@@ -37,6 +37,13 @@ impl Template {
         }
     }
 
+    /// A template of variables alone, for values that were not read from a path: their names are not checked.
+    pub(super) fn of_variables(names: impl Iterator<Item = String>) -> Self {
+        let segments: Vec<_> = names.map(Segment::Variable).collect();
+        let text = segments.iter().map(|_| "/{}").collect();
+        Self { text, segments }
+    }
+
     /// The template as it was written.
     pub fn as_str(&self) -> &str {
         &self.text

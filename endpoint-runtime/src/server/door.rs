@@ -4,35 +4,31 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use http::{Request, Response, StatusCode};
+use http::{Extensions, Request, Response, StatusCode, request};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use tokio_util::task::TaskTracker;
 
 use super::body::{self, Answer, ResponseBody};
+use super::container::Container;
+use super::deployments::{Deployed, Deployments, Mounted};
 use crate::connection::{Timers, Transport, Upgraded};
+use crate::context::ApplicationContext;
 use crate::endpoint::Refusal;
-use crate::exporter::Launcher;
-use crate::handshake::{self, Opening, OriginRule};
-use crate::message::Text;
-use crate::path::{BadEncoding, Match, PathParams, Router};
-use crate::session::{Ends, Handshake, Home, Session, Sessions};
+use crate::handshake::{self, Opening};
+use crate::path::{BadEncoding, PathParams};
+use crate::session::{Ends, Handshake, Session, Sessions};
 use crate::settings::Settings;
-
-/// One endpoint at its path.
-pub(crate) struct Deployed {
-    pub(crate) home: Arc<Home>,
-    pub(crate) origins: OriginRule,
-    pub(crate) subprotocols: Vec<Text>,
-    pub(crate) launcher: Arc<dyn Launcher>,
-}
+use crate::wire::Role;
 
 pub(crate) struct Door {
-    router: Router<Arc<Deployed>>,
+    deployments: Deployments,
     fallback: Option<Answer>,
     /// The tower layers around the endpoints, if there are any.
     layered: Option<Answer>,
     settings: Settings,
-    sessions: Sessions,
+    container: Container,
+    context: ApplicationContext,
     timers: Timers,
     tasks: TaskTracker,
     draining: AtomicBool,
@@ -42,18 +38,20 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) fn new(
-        router: Router<Arc<Deployed>>,
+        router: Mounted,
         fallback: Option<Answer>,
         layered: Option<Answer>,
         settings: Settings,
-        sessions: Sessions,
+        container: Container,
+        context: ApplicationContext,
     ) -> Self {
         Door {
-            router,
+            deployments: Deployments::new(router),
             fallback,
             layered,
             settings,
-            sessions,
+            container,
+            context,
             timers: Timers::new(),
             tasks: TaskTracker::new(),
             draining: AtomicBool::new(false),
@@ -66,7 +64,19 @@ impl Door {
     }
 
     pub(crate) fn sessions(&self) -> &Sessions {
-        &self.sessions
+        self.container.sessions()
+    }
+
+    pub(crate) fn container(&self) -> &Container {
+        &self.container
+    }
+
+    pub(crate) fn context(&self) -> &ApplicationContext {
+        &self.context
+    }
+
+    pub(crate) fn deployments(&self) -> &Deployments {
+        &self.deployments
     }
 
     pub(crate) fn timers(&self) -> &Timers {
@@ -90,7 +100,7 @@ impl Door {
     /// Counts a connection that speaks HTTP, for as long as the guard lives.
     pub(crate) fn admit(self: &Arc<Self>) -> Admission {
         let limit = self.settings.max_connections;
-        let others = self.http.fetch_add(1, Ordering::AcqRel) + self.sessions.count();
+        let others = self.http.fetch_add(1, Ordering::AcqRel) + self.sessions().count();
         let over = if limit == 0 { 0 } else { (others + 1).saturating_sub(limit) };
         Admission { door: Arc::clone(self), over }
     }
@@ -104,22 +114,25 @@ impl Door {
     ) -> Response<ResponseBody> {
         let path = request.uri().path().to_owned();
         if full {
-            return self.refuse(&path, handshake::unavailable("the server is full, try again later"));
+            return self.refuse(&path, crowded());
         }
-        let Some(Match { value: deployed, params }) = self.router.find(&path) else {
+        let Some((deployed, params)) = self.deployments.find(&path) else {
             return match &self.fallback {
-                Some(fallback) => fallback(request).await,
+                Some(fallback) => {
+                    self.introduce(request.extensions_mut(), ends);
+                    fallback(request).await
+                }
                 None => self.refuse(&path, handshake::not_found()),
             };
         };
         if self.is_draining() {
-            return self
-                .refuse(&path, handshake::unavailable("the server is shutting down, try again later"));
+            return self.refuse(&path, stopping());
         }
-        let matched = Matched { door: Arc::clone(&self), deployed: Arc::clone(deployed), params, ends };
+        let matched = Matched { door: Arc::clone(&self), deployed, params, ends };
         match &self.layered {
             Some(layered) => {
                 // What goes through the layers must find its way back: it travels with the request.
+                self.introduce(request.extensions_mut(), ends);
                 request.extensions_mut().insert(matched);
                 layered(request).await
             }
@@ -145,6 +158,7 @@ impl Door {
                 if let Some(fallback) = &self.fallback
                     && !handshake::asks_for_websocket(&head)
                 {
+                    self.introduce(&mut head.extensions, ends);
                     let response = fallback(Request::from_parts(head, rest)).await;
                     if response.status() != StatusCode::NOT_FOUND {
                         return response;
@@ -157,12 +171,56 @@ impl Door {
             Ok(params) => params,
             Err(error) => return self.refuse(&path, Refusal::bad_request(error.to_string())),
         };
-        let mut handshake = Handshake::new(&mut head, params, ends);
-        if let Err(refusal) = negotiate(&deployed, &mut handshake) {
-            return self.refuse(&path, refusal);
+        take_ours(&mut head.extensions);
+        self.accept(opening, Handshake::new(&mut head, params, ends), upgrade, deployed).await
+    }
+
+    /// Answers a request that somebody else wants to have upgraded to this endpoint; `None` if nobody has its connection.
+    pub(super) async fn upgrade(
+        self: Arc<Self>,
+        mut head: request::Parts,
+        deployed: Arc<Deployed>,
+        params: PathParams,
+    ) -> Option<Response<ResponseBody>> {
+        let ends = take_ours(&mut head.extensions);
+        let opening = match Opening::read(&head) {
+            Ok(opening) => opening,
+            Err(refusal) => return Some(self.refuse(head.uri.path(), refusal)),
+        };
+        // hyper leaves it in requests that ask for an upgrade.
+        let upgrade = head.extensions.remove::<OnUpgrade>()?;
+        if self.is_draining() {
+            return Some(self.refuse(head.uri.path(), stopping()));
         }
-        tracing::debug!(path = deployed.home.path, peer = ?ends.remote, subprotocol = handshake.subprotocol(), "accepted");
-        let response = opening.accept::<()>(handshake.subprotocol.as_ref());
+        // Our own listeners count connections before there is a request; another server's do not.
+        let limit = self.settings.max_connections;
+        if limit > 0 && self.sessions().count() >= limit {
+            return Some(self.refuse(head.uri.path(), crowded()));
+        }
+        Some(self.accept(opening, Handshake::new(&mut head, params, ends), upgrade, deployed).await)
+    }
+
+    /// Has the endpoint decide about a handshake; what it accepts becomes a session when the response has been sent.
+    async fn accept(
+        self: Arc<Self>,
+        opening: Opening,
+        mut handshake: Handshake,
+        upgrade: OnUpgrade,
+        deployed: Arc<Deployed>,
+    ) -> Response<ResponseBody> {
+        let admit = |handshake: &Handshake| deployed.launcher.admit(handshake);
+        let limit = self.settings.handshake_timeout;
+        let negotiated =
+            deployed.terms.negotiate(&deployed.home, opening, &mut handshake, admit, limit).await;
+        let response = match negotiated {
+            Err(refusal) => return self.refuse(handshake.path(), refusal),
+            // What may have happened while the configurator made up its mind.
+            Ok(_) if self.is_draining() => return self.refuse(handshake.path(), stopping()),
+            Ok(_) if deployed.home.is_gone() => return self.refuse(handshake.path(), handshake::not_found()),
+            Ok(response) => response,
+        };
+        let (path, peer) = (&deployed.home.path, handshake.peer_addr());
+        tracing::debug!(path, ?peer, subprotocol = handshake.subprotocol(), "accepted");
         self.tasks.clone().spawn(async move {
             match upgrade.await {
                 Ok(upgraded) => self.enter(&deployed, handshake, upgraded),
@@ -176,13 +234,36 @@ impl Door {
         let session = Session::new(Arc::clone(&deployed.home), handshake);
         let (transport, read_ahead) = Transport::from_upgraded(upgraded);
         let timers = self.timers.clone();
-        deployed.launcher.launch(Upgraded { session, transport, read_ahead, timers }, &self.tasks);
+        deployed
+            .launcher
+            .launch(Upgraded { session, transport, read_ahead, timers, role: Role::Server }, &self.tasks);
     }
 
     fn refuse(&self, path: &str, refusal: Refusal) -> Response<ResponseBody> {
-        tracing::debug!(path, status = refusal.status().as_u16(), reason = %refusal.reason(), "refused");
+        tracing::debug!(path, status = refusal.status().as_u16(), reason = refusal.reason(), "refused");
         body::refused(refusal)
     }
+
+    /// Tells the application's own services where they are, so that they can upgrade requests.
+    fn introduce(&self, extensions: &mut Extensions, ends: Ends) {
+        extensions.insert(self.container.clone());
+        extensions.insert(ends);
+    }
+}
+
+/// Takes out what is ours, so that no session keeps it.
+fn take_ours(extensions: &mut Extensions) -> Ends {
+    extensions.remove::<Matched>();
+    extensions.remove::<Container>();
+    extensions.remove::<Ends>().unwrap_or_default()
+}
+
+fn crowded() -> Refusal {
+    handshake::unavailable("the server is full, try again later")
+}
+
+fn stopping() -> Refusal {
+    handshake::unavailable("the server is shutting down, try again later")
 }
 
 /// A request whose endpoint is found, on its way through the tower layers.
@@ -208,19 +289,9 @@ pub(crate) fn endpoints() -> Answer {
     })
 }
 
-/// Origin, then what the parameters ask for, then the subprotocol.
-fn negotiate(deployed: &Deployed, handshake: &mut Handshake) -> Result<(), Refusal> {
-    if !deployed.origins.admits(handshake) {
-        return Err(Refusal::forbidden("this origin may not connect"));
-    }
-    deployed.launcher.admit(handshake)?;
-    handshake.subprotocol = handshake::choose_subprotocol(handshake, &deployed.subprotocols);
-    Ok(())
-}
-
 impl fmt::Debug for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Door").field("sessions", &self.sessions).finish_non_exhaustive()
+        f.debug_struct("Door").field("sessions", self.sessions()).finish_non_exhaustive()
     }
 }
 

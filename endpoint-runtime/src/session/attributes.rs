@@ -68,6 +68,29 @@ impl fmt::Debug for Attributes {
     }
 }
 
+/// What the attributes of each new session are filled with: values to be cloned (Jakarta SE-09).
+#[derive(Clone, Default)]
+pub(crate) struct Seeds(Vec<Arc<dyn Fn(&Attributes) + Send + Sync>>);
+
+impl Seeds {
+    pub(crate) fn add<T: Clone + Send + Sync + 'static>(&mut self, value: T) {
+        self.0.push(Arc::new(move |attributes| {
+            attributes.insert(value.clone());
+        }));
+    }
+
+    /// Gives the attributes a copy of each value.
+    pub(crate) fn sow(&self, attributes: &Attributes) {
+        self.0.iter().for_each(|seed| seed(attributes));
+    }
+}
+
+impl fmt::Debug for Seeds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Seeds({})", self.0.len())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,5 +106,22 @@ mod tests {
         assert!(attributes.contains::<&str>());
         assert_eq!(attributes.remove::<u8>().as_deref(), Some(&2));
         assert_eq!(attributes.get::<u8>(), None);
+    }
+
+    #[test]
+    fn each_session_has_copies_of_its_own() {
+        let mut seeds = Seeds::default();
+        seeds.add(String::from("first"));
+        seeds.add(String::from("second"));
+        seeds.add(Arc::new(7u8));
+        let (one, other) = (Attributes::default(), Attributes::default());
+        seeds.sow(&one);
+        seeds.sow(&other);
+        one.insert(String::from("changed"));
+        assert_eq!(other.get::<String>().as_deref(), Some("second"), "the last of a type counts");
+        assert!(
+            Arc::ptr_eq(&one.get::<Arc<u8>>().unwrap(), &other.get::<Arc<u8>>().unwrap()),
+            "a shallow copy"
+        );
     }
 }

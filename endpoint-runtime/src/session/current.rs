@@ -5,34 +5,52 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Sessions;
 
-/// The registries of the servers that run in this process.
-static RUNNING: Mutex<Vec<(u64, Sessions)>> = Mutex::new(Vec::new());
+/// The registries of the servers and clients that run in this process.
+static RUNNING: Mutex<Vec<Running>> = Mutex::new(Vec::new());
+
+struct Running {
+    sessions: Sessions,
+    /// A client's registry is current in its own handlers only: a server that has a client beside it is still the only server.
+    is_server: bool,
+}
 
 thread_local! {
-    /// Which server's handler this thread runs just now; zero for none.
+    /// Which server's or client's handler this thread runs just now; zero for none.
     static HERE: Cell<u64> = const { Cell::new(0) };
 }
 
-/// A running server's place in the list; leaving scope takes it off.
+/// A running server's or client's place in the list; leaving scope takes it off.
 #[derive(Debug)]
 pub(crate) struct Current(u64);
 
 impl Current {
     pub(crate) fn announce(sessions: &Sessions) -> Self {
-        let id = sessions.node();
-        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).push((id, sessions.clone()));
+        Self::add(Running { sessions: sessions.clone(), is_server: true })
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn announce_client(sessions: &Sessions) -> Self {
+        Self::add(Running { sessions: sessions.clone(), is_server: false })
+    }
+
+    fn add(running: Running) -> Self {
+        let id = running.sessions.node();
+        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).push(running);
         Current(id)
     }
 }
 
 impl Drop for Current {
     fn drop(&mut self) {
-        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).retain(|(id, _)| *id != self.0);
+        RUNNING
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|running| running.sessions.node() != self.0);
     }
 }
 
 impl Sessions {
-    /// The sessions of the server whose handler is running; outside of handlers, those of the only server in this process.
+    /// The sessions of the server or client whose handler is running; outside of handlers, those of the only server in this process.
     ///
     /// # Panics
     /// No server runs here, or several do and this is not one of their handlers: see [`try_current`](Self::try_current).
@@ -49,10 +67,13 @@ impl Sessions {
     pub fn try_current() -> Option<Sessions> {
         let here = HERE.get();
         let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        match running.as_slice() {
-            [(_, only)] if here == 0 => Some(only.clone()),
-            list => list.iter().find(|(id, _)| *id == here).map(|(_, sessions)| sessions.clone()),
+        if here != 0 {
+            let own = running.iter().find(|running| running.sessions.node() == here);
+            return own.map(|running| running.sessions.clone());
         }
+        let mut servers = running.iter().filter(|running| running.is_server);
+        let only = servers.next().filter(|_| servers.next().is_none());
+        only.map(|running| running.sessions.clone())
     }
 
     /// Runs `act` as a handler of this server.

@@ -14,7 +14,7 @@ impl Session {
     ///
     /// Until the last part is sent the message belongs to the task that calls this, or to the thread if no task runs: another task that
     /// sends fragments waits for its turn. Whole messages, whoever sends them, stand behind this one until it has ended; pings and pongs
-    /// may go between. So a message that is begun is to be ended soon: [`text_writer`](Self::text_writer) and
+    /// may go between. Two futures of one task are one sender, and take care of each other themselves. So a message that is begun is to be ended soon: [`text_writer`](Self::text_writer) and
     /// [`binary_writer`](Self::binary_writer) see to it themselves.
     ///
     /// ```

@@ -1,19 +1,26 @@
 //! [`Handshake`]: what a session keeps of its opening request.
 
+mod fields;
+mod headers;
+
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 
-use http::header::{HeaderName, HeaderValue};
 use http::{Extensions, HeaderMap, Uri};
-use once_cell::race::OnceBox;
 
+use self::headers::Headers;
+use super::attributes::Attributes;
+use super::extension::{Extension, InvalidExtensions};
 use crate::message::Text;
 use crate::path::PathParams;
 
-/// The opening handshake (RFC 6455 4.1): what the peer asked for, and from where.
+/// The opening handshake (RFC 6455 4.1): what the peer asked for, and from where; Jakarta's `HandshakeRequest` (HS-01 to HS-09).
 ///
-/// It stays readable for the life of the session, and after.
+/// It stays readable for the life of the session, and after. A [`Configurator`](crate::Configurator) sees it before there is a session,
+/// and may leave something in it for the handlers: in its [`attributes`](Self::attributes), which become the session's, or in its
+/// [`extensions`](Self::extensions_mut), where a [`Principal`](crate::Principal) is looked for.
 pub struct Handshake {
     uri: Uri,
     headers: Headers,
@@ -22,7 +29,11 @@ pub struct Handshake {
     local: Option<SocketAddr>,
     secure: bool,
     pub(crate) subprotocol: Option<Text>,
+    pub(crate) agreed: Box<[Extension]>,
     extensions: Extensions,
+    attributes: Attributes,
+    /// What the server answered, where we are the client.
+    response: Option<Box<Headers>>,
 }
 
 /// The two ends of the connection that the request came over; `None` where an end has no IP address (a Unix socket, memory).
@@ -43,11 +54,40 @@ impl Handshake {
             local: ends.local,
             secure: ends.secure,
             subprotocol: None,
-            extensions: std::mem::take(&mut parts.extensions),
+            agreed: Box::default(),
+            extensions: taken(&mut parts.extensions),
+            attributes: Attributes::default(),
+            response: None,
         }
     }
 
-    /// The request's URI as it was sent: usually path and query.
+    /// A handshake of ours: the whole URI, and the headers as they are about to be sent.
+    #[cfg(feature = "client")]
+    pub(crate) fn of_client(uri: &Uri, headers: &HeaderMap, ends: Ends) -> Self {
+        Handshake {
+            uri: compact_uri(uri),
+            headers: Headers::copy(headers),
+            path_params: PathParams::default(),
+            remote: ends.remote,
+            local: ends.local,
+            secure: ends.secure,
+            subprotocol: None,
+            agreed: Box::default(),
+            extensions: Extensions::new(),
+            attributes: Attributes::default(),
+            response: None,
+        }
+    }
+
+    /// The server has said yes.
+    #[cfg(feature = "client")]
+    pub(crate) fn answered(&mut self, response: &HeaderMap, subprotocol: Option<Text>) {
+        self.response = Some(Box::new(Headers::copy(response)));
+        self.subprotocol = subprotocol;
+    }
+
+    /// The request's URI. On a server it is as it was sent: usually path and query. On a client it is the whole URL that led to the
+    /// connection, after all redirects and without user and password (Jakarta SES-24).
     pub fn uri(&self) -> &Uri {
         &self.uri
     }
@@ -62,6 +102,23 @@ impl Handshake {
         self.uri.query()
     }
 
+    /// The whole URL that the peer connected to, `ws://example.com/chat?lang=en` (Jakarta SES-24). The host is the one that the
+    /// request names; if that cannot be part of a URL this is the URI as it was sent.
+    pub fn url(&self) -> Uri {
+        let scheme = if self.secure { "wss" } else { "ws" };
+        let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
+        let url =
+            Uri::builder().scheme(scheme).authority(self.host().unwrap_or_default()).path_and_query(path);
+        url.build().unwrap_or_else(|_| self.uri.clone())
+    }
+
+    /// The host that the peer connected to, with the port if it named one: `example.com`, `localhost:8080`.
+    pub fn host(&self) -> Option<&str> {
+        // A request that names the host in its first line means that one (RFC 9112 3.2.2).
+        let stated = self.uri.authority().map(|authority| authority.as_str());
+        stated.or_else(|| self.header("host")).filter(|host| !host.is_empty())
+    }
+
     /// The first header of this name, if it is text. Names are compared without regard to case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| std::str::from_utf8(value).ok())
@@ -70,6 +127,11 @@ impl Handshake {
     /// All headers.
     pub fn headers(&self) -> &HeaderMap {
         self.headers.map()
+    }
+
+    /// The headers of the server's answer, where we are the client; `None` on a server.
+    pub fn response_headers(&self) -> Option<&HeaderMap> {
+        self.response.as_ref().map(|headers| headers.map())
     }
 
     /// The value of a variable of the endpoint's path, decoded.
@@ -89,20 +151,59 @@ impl Handshake {
 
     /// The query parameters, decoded, in their order.
     pub fn query_params(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-        self.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (form_decode(name), form_decode(value))
-        })
+        fields::form_pairs(self.query().unwrap_or_default())
+    }
+
+    /// The variables of the path and the query parameters together, decoded, each name with all its values: those of the path
+    /// first, then those of the query in their order (Jakarta HS-03).
+    pub fn parameters(&self) -> BTreeMap<String, Vec<String>> {
+        let mut parameters = BTreeMap::<String, Vec<String>>::new();
+        for (name, value) in self.path_params.iter() {
+            parameters.entry(name.to_owned()).or_default().push(value.to_owned());
+        }
+        for (name, value) in self.query_params() {
+            parameters.entry(name.into_owned()).or_default().push(value.into_owned());
+        }
+        parameters
+    }
+
+    /// The cookies, names and values as they were set, in their order.
+    pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.texts("cookie").flat_map(fields::cookies)
+    }
+
+    /// The value of the first cookie of this name.
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        self.cookies().find_map(|(key, value)| (key == name).then_some(value))
+    }
+
+    /// The languages that the peer wants, as tags such as `de-AT`, the most wanted first (`Accept-Language`; Jakarta HS-08).
+    pub fn locales(&self) -> Vec<&str> {
+        fields::languages(self.texts("accept-language"))
     }
 
     /// The subprotocols that the peer offered, in its order of preference.
     pub fn offered_subprotocols(&self) -> impl Iterator<Item = &str> {
-        self.headers
-            .all("sec-websocket-protocol")
-            .filter_map(|value| std::str::from_utf8(value).ok())
-            .flat_map(|value| value.split(','))
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
+        let names = self.texts("sec-websocket-protocol").flat_map(|value| value.split(','));
+        names.map(str::trim).filter(|name| !name.is_empty())
+    }
+
+    /// The extensions that the peer offered, in its order of preference (RFC 6455 9.1).
+    ///
+    /// # Errors
+    /// The header is not a list of extensions. Who sends such a one is refused, so no session has it.
+    pub fn offered_extensions(&self) -> Result<Vec<Extension>, InvalidExtensions> {
+        let mut offered = Vec::new();
+        for header in self.headers.all("sec-websocket-extensions") {
+            // What is not text stands inside of quotes, or is a fault of the grammar.
+            offered.append(&mut Extension::parse_list(&String::from_utf8_lossy(header))?);
+        }
+        Ok(offered)
+    }
+
+    /// The extensions that were agreed on, in their order.
+    pub fn agreed_extensions(&self) -> &[Extension] {
+        &self.agreed
     }
 
     /// The subprotocol that was agreed on.
@@ -125,9 +226,24 @@ impl Handshake {
         self.secure
     }
 
-    /// What tower layers left in the request for the handlers, by type.
+    /// What tower layers and the configurator left for the handlers, by type.
     pub fn extensions(&self) -> &Extensions {
         &self.extensions
+    }
+
+    /// What the configurator leaves for the handlers: a [`Principal`](crate::Principal), perhaps.
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.extensions
+    }
+
+    /// What will be, and then are, the [`attributes`](crate::Session::attributes) of the session: the same object.
+    pub fn attributes(&self) -> &Attributes {
+        &self.attributes
+    }
+
+    /// The lines of a header that are text.
+    fn texts<'h>(&'h self, name: &'h str) -> impl Iterator<Item = &'h str> {
+        self.headers.all(name).filter_map(|value| std::str::from_utf8(value).ok())
     }
 }
 
@@ -146,76 +262,10 @@ fn compact_uri(uri: &Uri) -> Uri {
     Uri::try_from(uri.to_string()).unwrap_or_else(|_| uri.clone())
 }
 
-fn form_decode(text: &str) -> Cow<'_, str> {
-    if !text.contains(['+', '%']) {
-        return Cow::Borrowed(text);
-    }
-    let spaced = text.replace('+', " ");
-    Cow::Owned(percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
-}
-
-/// The request's headers in one allocation; as a map only when asked for.
-///
-/// A header map of a browser's request is some 2 KiB, and its values are windows on hyper's read buffer of 8 KiB: far too much for
-/// ten thousand idle connections that never look at it.
-struct Headers {
-    /// For each header: the lengths of name and value, as two u16; then all names and values, one after the other.
-    lengths: Box<[(u16, u16)]>,
-    bytes: Box<[u8]>,
-    /// One word, where a lock around a box would be two.
-    map: OnceBox<HeaderMap>,
-}
-
-impl Headers {
-    fn copy(map: &HeaderMap) -> Self {
-        let mut lengths = Vec::with_capacity(map.len());
-        let mut bytes =
-            Vec::with_capacity(map.iter().map(|(name, value)| name.as_str().len() + value.len()).sum());
-        for (name, value) in map {
-            // The head of a request is far below 64 KiB; a longer value could not have come in.
-            let (Ok(name_len), Ok(value_len)) =
-                (u16::try_from(name.as_str().len()), u16::try_from(value.len()))
-            else {
-                continue;
-            };
-            lengths.push((name_len, value_len));
-            bytes.extend_from_slice(name.as_str().as_bytes());
-            bytes.extend_from_slice(value.as_bytes());
-        }
-        Headers { lengths: lengths.into(), bytes: bytes.into(), map: OnceBox::new() }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let mut rest: &[u8] = &self.bytes;
-        self.lengths.iter().map(move |&(name, value)| {
-            let (name, after) = rest.split_at(usize::from(name));
-            let (value, after) = after.split_at(usize::from(value));
-            rest = after;
-            (name, value)
-        })
-    }
-
-    fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        self.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
-    }
-
-    fn get(&self, name: &str) -> Option<&[u8]> {
-        self.iter().find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
-    }
-
-    fn map(&self) -> &HeaderMap {
-        self.map.get_or_init(|| {
-            let mut map = HeaderMap::with_capacity(self.lengths.len());
-            for (name, value) in self.iter() {
-                // Both came out of a header map, so they go into one.
-                if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
-                {
-                    map.append(name, value);
-                }
-            }
-            Box::new(map)
-        })
-    }
+/// Takes the extensions out. A map that has become empty would hold its memory for as long as the session lives.
+fn taken(extensions: &mut Extensions) -> Extensions {
+    let extensions = std::mem::take(extensions);
+    if extensions.is_empty() { Extensions::new() } else { extensions }
 }
 
 #[cfg(test)]
@@ -255,5 +305,51 @@ mod tests {
         let handshake =
             handshake("/", &[("sec-websocket-protocol", "a, b"), ("Sec-WebSocket-Protocol", "c,")]);
         assert_eq!(handshake.offered_subprotocols().collect::<Vec<_>>(), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn the_url_is_whole() {
+        let table = [
+            ("/chat?x=1", "localhost:8080", "ws://localhost:8080/chat?x=1"),
+            ("/", "example.com", "ws://example.com/"),
+            ("http://other.example:81/p", "example.com", "ws://other.example:81/p"),
+            ("/p", "not a host", "/p"),
+            ("/p", "", "/p"),
+        ];
+        for (uri, host, url) in table {
+            assert_eq!(handshake(uri, &[("host", host)]).url().to_string(), url, "{uri} {host}");
+        }
+        let mut secure = handshake("/chat", &[("host", "[::1]:8443")]);
+        secure.secure = true;
+        assert_eq!(secure.url().to_string(), "wss://[::1]:8443/chat");
+        assert_eq!(secure.host(), Some("[::1]:8443"));
+    }
+
+    #[test]
+    fn parameters_of_path_and_query_stand_together() {
+        let mut handshake = handshake("/chat/blue?room=red&lang=en&room=x+y", &[]);
+        handshake.path_params = PathParams::from([("room", "blue"), ("seat", "7")]);
+        let parameters = handshake.parameters();
+        assert_eq!(parameters["room"], ["blue", "red", "x y"]);
+        assert_eq!(parameters["seat"], ["7"]);
+        assert_eq!(parameters["lang"], ["en"]);
+        assert_eq!(parameters.len(), 3);
+    }
+
+    #[test]
+    fn cookies_and_languages_come_from_every_header_line() {
+        let headers = [("cookie", "a=1; b=2"), ("cookie", "c=3"), ("accept-language", "en;q=0.5, de")];
+        let handshake = handshake("/", &headers);
+        assert_eq!(handshake.cookies().collect::<Vec<_>>(), [("a", "1"), ("b", "2"), ("c", "3")]);
+        assert_eq!((handshake.cookie("c"), handshake.cookie("d")), (Some("3"), None));
+        assert_eq!(handshake.locales(), ["de", "en"]);
+    }
+
+    #[test]
+    fn offered_extensions_come_from_every_header_line() {
+        let name = "sec-websocket-extensions";
+        let offered = handshake("/", &[(name, "a; b=1"), (name, "c")]).offered_extensions().unwrap();
+        assert_eq!(offered, [Extension::new("a").with("b", "1"), Extension::new("c")]);
+        assert!(handshake("/", &[(name, "a; =")]).offered_extensions().is_err());
     }
 }

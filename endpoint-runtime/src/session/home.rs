@@ -1,27 +1,65 @@
 //! [`Home`]: what the sessions of one deployed endpoint have in common.
 
-use std::any::TypeId;
-use std::sync::atomic::AtomicU64;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Sessions;
+use super::{EndpointConfig, Sessions};
 use crate::context::ApplicationContext;
-use crate::endpoint::Reception;
+use crate::endpoint::{Options, Reception};
 use crate::settings::{Overflow, Settings};
 
-/// One deployed endpoint, as its sessions see it.
+/// One deployed endpoint, as its sessions see it: what is configured for it, and where it is deployed.
 #[derive(Debug)]
 pub(crate) struct Home {
-    /// The path template.
-    pub(crate) path: String,
-    pub(crate) type_id: TypeId,
-    pub(crate) type_name: &'static str,
-    pub(crate) limits: Limits,
+    config: EndpointConfig,
     /// Who takes its messages.
     pub(crate) reception: Reception,
     pub(crate) sessions: Sessions,
     pub(crate) application: ApplicationContext,
     pub(crate) counts: Counts,
+    /// The endpoint was undeployed: who comes in yet is sent away.
+    gone: AtomicBool,
+}
+
+impl Home {
+    pub(crate) fn new(
+        config: EndpointConfig,
+        reception: Reception,
+        sessions: Sessions,
+        application: ApplicationContext,
+    ) -> Self {
+        Home {
+            config,
+            reception,
+            sessions,
+            application,
+            counts: Counts::default(),
+            gone: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn config(&self) -> &EndpointConfig {
+        &self.config
+    }
+
+    /// From now on nobody is at home.
+    pub(crate) fn leave(&self) {
+        self.gone.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+}
+
+/// Path, type and limits are asked for everywhere.
+impl Deref for Home {
+    type Target = EndpointConfig;
+
+    fn deref(&self) -> &EndpointConfig {
+        &self.config
+    }
 }
 
 /// What holds for one session, after settings and annotation have been laid over each other.
@@ -36,6 +74,20 @@ pub(crate) struct Limits {
     pub(crate) overflow: Overflow,
     pub(crate) handler_grace: Duration,
     pub(crate) close_timeout: Duration,
+}
+
+impl Limits {
+    /// What an endpoint says for itself goes before what holds for all.
+    pub(crate) fn overridden(self, options: &Options) -> Self {
+        Limits {
+            max_message_size: options.max_message_size.unwrap_or(self.max_message_size),
+            idle_timeout: options.idle_timeout.unwrap_or(self.idle_timeout),
+            ping_interval: options.ping_interval.unwrap_or(self.ping_interval),
+            send_buffer: options.send_buffer.unwrap_or(self.send_buffer),
+            overflow: options.overflow.unwrap_or(self.overflow),
+            ..self
+        }
+    }
 }
 
 impl From<&Settings> for Limits {

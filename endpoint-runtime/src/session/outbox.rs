@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 pub(crate) use self::frame::{DataKind, Frame, Outgoing};
 use self::open::Open;
-pub(crate) use self::open::{NotNow, Owner, Part, Writing};
+pub(crate) use self::open::{Caller, NotNow, Owner, Part};
 use super::send::SendError;
 use crate::message::{CloseCode, CloseReason, ClosedBy};
 use crate::settings::Overflow;
@@ -50,8 +50,8 @@ pub(crate) struct Outbox {
     flags: AtomicU8,
     task: AtomicWaker,
     dropped: AtomicU64,
-    /// Who may begin a message in fragments: one at a time. Made for the first.
-    turn: OnceBox<Semaphore>,
+    /// Where those stand in line who would begin a message in fragments. Made for the first.
+    line: OnceBox<Semaphore>,
 }
 
 #[derive(Debug, Default)]
@@ -73,10 +73,22 @@ impl State {
         self.bytes + self.open.as_ref().map_or(0, |open| open.bytes)
     }
 
-    /// A message that is larger than the limit still goes when nothing else waits.
+    /// Whether there is room for whole messages.
     fn has_room(&self, cost: usize, limit: usize) -> bool {
-        let total = self.total();
-        total == 0 || total.saturating_add(cost) <= limit
+        fits(self.total(), cost, limit)
+    }
+
+    /// Whether there is room for what goes before whatever waits behind an open message.
+    fn has_room_in_front(&self, cost: usize, limit: usize) -> bool {
+        fits(self.bytes, cost, limit)
+    }
+
+    fn has_room_for(&self, frame: &Frame, limit: usize) -> bool {
+        if frame.is_message() {
+            self.has_room(frame.cost(), limit)
+        } else {
+            self.has_room_in_front(frame.cost(), limit)
+        }
     }
 
     /// Puts it last; says whether it can be taken out now.
@@ -91,6 +103,14 @@ impl State {
                 true
             }
         }
+    }
+
+    fn put_all(&mut self, batch: impl Iterator<Item = Outgoing>) -> bool {
+        let mut news = false;
+        for outgoing in batch {
+            news |= self.put(outgoing);
+        }
+        news
     }
 
     fn put_in_front(&mut self, outgoing: Outgoing) {
@@ -114,14 +134,20 @@ impl State {
     /// Drops the oldest whole messages until there is room; fragments and control frames stay. Returns how many went.
     fn make_room(&mut self, cost: usize, limit: usize) -> u64 {
         let behind = self.open.as_ref().map_or(0, |open| open.bytes);
-        let room = |bytes: usize| bytes == 0 || bytes.saturating_add(cost) <= limit;
-        let mut dropped = drop_oldest(&mut self.queue, &mut self.bytes, |front| room(front + behind));
+        let enough = |front| fits(front + behind, cost, limit);
+        let mut dropped = drop_oldest(&mut self.queue, &mut self.bytes, enough);
         let front = self.bytes;
         if let Some(open) = &mut self.open {
-            dropped += drop_oldest(&mut open.behind, &mut open.bytes, |behind| room(front + behind));
+            let enough = |behind| fits(front + behind, cost, limit);
+            dropped += drop_oldest(&mut open.behind, &mut open.bytes, enough);
         }
         dropped
     }
+}
+
+/// Whether so much more may wait. What is larger than the limit still goes when nothing else waits.
+fn fits(bytes: usize, cost: usize, limit: usize) -> bool {
+    bytes == 0 || bytes.saturating_add(cost) <= limit
 }
 
 /// Drops whole messages from the front of a queue until its bytes are few enough; says how many.
@@ -170,7 +196,7 @@ impl Outbox {
             let reason = reason.clone();
             return Err((outgoing, Refused::Closed(reason)));
         }
-        if !state.has_room(outgoing.frame.cost(), limit) {
+        if !state.has_room_for(&outgoing.frame, limit) {
             return Err((outgoing, Refused::Full));
         }
         let news = state.put(outgoing);
@@ -183,15 +209,18 @@ impl Outbox {
 
     /// Queues several together, if there is room for them all.
     pub(crate) fn try_push_all(&self, batch: &mut Vec<Outgoing>, limit: usize) -> Result<(), Refused> {
-        let cost = batch.iter().map(|outgoing| outgoing.frame.cost()).sum();
         let mut state = self.state();
         if let Some(reason) = &state.closed {
             return Err(Refused::Closed(reason.clone()));
         }
-        if !state.has_room(cost, limit) {
+        let has_room = match &batch[..] {
+            [one] => state.has_room_for(&one.frame, limit),
+            all => state.has_room(all.iter().map(|outgoing| outgoing.frame.cost()).sum(), limit),
+        };
+        if !has_room {
             return Err(Refused::Full);
         }
-        let news = batch.drain(..).fold(false, |news, outgoing| state.put(outgoing) || news);
+        let news = state.put_all(batch.drain(..));
         drop(state);
         if news {
             self.announce();
@@ -227,7 +256,6 @@ impl Outbox {
         limit: usize,
         overflow: Overflow,
     ) -> Result<(), SendError> {
-        let cost = outgoing.frame.cost();
         let mut state = self.state();
         if let Some(reason) = &state.closed {
             let reason = reason.clone();
@@ -235,10 +263,10 @@ impl Outbox {
             finish(&mut outgoing, Err(SendError::Closed(reason.clone())));
             return Err(SendError::Closed(reason));
         }
-        if !state.has_room(cost, limit) {
+        if !state.has_room_for(&outgoing.frame, limit) {
             match overflow {
                 Overflow::DropOldest => {
-                    let dropped = state.make_room(cost, limit);
+                    let dropped = state.make_room(outgoing.frame.cost(), limit);
                     self.dropped.fetch_add(dropped, Ordering::Relaxed);
                 }
                 Overflow::Disconnect => {
@@ -286,7 +314,7 @@ impl Outbox {
             }
             dropped = state.make_room(cost, limit);
         }
-        let news = batch.into_iter().fold(false, |news, outgoing| state.put(outgoing) || news);
+        let news = state.put_all(batch.into_iter());
         drop(state);
         self.dropped.fetch_add(dropped, Ordering::Relaxed);
         if news {
@@ -316,7 +344,7 @@ impl Outbox {
     pub(crate) fn push_mark(
         &self,
         done: oneshot::Sender<Result<(), SendError>>,
-        writing: Writing,
+        caller: Caller,
     ) -> Result<(), CloseReason> {
         let mut state = self.state();
         if let Some(reason) = &state.closed {
@@ -325,7 +353,7 @@ impl Outbox {
         let mark = Outgoing { frame: Frame::Mark, done: Some(done) };
         match &mut state.open {
             // Who has to end the message cannot wait for what stands behind it.
-            Some(open) if !open.is_written_by(writing) => {
+            Some(open) if !open.is_written_by(caller) => {
                 open.put_behind(mark);
                 return Ok(());
             }
@@ -364,8 +392,8 @@ impl Outbox {
         for outgoing in &mut discarded {
             finish(outgoing, Err(SendError::Closed(reason.clone())));
         }
-        if let Some(turn) = self.turn.get() {
-            turn.close();
+        if let Some(line) = self.line.get() {
+            line.close();
         }
         waiting.into_iter().for_each(Waker::wake);
         self.task.wake();

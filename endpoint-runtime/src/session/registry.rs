@@ -217,6 +217,11 @@ impl Sessions {
         removed.is_some()
     }
 
+    /// The sessions of an endpoint type at this moment.
+    pub(crate) fn of_endpoint(&self, type_id: TypeId) -> Arc<[Session]> {
+        self.members(&GroupKey::Endpoint(type_id)).unwrap_or_default()
+    }
+
     /// The members of a group at this moment.
     pub(crate) fn members(&self, key: &GroupKey) -> Option<Arc<[Session]>> {
         let group = Arc::clone(self.groups(key).get(key)?);

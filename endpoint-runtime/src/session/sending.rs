@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::outbox::{Frame, Outgoing, Refused, Writing};
+use super::outbox::{Caller, Frame, Outgoing, Refused};
 use super::{Batch, CLOSING, OPEN, Receipt, SendError, Session, TrySendError};
 use crate::message::{IntoMessage, Message};
 use crate::settings::Overflow;
@@ -51,7 +51,7 @@ impl Session {
     pub async fn send_and_flush(&self, message: impl IntoMessage) -> Result<(), SendError> {
         let (done, receiver) = oneshot::channel();
         let frame = message.into_message()?.into();
-        if self.0.outbox.is_written_by(Writing::here()) {
+        if self.0.outbox.is_written_by(Caller::here()) {
             return Err(SendError::Unfinished);
         }
         self.queue(Outgoing { frame, done: Some(done) }).await?;
@@ -79,7 +79,7 @@ impl Session {
     /// The session is closing or closed, or ended first.
     pub async fn flush(&self) -> Result<(), SendError> {
         let (done, receiver) = oneshot::channel();
-        self.0.outbox.push_mark(done, Writing::here()).map_err(SendError::Closed)?;
+        self.0.outbox.push_mark(done, Caller::here()).map_err(SendError::Closed)?;
         Receipt::waiting(receiver).await
     }
 

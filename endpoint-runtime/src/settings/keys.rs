@@ -42,6 +42,7 @@ pub(super) const KEYS: &[Key] = &[
     key!(max_head_size, value => value.size()),
     key!(max_headers, value => value.count()),
     key!(head_timeout, value => value.duration("a silent client would hold its connection for ever")),
+    key!(handshake_timeout, value => value.duration("a configurator that hangs would hold its connection for ever")),
 ];
 
 /// What others call a setting.

@@ -71,7 +71,7 @@ impl Settings {
 
     fn unusable_durations(&self) -> Vec<(&'static str, String)> {
         // What zero would do, where it would break something.
-        let durations: [(&'static str, Option<Duration>, Option<&str>); 9] = [
+        let durations: [(&'static str, Option<Duration>, Option<&str>); 10] = [
             (
                 "idle_timeout",
                 self.idle_timeout,
@@ -106,6 +106,11 @@ impl Settings {
                 "head_timeout",
                 Some(self.head_timeout),
                 Some("leaves no time to send a request: write some seconds"),
+            ),
+            (
+                "handshake_timeout",
+                Some(self.handshake_timeout),
+                Some("leaves a configurator no time to decide: write some seconds"),
             ),
         ];
         let mut problems = Vec::new();

@@ -47,6 +47,7 @@ fn everything() -> Settings {
         max_head_size: 32_768,
         max_headers: 50,
         head_timeout: seconds(180),
+        handshake_timeout: seconds(4),
     }
 }
 
@@ -71,6 +72,7 @@ fn everything_can_be_set_in_the_file() {
         max_head_size = 0x8000
         max_headers = 50
         head_timeout = "3m"
+        handshake_timeout = "4s"
     "#;
     assert_eq!(read(file, &[]).unwrap(), everything());
 }
@@ -94,6 +96,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ENDPOINT_MAX_HEAD_SIZE", "32KiB"),
     ("ENDPOINT_MAX_HEADERS", "50"),
     ("ENDPOINT_HEAD_TIMEOUT", "3m"),
+    ("ENDPOINT_HANDSHAKE_TIMEOUT", "4s"),
 ];
 
 #[test]
@@ -139,8 +142,8 @@ fn a_bad_file_is_told_with_line_and_column() {
             "\n [server]\nport = 1\n",
             "2:3: `server` is not a setting: there are `bind`, `max_message_size`, `idle_timeout`, `ping_interval`, \
              `pong_timeout`, `send_buffer`, `send_timeout`, `overflow`, `origins`, `handler_grace`, `close_timeout`, \
-             `drain_timeout`, `drain_batch`, `drain_interval`, `max_connections`, `max_head_size`, `max_headers` and \
-             `head_timeout`",
+             `drain_timeout`, `drain_batch`, `drain_interval`, `max_connections`, `max_head_size`, `max_headers`, \
+             `head_timeout` and `handshake_timeout`",
         ),
         ("ping_interval = 25s", "1:17: string values must be quoted, expected literal string"),
         ("bind = \"a:1\"\nbind = \"b:1\"", "2:1: duplicate key"),
@@ -235,6 +238,8 @@ fn what_would_break_a_server_is_refused_with_the_reason() {
         ("max_headers = 10001", "1:15: `max_headers`: more than 10000"),
         ("head_timeout = \"0s\"", "1:16: `head_timeout`: 0s leaves no time to send a request"),
         ("head_timeout = \"off\"", "1:16: `head_timeout`: cannot be \"off\": a silent client"),
+        ("handshake_timeout = \"0s\"", "1:21: `handshake_timeout`: 0s leaves a configurator no time"),
+        ("handshake_timeout = \"off\"", "1:21: `handshake_timeout`: cannot be \"off\": a configurator"),
         ("head_timeout = \"8761h\"", "1:16: `head_timeout`: \"8761h\" is too long"),
     ];
     for (file, problem) in table {

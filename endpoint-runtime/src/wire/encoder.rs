@@ -5,7 +5,6 @@ use tokio_tungstenite::tungstenite;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, OpCode};
 
 use super::MAX_CONTROL;
-#[cfg(test)]
 use super::mask::Key;
 
 /// The longest header: two bytes, eight of length, four of mask.
@@ -30,40 +29,53 @@ pub(crate) fn put_header(out: &mut Vec<u8>, fin: bool, opcode: OpCode, len: usiz
     }
 }
 
-/// Appends a whole frame as a server sends it: final and not masked. A control frame's payload must not exceed 125
+/// Appends a whole frame as a server sends it: not masked. A control frame is final, and its payload must not exceed 125
 /// bytes.
 #[inline]
-pub(crate) fn put_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) {
-    check_control(opcode, payload);
+pub(crate) fn put_frame(out: &mut Vec<u8>, fin: bool, opcode: OpCode, payload: &[u8]) {
+    check_control(fin, opcode, payload);
     out.reserve(MAX_HEADER + payload.len());
-    put_header(out, true, opcode, payload.len(), None);
+    put_header(out, fin, opcode, payload.len(), None);
     out.extend_from_slice(payload);
 }
 
-/// Appends a whole frame as a client sends it: final and masked with `key`, which must not be predictable (RFC 6455,
-/// 10.3). A control frame's payload must not exceed 125 bytes.
-#[cfg(test)]
-pub(crate) fn put_masked(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8], key: [u8; 4]) {
-    check_control(opcode, payload);
+/// Appends a whole frame as a client sends it: masked with `key`, which must not be predictable (RFC 6455, 10.3). A control
+/// frame is final, and its payload must not exceed 125 bytes.
+pub(crate) fn put_masked(out: &mut Vec<u8>, fin: bool, opcode: OpCode, payload: &[u8], key: [u8; 4]) {
+    check_control(fin, opcode, payload);
     out.reserve(MAX_HEADER + payload.len());
-    put_header(out, true, opcode, payload.len(), Some(key));
-    let start = out.len();
-    out.extend_from_slice(payload);
-    Key::new(key).apply(&mut out[start..]);
+    put_header(out, fin, opcode, payload.len(), Some(key));
+    mask_into(out, payload, key);
+}
+
+/// Appends a payload, masked on the way: piece by piece, so that each is still in the processor's cache when it is masked.
+pub(crate) fn mask_into(out: &mut Vec<u8>, payload: &[u8], key: [u8; 4]) {
+    const PIECE: usize = 16 * 1024;
+    out.reserve(payload.len());
+    let mut key = Key::new(key);
+    for piece in payload.chunks(PIECE) {
+        let start = out.len();
+        out.extend_from_slice(piece);
+        key.apply(&mut out[start..]);
+    }
+}
+
+/// Masks a payload where it lies.
+pub(crate) fn mask_in_place(payload: &mut [u8], key: [u8; 4]) {
+    Key::new(key).apply(payload);
 }
 
 /// Appends a server's close frame. The reason is cut to the 123 bytes that fit, between two characters. A code that
 /// must not be sent (1005 "no status" above all) makes the frame empty, for then there is nothing true to say.
 pub(crate) fn put_close(out: &mut Vec<u8>, code: CloseCode, reason: &str) {
     let mut body = [0; MAX_CONTROL];
-    put_frame(out, OpCode::Control(Control::Close), close_body(&mut body, code, reason));
+    put_frame(out, true, OpCode::Control(Control::Close), close_body(&mut body, code, reason));
 }
 
 /// Appends a client's close frame; otherwise like [`put_close`].
-#[cfg(test)]
 pub(crate) fn put_masked_close(out: &mut Vec<u8>, code: CloseCode, reason: &str, key: [u8; 4]) {
     let mut body = [0; MAX_CONTROL];
-    put_masked(out, OpCode::Control(Control::Close), close_body(&mut body, code, reason), key);
+    put_masked(out, true, OpCode::Control(Control::Close), close_body(&mut body, code, reason), key);
 }
 
 /// Whether a close code may appear on the wire (RFC 6455, 7.4, and IANA's registry): 1000-1003, 1007-1014 and
@@ -85,10 +97,10 @@ fn close_body<'a>(body: &'a mut [u8; MAX_CONTROL], code: CloseCode, reason: &str
     &body[..2 + cut]
 }
 
-fn check_control(opcode: OpCode, payload: &[u8]) {
+fn check_control(fin: bool, opcode: OpCode, payload: &[u8]) {
     debug_assert!(
-        matches!(opcode, OpCode::Data(_)) || payload.len() <= MAX_CONTROL,
-        "control frame of {} bytes; the caller bounds them",
+        matches!(opcode, OpCode::Data(_)) || (fin && payload.len() <= MAX_CONTROL),
+        "control frame of {} bytes, final: {fin}; the caller bounds them",
         payload.len()
     );
 }

@@ -7,11 +7,14 @@
 #![allow(clippy::unwrap_used)] // In a test it is an assertion.
 
 mod bad_input;
+mod configurator;
 mod deploy;
+mod deploying;
 mod drain;
 mod fallback;
 mod foreign_tungstenite;
 mod handshake;
+mod handshake_facts;
 mod layers;
 mod limits;
 mod listeners;
@@ -22,3 +25,4 @@ mod paths;
 mod process;
 mod settings;
 mod support;
+mod upgrading;

@@ -14,17 +14,17 @@ use crate::support::{Raw, TEXT, close_frame, frame, settle};
 
 /// The lines that the runtime has logged on this thread.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<(Level, String)>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<(Level, String)>>>);
 
 impl Lines {
-    fn listen() -> (Self, DefaultGuard) {
+    pub(crate) fn listen() -> (Self, DefaultGuard) {
         let lines = Lines::default();
         let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
         (lines, guard)
     }
 
     /// Those above DEBUG, since the last look.
-    fn loud(&self) -> Vec<(Level, String)> {
+    pub(crate) fn loud(&self) -> Vec<(Level, String)> {
         let lines = std::mem::take(&mut *self.0.lock().unwrap());
         // A level is greater the more it says.
         lines.into_iter().filter(|(level, _)| *level < Level::DEBUG).collect()

@@ -19,7 +19,39 @@ enum Decoy {
 #[allow(unused_imports)]
 use self::Decoy::{Err, Ok};
 
-#[::endpoint_runtime::server_endpoint("/a/{room}", idle_timeout = "1m", overflow = wait)]
+#[derive(::std::default::Default)]
+struct Plain;
+
+impl ::endpoint_runtime::Configurator for Plain {}
+
+impl ::endpoint_runtime::Decoder for Plain {
+    type Input = ::endpoint_runtime::Text;
+    type Value = usize;
+
+    async fn decode(&mut self, input: ::endpoint_runtime::Text) -> ::endpoint_runtime::Result<usize> {
+        ::std::result::Result::Ok(input.len())
+    }
+}
+
+#[::endpoint_runtime::client_endpoint(decoders = [Plain])]
+struct B(u32);
+
+#[::endpoint_runtime::handlers]
+impl B {
+    #[on_message(max_size = 8)]
+    fn text(&self, text: ::std::string::String) -> u32 {
+        let _ = text;
+        self.0
+    }
+}
+
+#[::endpoint_runtime::server_endpoint(
+    "/a/{room}",
+    idle_timeout = "1m",
+    overflow = wait,
+    decoders = [Plain],
+    configurator = Plain,
+)]
 struct A {
     #[inject]
     shared: ::endpoint_runtime::ApplicationContext,

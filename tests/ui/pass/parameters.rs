@@ -75,6 +75,13 @@ texts! {
     AllBytes "/bytes": _bytes => Bytes,
     Slices "/slice": _bytes => &[u8],
     Pongs "/pong": _pong => Pong,
+    Pings "/ping": _ping => Ping,
+    PingRefs "/ping-ref": _ping => &Ping,
+    TextParts "/text-part": _part => Fragment<Text>,
+    TextPartRefs "/text-part-ref": _part => &Fragment<Text>,
+    BinaryParts "/binary-part": Fragment { data: _, last: _ } => Fragment<Bytes>,
+    TextReaders "/text-reader": mut _reader => TextReader,
+    BinaryReaders "/binary-reader": _reader => BinaryReader,
 }
 
 #[server_endpoint("/all/{room}/{seat}/{*rest}")]

@@ -29,7 +29,7 @@ impl Link {
                         self.end_by_container(CloseCode::Away, &text, Phase::Finishing);
                     }
                 } else if limits.ping_interval.is_some_and(|interval| passed(self.heard, interval)) {
-                    self.output.put_frame(&Frame::Ping(bytes::Bytes::new()));
+                    self.output.put_frame(Frame::Ping(bytes::Bytes::new()));
                     self.pinged = Some(now);
                 }
             }
@@ -51,7 +51,7 @@ impl Link {
             None => limits.ping_interval.map(|interval| self.heard + interval),
         };
         if due.is_some_and(|due| now >= due) {
-            self.output.put_frame(&Frame::Ping(bytes::Bytes::new()));
+            self.output.put_frame(Frame::Ping(bytes::Bytes::new()));
             self.heard = now;
             self.pinged = None;
         }

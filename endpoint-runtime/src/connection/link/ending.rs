@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Input, Link, Phase, Turn};
 use crate::message::{CloseCode, CloseReason, ClosedBy};
-use crate::wire::Violation;
+use crate::wire::{Role, Violation};
 
 impl Link {
     pub(super) fn enter(&mut self, phase: Phase) {
@@ -93,6 +93,11 @@ impl Link {
             Poll::Ready(false) => return Turn::Again,
             Poll::Pending => return Turn::Wait,
         }
+        if self.role == Role::Client {
+            // The server closes TCP first: so the state that lingers after it is the server's, who expects it (RFC 6455 7.1.1).
+            self.enter(Phase::Lingering);
+            return Turn::Again;
+        }
         match Pin::new(&mut self.transport).poll_shutdown(cx) {
             Poll::Pending => Turn::Wait,
             Poll::Ready(Ok(())) => {
@@ -112,6 +117,8 @@ impl Link {
             Poll::Pending => Turn::Wait,
             Poll::Ready(Ok(bytes)) if bytes > 0 => Turn::Again,
             Poll::Ready(_) => {
+                // A TLS peer is told once more that this is the end; whether it still listens makes no difference.
+                let _ = Pin::new(&mut self.transport).poll_shutdown(cx);
                 self.enter(Phase::Gone);
                 Turn::Again
             }

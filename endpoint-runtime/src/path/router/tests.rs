@@ -212,7 +212,7 @@ fn the_same_path_cannot_be_deployed_twice() {
     for (first, second) in table {
         let mut router = router(&["/other/{x}", first]);
         let conflict = router.insert(Template::parse(second).unwrap(), "second").unwrap_err();
-        assert_eq!((conflict.template.as_str(), *conflict.value), (first, first), "{second}");
+        assert_eq!(*conflict.value, first, "{second}");
         assert_eq!(router.find("/other/1").map(|found| *found.value), Some("/other/{x}"));
         assert!(router.deployed.iter().all(|(_, value)| *value != "second"));
     }

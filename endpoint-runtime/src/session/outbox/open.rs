@@ -21,25 +21,25 @@ use crate::message::CloseReason;
 
 /// Who is at work here: a task, or a thread that runs none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Writing {
+pub(crate) enum Caller {
     Task(tokio::task::Id),
     Thread(ThreadId),
 }
 
-impl Writing {
+impl Caller {
     pub(crate) fn here() -> Self {
         match tokio::task::try_id() {
-            Some(task) => Writing::Task(task),
-            None => Writing::Thread(std::thread::current().id()),
+            Some(task) => Caller::Task(task),
+            None => Caller::Thread(std::thread::current().id()),
         }
     }
 }
 
-impl fmt::Display for Writing {
+impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Writing::Task(id) => write!(f, "task {id}"),
-            Writing::Thread(id) => write!(f, "{id:?}"),
+            Caller::Task(id) => write!(f, "task {id}"),
+            Caller::Thread(id) => write!(f, "{id:?}"),
         }
     }
 }
@@ -47,14 +47,14 @@ impl fmt::Display for Writing {
 /// Whose message it is. A task's fragments are one message after the other; each writer has a message of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
-    Sender(Writing),
+    Caller(Caller),
     Writer(u64),
 }
 
 impl Owner {
     /// The task that runs here, or the thread.
     pub(crate) fn here() -> Self {
-        Owner::Sender(Writing::here())
+        Owner::Caller(Caller::here())
     }
 
     /// A new writer.
@@ -90,7 +90,7 @@ pub(super) struct Open {
     owner: Owner,
     kind: DataKind,
     /// Who queued the last fragment so far: if that one waits for the message's end, it waits for itself.
-    writing: Writing,
+    writer: Caller,
     since: Instant,
     /// Whole messages, and marks between them, and how many bytes they are.
     pub(super) behind: VecDeque<Outgoing>,
@@ -98,8 +98,8 @@ pub(super) struct Open {
 }
 
 impl Open {
-    fn new(owner: Owner, kind: DataKind, writing: Writing) -> Self {
-        Open { owner, kind, writing, since: Instant::now(), behind: VecDeque::new(), bytes: 0 }
+    fn new(owner: Owner, kind: DataKind, caller: Caller) -> Self {
+        Open { owner, kind, writer: caller, since: Instant::now(), behind: VecDeque::new(), bytes: 0 }
     }
 
     pub(super) fn put_behind(&mut self, outgoing: Outgoing) {
@@ -107,8 +107,8 @@ impl Open {
         self.behind.push_back(outgoing);
     }
 
-    pub(super) fn is_written_by(&self, writing: Writing) -> bool {
-        self.writing == writing
+    pub(super) fn is_written_by(&self, caller: Caller) -> bool {
+        self.writer == caller
     }
 }
 
@@ -117,10 +117,10 @@ impl fmt::Display for Open {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, age) = (self.kind.as_str(), self.since.elapsed().as_secs());
         let how = match self.owner {
-            Owner::Sender(_) => "in fragments",
+            Owner::Caller(_) => "in fragments",
             Owner::Writer(_) => "of a writer",
         };
-        write!(f, "a {kind} message {how}, by {}, open for {age} s", self.writing)
+        write!(f, "a {kind} message {how}, by {}, open for {age} s", self.writer)
     }
 }
 
@@ -147,7 +147,7 @@ impl State {
             return Err(NotNow::Closed(reason.clone()));
         }
         let cost = part.payload.len() + OVERHEAD;
-        let room_in_front = self.bytes == 0 || self.bytes.saturating_add(cost) <= limit;
+        let room_in_front = self.has_room_in_front(cost, limit);
         match &self.open {
             Some(open) if open.owner == part.owner => match open.kind == part.kind {
                 true if room_in_front => Ok(Place::Next),
@@ -167,9 +167,9 @@ impl State {
         let Part { owner, kind, payload, last } = part;
         let first = self.open.is_none();
         self.put_in_front(Outgoing { frame: Frame::Fragment { kind, first, last, payload }, done: None });
-        let writing = Writing::here();
-        let open = self.open.get_or_insert_with(|| Box::new(Open::new(owner, kind, writing)));
-        open.writing = writing;
+        let caller = Caller::here();
+        let open = self.open.get_or_insert_with(|| Box::new(Open::new(owner, kind, caller)));
+        open.writer = caller;
     }
 
     /// The open message has ended: what waited for it goes next.
@@ -182,7 +182,7 @@ impl State {
 }
 
 impl Outbox {
-    /// The line for the turn to begin a message in fragments.
+    /// Stands in line for the turn to begin a message in fragments.
     ///
     /// # Errors
     /// Nothing is queued any more.
@@ -192,7 +192,7 @@ impl Outbox {
     }
 
     fn line(&self) -> &Semaphore {
-        self.turn.get_or_init(|| Box::new(Semaphore::new(1)))
+        self.line.get_or_init(|| Box::new(Semaphore::new(1)))
     }
 
     /// Whether a message of this owner's is open.
@@ -201,10 +201,10 @@ impl Outbox {
     }
 
     /// Whether the open message has to be ended by whoever works here.
-    pub(crate) fn is_written_by(&self, writing: Writing) -> bool {
+    pub(crate) fn is_written_by(&self, caller: Caller) -> bool {
         // Most sessions never have one.
         self.flags.load(Ordering::Acquire) & OPEN != 0
-            && self.state().open.as_ref().is_some_and(|open| open.is_written_by(writing))
+            && self.state().open.as_ref().is_some_and(|open| open.is_written_by(caller))
     }
 
     /// What blocks those who would begin a message, for people.

@@ -105,8 +105,8 @@ impl Peer {
 
     fn fragment(&mut self, fin: bool, opcode: OpCode, payload: &[u8]) {
         match (fin, self.reader) {
-            (true, Role::Server) => put_masked(&mut self.out, opcode, payload, self.key),
-            (true, Role::Client) => put_frame(&mut self.out, opcode, payload),
+            (true, Role::Server) => put_masked(&mut self.out, true, opcode, payload, self.key),
+            (true, Role::Client) => put_frame(&mut self.out, true, opcode, payload),
             (false, Role::Client) => {
                 put_header(&mut self.out, false, opcode, payload.len(), None);
                 self.out.extend(payload);

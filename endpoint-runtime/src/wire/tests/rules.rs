@@ -152,13 +152,13 @@ fn the_examples_of_the_rfc_are_written() {
     let (ping, text) = (OpCode::Control(Control::Ping), OpCode::Data(Data::Text));
     let key = [0x37, 0xfa, 0x21, 0x3d];
     let mut out = Vec::new();
-    put_frame(&mut out, text, b"Hello");
-    put_masked(&mut out, text, b"Hello", key);
+    put_frame(&mut out, true, text, b"Hello");
+    put_masked(&mut out, true, text, b"Hello", key);
     put_header(&mut out, false, text, 3, None);
     out.extend(b"Hel");
     put_header(&mut out, true, OpCode::Data(Data::Continue), 2, None);
     out.extend(b"lo");
-    put_frame(&mut out, ping, b"Hello");
+    put_frame(&mut out, true, ping, b"Hello");
     put_header(&mut out, true, OpCode::Data(Data::Binary), 256, None);
     put_header(&mut out, true, OpCode::Data(Data::Binary), 65536, None);
     let expected = [

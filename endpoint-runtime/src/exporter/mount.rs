@@ -1,0 +1,93 @@
+//! Mounting: a checked endpoint becomes one that connections can be made to.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::check::{Planned, planned_beside};
+use super::{DeployError, Problem, ServerEndpointConfig};
+use crate::context::ApplicationContext;
+use crate::error::{Error, Panicked};
+use crate::handshake::{OriginRule, Terms};
+use crate::message::Text;
+use crate::path::Template;
+use crate::server::Deployed;
+use crate::session::{EndpointConfig, Home, Limits, Sessions};
+use crate::settings::Settings;
+
+/// Checks and mounts one endpoint while the server runs, beside what is deployed already.
+///
+/// # Errors
+/// All problems. Nothing was changed.
+pub(crate) fn mount_beside<'o>(
+    config: ServerEndpointConfig,
+    others: impl Iterator<Item = (&'o Template, &'o Arc<Deployed>)>,
+    settings: &Settings,
+    sessions: &Sessions,
+    context: &ApplicationContext,
+) -> Result<(Template, Deployed), DeployError> {
+    let (planned, template) = planned_beside(config, others, settings, context)?;
+    match mount(&planned, settings, sessions, context) {
+        Ok(deployed) => Ok((template, deployed)),
+        Err(problem) => Err(DeployError::new(vec![problem])),
+    }
+}
+
+/// Makes an endpoint's configurator, and its instance if all connections share one.
+pub(super) fn mount(
+    planned: &Planned,
+    settings: &Settings,
+    sessions: &Sessions,
+    context: &ApplicationContext,
+) -> Result<Deployed, Problem> {
+    let config = &planned.config;
+    let prepare = || {
+        let configurator = config.configurator.clone().or_else(|| config.launcher.configurator());
+        let launcher = config.launcher.prepare(context, configurator.clone())?;
+        Ok((configurator, launcher))
+    };
+    // It is the application's code that runs here, and other endpoints must not suffer from it.
+    let prepared = catch_unwind(AssertUnwindSafe(prepare))
+        .unwrap_or_else(|payload| Err(Error::Panicked(Panicked::from_payload(&*payload))));
+    let (configurator, launcher) = prepared.map_err(|error: Error| {
+        let (name, place) = (config.type_name(), config.place());
+        Problem::new(format!("{name} ({place}) could not be made: {error}")).at(place)
+    })?;
+    let facts = EndpointConfig {
+        path: config.path.clone(),
+        type_id: config.type_id,
+        type_name: config.type_name,
+        subprotocols: config.subprotocols().iter().map(|name| Text::from(name.as_str())).collect(),
+        extensions: config.extensions.clone(),
+        limits: Limits::from(settings).overridden(&config.options),
+        configurator: configurator.clone().map(|configurator| configurator.as_any()),
+    };
+    Ok(Deployed {
+        home: Arc::new(Home::new(facts, planned.reception.clone(), sessions.clone(), context.clone())),
+        terms: Terms {
+            origins: planned.origins.clone(),
+            require_subprotocol: config.requires_subprotocol(),
+            attributes: config.attributes.clone(),
+            configurator,
+        },
+        launcher,
+        config: config.clone(),
+    })
+}
+
+/// One line for each endpoint.
+pub(crate) fn announce(deployed: &Deployed) {
+    let (config, origins) = (&deployed.config, &deployed.terms.origins);
+    tracing::info!(
+        path = config.path(),
+        endpoint = config.type_name(),
+        package = config.package,
+        subprotocols = ?config.subprotocols(),
+        scope = config.launcher.scope(),
+        %origins,
+        place = %config.place(),
+        "endpoint"
+    );
+    if *origins == OriginRule::Any {
+        tracing::warn!(path = config.path(), "any web page may connect here, with its visitors' cookies");
+    }
+}

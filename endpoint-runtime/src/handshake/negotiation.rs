@@ -1,0 +1,256 @@
+//! What is agreed on in a handshake, and with whose consent: the endpoint's rules, its configurator, its parameters.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{Response, StatusCode};
+use tokio::time::timeout;
+
+use super::configurator::AnyConfigurator;
+use super::{Opening, OriginRule, unavailable};
+use crate::endpoint::Refusal;
+use crate::error::Panicked;
+use crate::message::Text;
+use crate::session::{Extension, Handshake, Home, Seeds};
+
+/// On which terms an endpoint accepts a handshake.
+pub(crate) struct Terms {
+    pub(crate) origins: OriginRule,
+    /// Whoever speaks none of the endpoint's subprotocols is refused.
+    pub(crate) require_subprotocol: bool,
+    /// What each session's attributes begin with.
+    pub(crate) attributes: Seeds,
+    pub(crate) configurator: Option<Arc<dyn AnyConfigurator>>,
+}
+
+impl Terms {
+    /// Negotiates one handshake at this endpoint: the response to be sent, or why there is none. `admit` is what the parameters of its
+    /// methods ask for. Whatever the application's code does meanwhile, there is an answer.
+    pub(crate) async fn negotiate(
+        &self,
+        home: &Home,
+        opening: Opening,
+        handshake: &mut Handshake,
+        admit: impl FnOnce(&Handshake) -> Result<(), Refusal> + Send,
+        limit: Duration,
+    ) -> Result<Response<()>, Refusal> {
+        let negotiated = guarded(home, async {
+            self.agree(home, handshake, admit).await?;
+            Ok(self.response(opening, handshake))
+        });
+        if self.configurator.is_none() {
+            // Nothing in there waits.
+            return negotiated.await;
+        }
+        match timeout(limit, negotiated).await {
+            Ok(result) => result,
+            Err(_) => {
+                tracing::warn!(
+                    path = home.path,
+                    endpoint = home.type_name,
+                    "the configurator did not decide within `handshake_timeout`, {limit:?}"
+                );
+                Err(unavailable("this takes too long, try again later"))
+            }
+        }
+    }
+
+    /// Origin, then the configurator, then what the parameters ask for, then subprotocol and extensions.
+    async fn agree(
+        &self,
+        home: &Home,
+        handshake: &mut Handshake,
+        admit: impl FnOnce(&Handshake) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        // RFC 6455 9.1: a header that breaks the grammar fails the handshake.
+        let offered = handshake
+            .offered_extensions()
+            .map_err(|error| Refusal::bad_request(format!("Sec-WebSocket-Extensions: {error}")))?;
+        self.attributes.sow(handshake.attributes());
+        self.check_origin(handshake)?;
+        if let Some(configurator) = &self.configurator {
+            configurator.check(handshake, &home.application).await?;
+        }
+        admit(handshake)?;
+        handshake.subprotocol = self.subprotocol(home, handshake);
+        if self.require_subprotocol && handshake.subprotocol.is_none() {
+            return Err(Refusal::bad_request(
+                "none of the subprotocols that this endpoint speaks was offered",
+            ));
+        }
+        handshake.agreed = self.extensions(home, &offered).into();
+        Ok(())
+    }
+
+    fn check_origin(&self, handshake: &Handshake) -> Result<(), Refusal> {
+        let allowed = self.origins.admits(handshake);
+        let allowed = match &self.configurator {
+            Some(configurator) => configurator.check_origin(handshake, allowed),
+            None => allowed,
+        };
+        if allowed { Ok(()) } else { Err(Refusal::forbidden("this origin may not connect")) }
+    }
+
+    fn subprotocol(&self, home: &Home, handshake: &Handshake) -> Option<Text> {
+        let requested: Vec<_> = handshake.offered_subprotocols().collect();
+        let Some(configurator) = &self.configurator else {
+            return first_supported(home.subprotocols(), &requested);
+        };
+        let chosen = configurator.subprotocol(home.subprotocols(), &requested)?;
+        let offered = requested.contains(&chosen.as_str());
+        if !offered {
+            // The client would have to fail the connection (RFC 6455 4.1).
+            tracing::warn!(path = home.path, subprotocol = %chosen, "the configurator chose a subprotocol that was not offered: none is agreed on");
+        }
+        offered.then_some(chosen)
+    }
+
+    fn extensions(&self, home: &Home, offered: &[Extension]) -> Vec<Extension> {
+        let installed = home.extensions();
+        let Some(configurator) = &self.configurator else { return all_installed(installed, offered) };
+        let mut agreed: Vec<Extension> = Vec::new();
+        for extension in configurator.extensions(installed, offered) {
+            let in_list = |list: &[Extension]| list.iter().any(|other| other.name() == extension.name());
+            if in_list(installed) && in_list(offered) && !in_list(&agreed) && extension.is_well_formed() {
+                agreed.push(extension);
+            } else {
+                tracing::warn!(path = home.path, %extension, "the configurator chose an extension that cannot be agreed on: it is left out");
+            }
+        }
+        agreed
+    }
+
+    /// 101, as the configurator wants it.
+    fn response(&self, opening: Opening, handshake: &Handshake) -> Response<()> {
+        let mut response = opening.accept(handshake);
+        if let Some(configurator) = &self.configurator {
+            let ours = response.headers().clone();
+            configurator.modify_handshake(handshake, response.headers_mut());
+            protect(&ours, response.headers_mut());
+        }
+        response
+    }
+}
+
+/// The first of the client's subprotocols that the endpoint speaks (Jakarta A10: the javadoc's order).
+pub(super) fn first_supported(supported: &[Text], requested: &[&str]) -> Option<Text> {
+    requested.iter().find_map(|requested| supported.iter().find(|name| **name == **requested).cloned())
+}
+
+/// What is requested and installed, in requested order; of one that is offered several times, the offer that is preferred.
+pub(super) fn all_installed(installed: &[Extension], requested: &[Extension]) -> Vec<Extension> {
+    let mut agreed: Vec<Extension> = Vec::new();
+    for extension in requested {
+        let in_list = |list: &[Extension]| list.iter().any(|other| other.name() == extension.name());
+        if in_list(installed) && !in_list(&agreed) {
+            agreed.push(extension.clone());
+        }
+    }
+    agreed
+}
+
+/// Puts back the headers without which the response would be no handshake, or a broken one.
+fn protect(ours: &HeaderMap, headers: &mut HeaderMap) {
+    let names: Vec<HeaderName> = ours.keys().chain(headers.keys()).cloned().collect();
+    for name in names {
+        if !is_protected(&name) || ours.get_all(&name) == headers.get_all(&name) {
+            continue;
+        }
+        tracing::warn!(%name, "the configurator changed a header that is the handshake's own: it stays as it was");
+        headers.remove(&name);
+        if let Some(value) = ours.get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
+}
+
+/// Whether a header is the protocol's business: the handshake's, or how the response is framed.
+fn is_protected(name: &HeaderName) -> bool {
+    [CONNECTION, UPGRADE, CONTENT_LENGTH, TRANSFER_ENCODING, TE, TRAILER].contains(name)
+        || name.as_str().starts_with("sec-websocket-")
+        || ["keep-alive", "proxy-connection"].contains(&name.as_str())
+}
+
+/// Runs the application's part of a handshake: as code of this server, and so that a panic becomes an answer.
+async fn guarded<T>(home: &Home, part: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+    let mut part = pin!(part);
+    poll_fn(|cx| {
+        let poll = || home.sessions.enter(|| part.as_mut().poll(cx));
+        catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|payload| {
+            home.counts.panics.fetch_add(1, Ordering::Relaxed);
+            let panicked = Panicked::from_payload(&*payload);
+            tracing::error!(path = home.path, endpoint = home.type_name, "in a handshake: {panicked}");
+            Poll::Ready(Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error")))
+        })
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn list(header: &str) -> Vec<Extension> {
+        Extension::parse_list(header).unwrap()
+    }
+
+    #[test]
+    fn extensions_are_agreed_on_in_the_clients_order() {
+        let table = [
+            ("", "a, b", ""),
+            ("a, b", "", ""),
+            ("a, b", "b; x=1, c, a", "b; x=1, a"),
+            ("a", "a; x=1, a; x=2, a", "a; x=1"),
+        ];
+        for (installed, requested, agreed) in table {
+            assert_eq!(
+                all_installed(&list(installed), &list(requested)),
+                list(agreed),
+                "{installed} {requested}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_handshakes_own_headers_stay() {
+        let headers = |pairs: &[(&'static str, &'static str)]| {
+            let pairs = pairs.iter();
+            pairs.map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).fold(
+                HeaderMap::new(),
+                |mut map, (name, value)| {
+                    map.append(name, value);
+                    map
+                },
+            )
+        };
+        let ours =
+            headers(&[("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-accept", "x")]);
+        let mut changed = headers(&[
+            ("connection", "close"),
+            ("sec-websocket-accept", "x"),
+            ("sec-websocket-accept", "y"),
+            ("sec-websocket-protocol", "made-up"),
+            ("content-length", "7"),
+            ("set-cookie", "a=1"),
+            ("set-cookie", "b=2"),
+        ]);
+        protect(&ours, &mut changed);
+        let expected = headers(&[
+            ("connection", "Upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-accept", "x"),
+            ("set-cookie", "a=1"),
+            ("set-cookie", "b=2"),
+        ]);
+        assert_eq!(changed, expected);
+    }
+}
