@@ -210,7 +210,8 @@ impl Connection {
                 let pong = matches!(incoming, Incoming::Ping(_) | Incoming::Pong(_));
                 let incoming = match direct(session, incoming) {
                     Ok(incoming) => incoming,
-                    Err(other) => return elsewhere = Some((other, pong)),
+                    // Boxed: what most sessions never have does not weigh on all of them.
+                    Err(other) => return elsewhere = Some(Box::new((other, pong))),
                 };
                 // What the method takes of the message is made here, while it lies in the reader's buffer.
                 let future = attempt(session, move || instance.message(context, Slot::new(incoming)));
@@ -218,8 +219,9 @@ impl Connection {
             }
         };
         poll_fn(|cx| link.poll_message(cx, &mut deliver)).await;
-        if let Some((elsewhere, pong)) = elsewhere {
+        if let Some(elsewhere) = elsewhere {
             drop(made);
+            let (elsewhere, pong) = *elsewhere;
             return Some((Box::pin(self.go_elsewhere(instance, elsewhere)).await, pong));
         }
         let (made, pong) = made?;

@@ -342,8 +342,8 @@ pub trait Encoder: Default + Send + 'static {
 #[derive(Clone, Default)]
 #[must_use]
 pub struct Coders {
-    decoders: Vec<DecoderType>,
-    encoders: Vec<EncoderType>,
+    decoders: Vec<ListedDecoder>,
+    encoders: Vec<ListedEncoder>,
 }
 
 impl Coders {
@@ -354,7 +354,7 @@ impl Coders {
 
     /// And a decoder, behind those there are.
     pub fn decoder<D: Decoder>(mut self) -> Self {
-        self.decoders.push(DecoderType {
+        self.decoders.push(ListedDecoder {
             name: type_name::<D>(),
             makes: Made::of::<D::Value>(),
             reads: D::Input::FORM,
@@ -365,7 +365,7 @@ impl Coders {
 
     /// And an encoder, behind those there are.
     pub fn encoder<E: Encoder>(mut self) -> Self {
-        self.encoders.push(EncoderType {
+        self.encoders.push(ListedEncoder {
             name: type_name::<E>(),
             takes: Made::of::<E::Value>(),
             make: new_encoder::<E>,
@@ -373,11 +373,11 @@ impl Coders {
         self
     }
 
-    pub(crate) fn decoders(&self) -> &[DecoderType] {
+    pub(crate) fn decoders(&self) -> &[ListedDecoder] {
         &self.decoders
     }
 
-    pub(crate) fn encoders(&self) -> &[EncoderType] {
+    pub(crate) fn encoders(&self) -> &[ListedEncoder] {
         &self.encoders
     }
 
@@ -397,7 +397,7 @@ impl fmt::Debug for Coders {
 
 /// One decoder of an endpoint: the type, not an instance.
 #[derive(Clone, Copy)]
-pub(crate) struct DecoderType {
+pub(crate) struct ListedDecoder {
     pub(crate) name: &'static str,
     pub(crate) makes: Made,
     pub(crate) reads: InputForm,
@@ -406,7 +406,7 @@ pub(crate) struct DecoderType {
 
 /// One encoder of an endpoint: the type, not an instance.
 #[derive(Clone, Copy)]
-pub(crate) struct EncoderType {
+pub(crate) struct ListedEncoder {
     pub(crate) name: &'static str,
     pub(crate) takes: Made,
     make: fn() -> Box<dyn AnyEncoder>,

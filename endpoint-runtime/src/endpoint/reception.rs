@@ -3,7 +3,7 @@
 //! What the methods take ([`Intake`]) and what the decoders make ([`Coders`]) is known when the endpoint is deployed, and is checked then.
 //! Message handlers that a session adds while it lives may change it for that session: [`Line`] serves both.
 
-use super::coder::DecoderType;
+use super::coder::ListedDecoder;
 use super::{Coders, Form, Intake};
 use crate::message::{Kind, Made};
 
@@ -80,7 +80,7 @@ impl Line {
 
     /// For the decoders of one kind whose values are taken; `taken` says up to which size, if it does.
     pub(crate) fn decoders<'c>(
-        decoders: impl Iterator<Item = &'c DecoderType>,
+        decoders: impl Iterator<Item = &'c ListedDecoder>,
         taken: impl Fn(Made) -> Option<Option<usize>>,
     ) -> Self {
         let mut line = Line::default();
@@ -136,7 +136,7 @@ impl Reception {
     }
 
     /// The decoders for messages of this kind.
-    pub(crate) fn decoders(&self, native: Native) -> impl Iterator<Item = &DecoderType> {
+    pub(crate) fn decoders(&self, native: Native) -> impl Iterator<Item = &ListedDecoder> {
         self.coders.decoders().iter().filter(move |decoder| decoder.reads.native() == native)
     }
 

@@ -110,7 +110,7 @@ async fn every_form_can_be_handled() {
             let (mut reader, mut text) = (reader, String::new());
             reader.read_to_string(&mut text).await.map(|_| text)
         }, "streamed" => "streamed";
-        |part: Fragment<Text>| part.last.then(|| part.data), "part" => "part";
+        |part: Fragment<Text>| part.last.then_some(part.data), "part" => "part";
         |bytes: Bytes| bytes.len(), vec![1, 2] => "2";
         |bytes: Vec<u8>| bytes.len(), vec![1, 2] => "2";
         |reader: BinaryReader| {
@@ -153,13 +153,14 @@ async fn pings_and_pongs_can_be_handled() {
 async fn each_kind_has_one_taker() {
     let (_app, mut peer, session) = plain().await;
     let first = session.add_message_handler(|text: String| async move { format!("first {text}") }).unwrap();
-    let taken = Err(HandlerConflict::Taken(Kind::Text));
+    let conflict = HandlerConflict::Taken(Kind::Text);
+    let taken = Err(conflict.clone());
     assert_eq!(session.add_message_handler(|_: Text| async {}), taken);
     assert_eq!(session.add_message_handler(|_: Fragment<Text>| async {}), taken);
     assert_eq!(session.add_message_handler(|_: TextReader| async {}), taken);
     assert_eq!(session.add_message_handler(|_: Message| async {}), taken);
     assert_eq!(session.add_message_handler(|_: Decoded<Shout>| async {}), taken);
-    assert_eq!(taken.unwrap_err().to_string(), "a method or a message handler takes text messages already");
+    assert_eq!(conflict.to_string(), "a method or a message handler takes text messages already");
     peer.send("x").await.unwrap();
     assert_eq!(peer.text().await, "first x");
 

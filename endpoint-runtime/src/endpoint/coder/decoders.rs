@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::forms::Input;
-use super::{Coders, Decoder, DecoderType, Undecoded};
+use super::{Coders, Decoder, ListedDecoder, Undecoded};
 use crate::error::{Error, ProtocolError, Result};
 use crate::message::{CloseCode, DecodeError, Made, Message, Value};
 use crate::session::Session;
@@ -61,7 +61,7 @@ fn about(whole: Option<Message>, error: Error) -> Error {
 
 /// The decoders of one connection.
 pub(crate) struct Decoders {
-    instances: Vec<(DecoderType, Box<dyn AnyDecoder>)>,
+    instances: Vec<(ListedDecoder, Box<dyn AnyDecoder>)>,
     /// How many have been initialised.
     ready: usize,
 }

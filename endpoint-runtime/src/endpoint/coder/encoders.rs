@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::forms::{Output, unsent};
-use super::{Coders, Encoder, EncoderType};
+use super::{Coders, Encoder, ListedEncoder};
 use crate::error::{Error, Result};
 use crate::message::{EncodeError, Message, Object};
 use crate::session::{SendError, Session};
@@ -75,7 +75,7 @@ pub(crate) struct Encoders {
 }
 
 struct Slot {
-    kind: EncoderType,
+    kind: ListedEncoder,
     /// `None` when it is out of service.
     instance: Mutex<Option<Box<dyn AnyEncoder>>>,
 }
@@ -83,7 +83,7 @@ struct Slot {
 impl Encoders {
     /// An instance of each.
     pub(crate) fn new(coders: &Coders) -> Self {
-        let slot = |&kind: &EncoderType| Slot { kind, instance: Mutex::new(Some((kind.make)())) };
+        let slot = |&kind: &ListedEncoder| Slot { kind, instance: Mutex::new(Some((kind.make)())) };
         Encoders {
             slots: coders.encoders().iter().map(slot).collect(),
             ready: 0,
