@@ -1,0 +1,1 @@
+//! Groups M and N: the handshake, and configurators.

@@ -1,0 +1,1 @@
+//! Group L and the URI matching of group R: path parameters.
