@@ -38,7 +38,8 @@ pub use self::reconnect::{Connection, Lost, ReconnectingClient};
 #[cfg(feature = "tls")]
 pub use self::tls::ClientTls;
 use crate::context::{ApplicationContext, Components};
-use crate::session::{Session, Sessions};
+use crate::endpoint::Coders;
+use crate::session::{Seeds, Session, Sessions};
 use crate::settings::{Overflow, Settings};
 
 /// How long a client that shuts down waits for its sessions.
@@ -101,6 +102,8 @@ struct Options {
     #[cfg(feature = "tls")]
     tls: ClientTls,
     components: Components,
+    coders: Coders,
+    attributes: Seeds,
     /// What was set and cannot be.
     problems: Vec<String>,
 }
@@ -119,6 +122,8 @@ impl Default for Options {
             #[cfg(feature = "tls")]
             tls: ClientTls::system(),
             components: Components::default(),
+            coders: Coders::none(),
+            attributes: Seeds::default(),
             problems: Vec::new(),
         }
     }
@@ -318,6 +323,41 @@ impl Client {
     /// How long to wait for the server's answer to our close frame. Default: 5 s.
     pub fn close_timeout(self, time: Duration) -> Self {
         self.with(|options| options.settings.close_timeout = time)
+    }
+
+    /// Decoders and encoders for every endpoint of this client (Jakarta's `ClientEndpointConfig`, CL-08); an annotation's own list goes
+    /// before this one. What decoders make goes to methods that take [`Decoded<T>`](crate::Decoded), and to
+    /// [message handlers](Session::add_message_handler).
+    ///
+    /// ```
+    /// use endpoint_runtime::prelude::*;
+    /// use endpoint_runtime::{Client, Coders, Encoder};
+    ///
+    /// struct Point { x: i32, y: i32 }
+    ///
+    /// #[derive(Default)]
+    /// struct PointEncoder;
+    ///
+    /// impl Encoder for PointEncoder {
+    ///     type Value = Point;
+    ///     type Output = String;
+    ///
+    ///     async fn encode(&mut self, point: &Point, text: &mut String) -> Result<()> {
+    ///         text.push_str(&format!("{},{}", point.x, point.y));
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let client: Client = endpoint_runtime::client().coders(Coders::none().encoder::<PointEncoder>());
+    /// ```
+    pub fn coders(self, coders: Coders) -> Self {
+        self.with(|options| options.coders = coders)
+    }
+
+    /// Puts a copy of `value` into the [`attributes`](Session::attributes) of each new session, before `on_open`: one value for each type
+    /// (Jakarta's user properties of an `EndpointConfig`, SES-28 and CL-08). What all sessions are to share goes into an `Arc`.
+    pub fn attribute<T: Clone + Send + Sync + 'static>(self, value: T) -> Self {
+        self.with(|options| options.attributes.add(value))
     }
 
     // ---- components

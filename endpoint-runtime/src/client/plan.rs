@@ -48,10 +48,11 @@ impl Plan {
         problems.extend(subprotocols.iter().filter(|name| !is_token(name)).map(|name| {
             format!("`{name}` is not the name of a subprotocol: letters, digits and some signs, no spaces")
         }));
-        let reception = Reception::resolve(about.intake, about.coders.clone()).unwrap_or_else(|faults| {
-            problems.extend(faults);
-            Reception::default()
-        });
+        let reception = Reception::resolve(about.intake, about.coders.clone().and(&options.coders))
+            .unwrap_or_else(|faults| {
+                problems.extend(faults);
+                Reception::default()
+            });
         if !problems.is_empty() {
             return Err(ConnectError::Setup(problems));
         }
@@ -166,6 +167,7 @@ impl Plan {
                 let subprotocol = asking.accept(&head.headers).map_err(ConnectError::Invalid)?;
                 let mut handshake = handshake(ends);
                 handshake.answered(&head.headers, subprotocol);
+                options.attributes.sow(handshake.attributes());
                 let session = Session::new(Arc::clone(&self.home), handshake);
                 let (transport, read_ahead) = Transport::from_upgraded(stream);
                 let timers = Timers::new();
