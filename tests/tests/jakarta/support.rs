@@ -80,16 +80,6 @@ impl Heard {
         soon("an entry in the diary", self.0.recv()).await.unwrap_or_else(|| panic!("who told has gone"))
     }
 
-    /// The next entry is this one.
-    #[track_caller]
-    pub(crate) fn expect(&mut self, expected: &str) -> impl Future<Output = ()> {
-        let place = std::panic::Location::caller();
-        async move {
-            let entry = self.next().await;
-            assert_eq!(entry, expected, "at {place}");
-        }
-    }
-
     /// All entries up to this one, which is not among them.
     pub(crate) async fn before(&mut self, last: &str) -> Vec<String> {
         let mut entries = Vec::new();
@@ -155,6 +145,7 @@ impl Far {
         let url = format!("ws://{}/far?side=client", listener.local_addr().unwrap());
         let accepting = async {
             let (stream, _) = listener.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
             let pipe: Box<dyn Pipe> = Box::new(stream);
             tokio_tungstenite::accept_async_with_config(pipe, Some(no_limits())).await.unwrap()
         };
@@ -201,13 +192,16 @@ impl Far {
     }
 
     /// Closes the connection, and waits until it has ended, and our side with it.
-    pub(crate) async fn close(mut self) {
+    pub(crate) async fn close(self) {
+        let Far { mut socket, near } = self;
         let closing = async {
-            let _ = self.socket.close(None).await;
-            while let Some(Ok(_)) = self.socket.next().await {}
+            let _ = socket.close(None).await;
+            while let Some(Ok(_)) = socket.next().await {}
         };
         soon("the closing handshake", closing).await;
-        match self.near {
+        // A client waits for the server to hang up first.
+        drop(socket);
+        match near {
             Near::Server(app) => soon("the end of the server", app.shutdown()).await,
             Near::Client(client) => soon("the end of the client", client.shutdown()).await,
             Near::Elsewhere => {}

@@ -140,7 +140,7 @@ impl Counted {
     }
 }
 
-/// The client's own coders stand behind those of the annotation: its decoder is not asked, its encoder is.
+/// The client's own stand behind those of the annotation: its decoder is not asked, its encoder is, as there is no other.
 #[tokio::test]
 async fn an_annotations_coders_come_before_the_clients() {
     let client = runtime::client().coders(coders_of_the_client());

@@ -117,7 +117,6 @@ limited! {
     shared_text: [Text], (max_size = 5), five_of_text();
     number: [i64], (max_size = 5), five_digits();
     json: [Json<i64>], (max_size = 5), five_digits();
-    parsed: [Parsed<i64>], (max_size = 5), five_digits();
     decoded_from_text: [Decoded<Note>] by TextDecoder, (max_size = 5), five_of_text();
     bytes: [Bytes], (max_size = 5), five_of_bytes();
     vector: [Vec<u8>], (max_size = 5), five_of_bytes();

@@ -72,12 +72,10 @@ fn everything_as_it_is() -> Samples {
 macro_rules! cross {
     ($($row:ident: $samples:expr;)*) => {
         fn cells() -> Vec<Cell> {
-            let mut cells = Vec::new();
-            $(
-                cells.push(on_server::<$row::Plain>(concat!(stringify!($row), " on the server"), "/echo", $samples));
-                cells.push(on_client(concat!(stringify!($row), " on the client"), $row::ClientPlain, $samples));
-            )*
-            cells
+            vec![$(
+                on_server::<$row::Plain>(concat!(stringify!($row), " on the server"), "/echo", $samples),
+                on_client(concat!(stringify!($row), " on the client"), $row::ClientPlain, $samples),
+            )*]
         }
     };
 }
@@ -87,12 +85,10 @@ cross! {
     int16: integers(-32_768, 32_767);
     int32: integers(-2_147_483_648, 2_147_483_647);
     int64: integers(-9_223_372_036_854_775_808, 9_223_372_036_854_775_807);
-    int128: integers(i128::MIN, i128::MAX);
     uint8: integers(0, 255);
     uint16: integers(0, 65_535);
     uint32: integers(0, 4_294_967_295);
     uint64: integers(0, 18_446_744_073_709_551_615);
-    uint128: integers(0, i128::MAX);
     float32: floats(&[
         ("7", "7"),
         ("007", "7"),
@@ -122,7 +118,6 @@ cross! {
     text_reader: everything_as_it_is();
     decoded_from_text: everything_as_it_is();
     json: rest(&[r#"[1,"a"]"#], &["", "7", "true", "[1]", r#"[1.5,"a"]"#, r#"["a",1]"#, "[1,\"a\"] x"]);
-    parsed: rest(&["127.0.0.1"], &["", "7", "127.0.0.256"]);
 }
 
 #[tokio::test]

@@ -88,23 +88,19 @@ macro_rules! parts {
         )*
 
         fn server_cells() -> Vec<Cell> {
-            let mut cells: Vec<Cell> = Vec::new();
-            $(
-                cells.push(on_server::<$row::Plain>(concat!(stringify!($row), " alone"), "/parts", as_bytes($samples)));
-                cells.push(on_server::<$row::WithSession>(concat!(stringify!($row), " + session"), "/parts", $samples));
-                cells.push(on_server::<$row::WithPath>(concat!(stringify!($row), " + path"), "/parts/blue", $samples));
-                cells.push(on_server::<$row::WithBoth>(concat!(stringify!($row), " + session + path"), "/parts/blue", $samples));
-            )*
-            cells
+            vec![$(
+                on_server::<$row::Plain>(concat!(stringify!($row), " alone"), "/parts", as_bytes($samples)),
+                on_server::<$row::WithSession>(concat!(stringify!($row), " + session"), "/parts", $samples),
+                on_server::<$row::WithPath>(concat!(stringify!($row), " + path"), "/parts/blue", $samples),
+                on_server::<$row::WithBoth>(concat!(stringify!($row), " + session + path"), "/parts/blue", $samples),
+            )*]
         }
 
         fn client_cells() -> Vec<Cell> {
-            let mut cells: Vec<Cell> = Vec::new();
-            $(
-                cells.push(on_client(concat!(stringify!($row), " alone"), $row::ClientPlain, $samples));
-                cells.push(on_client(concat!(stringify!($row), " + session"), $row::ClientWithSession, $samples));
-            )*
-            cells
+            vec![$(
+                on_client(concat!(stringify!($row), " alone"), $row::ClientPlain, $samples),
+                on_client(concat!(stringify!($row), " + session"), $row::ClientWithSession, $samples),
+            )*]
         }
     };
 }
