@@ -13,6 +13,7 @@ mod handshakes;
 mod messages;
 mod paths;
 mod returns;
+mod rows;
 mod sending;
 mod sessions;
 mod support;
