@@ -10,16 +10,7 @@ use endpoint_runtime::{
 };
 use http::{HeaderMap, HeaderValue};
 
-use super::rows::{Told, diary, equal, rows, serve, soon, these, url};
-
-/// Says back what it hears.
-struct Echo;
-
-impl Endpoint for Echo {
-    async fn on_message(&mut self, session: &Session, message: Message) -> Result<()> {
-        Ok(session.send(message).await?)
-    }
-}
+use super::rows::{Echo, Told, diary, equal, rows, serve, soon, these, until, url};
 
 /// A client that hears nothing.
 struct Silent;
@@ -99,12 +90,7 @@ async fn the_request_is_the_same_for_the_configurator_and_the_session() {
     let accepted = only_session(&server).await;
     looks.look("the session", accepted.handshake());
     soon("closing", session.close(CloseReason::normal())).await.unwrap();
-    soon("the end", async {
-        while accepted.close_reason().is_none() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the end", || accepted.close_reason().is_some()).await;
     looks.look("the session, closed", accepted.handshake());
 
     let port = server.local_addr().port().to_string();
@@ -143,20 +129,14 @@ async fn the_request_is_the_same_for_the_configurator_and_the_session() {
     equal(seen.into_iter().flat_map(|(place, seen)| {
         assert!(seen.keys().eq(expected.keys()), "every fact has its row");
         let expected = expected.clone();
-        seen.into_iter().map(move |(name, value)| (format!("{name} in {place}"), value, expected[name].clone()))
+        seen.into_iter()
+            .map(move |(name, value)| (format!("{name} in {place}"), value, expected[name].clone()))
     }));
 }
 
 async fn only_session(server: &Server) -> Session {
-    soon("a session", async {
-        loop {
-            match server.sessions().all().iter().next() {
-                Some(session) => return session,
-                None => tokio::task::yield_now().await,
-            }
-        }
-    })
-    .await
+    until("a session", || server.sessions().count() == 1).await;
+    server.sessions().all().iter().next().unwrap()
 }
 
 // ---- M: the response
@@ -193,7 +173,11 @@ async fn headers_of_both_directions_reach_the_other_sides_hook() {
     drop(nobody);
     // Where to, and what `after_response` sees of the answer, once: its status, and two headers; nothing where there was no answer.
     let table = [
-        ("accepted", url(server, "/m/answers"), Some((101, "[\"before the request\"]", "[\"one\", \"two\"]"))),
+        (
+            "accepted",
+            url(server, "/m/answers"),
+            Some((101, "[\"before the request\"]", "[\"one\", \"two\"]")),
+        ),
         ("refused", url(server, "/m/answers?refuse"), Some((403, "[\"no\"]", "[]"))),
         ("no match", url(server, "/m/elsewhere"), Some((404, "[]", "[]"))),
         ("no server", nowhere, None),
@@ -208,7 +192,8 @@ async fn headers_of_both_directions_reach_the_other_sides_hook() {
                 })
                 .after_response(move |answer| {
                     let values = |name: &str| {
-                        let all = answer.map(|answer| answer.headers.get_all(name).iter().collect::<Vec<_>>());
+                        let all =
+                            answer.map(|answer| answer.headers.get_all(name).iter().collect::<Vec<_>>());
                         format!("{:?}", all.unwrap_or_default())
                     };
                     let status = answer.map(|answer| answer.status.as_u16());
@@ -264,7 +249,11 @@ impl Configurator for Hooks {
     }
 
     fn subprotocol(&self, supported: &[Text], requested: &[&str]) -> Option<Text> {
-        self.told.tell(format_args!("subprotocol supported {} requested {}", list(supported), list(requested)));
+        self.told.tell(format_args!(
+            "subprotocol supported {} requested {}",
+            list(supported),
+            list(requested)
+        ));
         match self.subprotocol {
             Some(chosen) => Some(chosen.into()),
             None => Usual.subprotocol(supported, requested),
@@ -272,7 +261,11 @@ impl Configurator for Hooks {
     }
 
     fn extensions(&self, installed: &[Extension], requested: &[Extension]) -> Vec<Extension> {
-        self.told.tell(format_args!("extensions installed {} requested {}", list(installed), list(requested)));
+        self.told.tell(format_args!(
+            "extensions installed {} requested {}",
+            list(installed),
+            list(requested)
+        ));
         match &self.extensions {
             Some(chosen) => chosen.clone(),
             None => Usual.extensions(installed, requested),
@@ -283,7 +276,10 @@ impl Configurator for Hooks {
         let header = |name: &str| response.get(name).map(|value| value.to_str().unwrap().to_owned());
         let (subprotocol, extensions) =
             (header("sec-websocket-protocol"), header("sec-websocket-extensions"));
-        self.told.tell(format_args!("modify_handshake request {} response {subprotocol:?} {extensions:?}", handshake.path()));
+        self.told.tell(format_args!(
+            "modify_handshake request {} response {subprotocol:?} {extensions:?}",
+            handshake.path()
+        ));
         // It may change what it likes of the response.
         response.insert("x-modified", HeaderValue::from_static("yes"));
     }
@@ -374,15 +370,24 @@ async fn every_hook_is_asked_and_obeyed() {
             name: "checkOrigin is told the origin",
             headers: &[("origin", "https://elsewhere.example")],
             told: vec![
-                "check_origin Some(\"https://elsewhere.example\")", NO_SUBPROTOCOL, NO_EXTENSIONS, NOTHING_AGREED,
-                CONFIGURE, "on_open \"\" ",
+                "check_origin Some(\"https://elsewhere.example\")",
+                NO_SUBPROTOCOL,
+                NO_EXTENSIONS,
+                NOTHING_AGREED,
+                CONFIGURE,
+                "on_open \"\" ",
             ],
             ..CASE
         },
         Case {
             name: "checkOrigin is told that there is none, and modifyHandshake comes after it",
             told: vec![
-                "check_origin None", NO_SUBPROTOCOL, NO_EXTENSIONS, NOTHING_AGREED, CONFIGURE, "on_open \"\" ",
+                "check_origin None",
+                NO_SUBPROTOCOL,
+                NO_EXTENSIONS,
+                NOTHING_AGREED,
+                CONFIGURE,
+                "on_open \"\" ",
             ],
             ..CASE
         },
@@ -407,8 +412,12 @@ async fn every_hook_is_asked_and_obeyed() {
             headers: &[("sec-websocket-protocol", "v3, v1, v2")],
             agreed: (Some("v1"), None),
             told: vec![
-                "check_origin None", "subprotocol supported v2 | v1 requested v3 | v1 | v2", NO_EXTENSIONS,
-                "modify_handshake request /n/hooks response Some(\"v1\") None", CONFIGURE, "on_open \"v1\" ",
+                "check_origin None",
+                "subprotocol supported v2 | v1 requested v3 | v1 | v2",
+                NO_EXTENSIONS,
+                "modify_handshake request /n/hooks response Some(\"v1\") None",
+                CONFIGURE,
+                "on_open \"v1\" ",
             ],
             ..CASE
         },
@@ -418,8 +427,12 @@ async fn every_hook_is_asked_and_obeyed() {
             subprotocol: Some("v2"),
             agreed: (Some("v2"), None),
             told: vec![
-                "check_origin None", "subprotocol supported v2 | v1 requested v3 | v1 | v2", NO_EXTENSIONS,
-                "modify_handshake request /n/hooks response Some(\"v2\") None", CONFIGURE, "on_open \"v2\" ",
+                "check_origin None",
+                "subprotocol supported v2 | v1 requested v3 | v1 | v2",
+                NO_EXTENSIONS,
+                "modify_handshake request /n/hooks response Some(\"v2\") None",
+                CONFIGURE,
+                "on_open \"v2\" ",
             ],
             ..CASE
         },
@@ -428,9 +441,11 @@ async fn every_hook_is_asked_and_obeyed() {
             headers: &[("sec-websocket-extensions", "x-two; a=1; b, x-none, x-one")],
             agreed: (None, Some("x-two; a=1; b, x-one")),
             told: vec![
-                "check_origin None", NO_SUBPROTOCOL,
+                "check_origin None",
+                NO_SUBPROTOCOL,
                 "extensions installed x-one | x-two requested x-two; a=1; b | x-none | x-one",
-                "modify_handshake request /n/hooks response None Some(\"x-two; a=1; b, x-one\")", CONFIGURE,
+                "modify_handshake request /n/hooks response None Some(\"x-two; a=1; b, x-one\")",
+                CONFIGURE,
                 "on_open \"\" x-two; a=1; b | x-one",
             ],
             ..CASE
@@ -441,9 +456,11 @@ async fn every_hook_is_asked_and_obeyed() {
             extensions: Some(|| vec![Extension::new("x-two").with("a", "2")]),
             agreed: (None, Some("x-two; a=2")),
             told: vec![
-                "check_origin None", NO_SUBPROTOCOL,
+                "check_origin None",
+                NO_SUBPROTOCOL,
                 "extensions installed x-one | x-two requested x-two; a=1 | x-one",
-                "modify_handshake request /n/hooks response None Some(\"x-two; a=2\")", CONFIGURE,
+                "modify_handshake request /n/hooks response None Some(\"x-two; a=2\")",
+                CONFIGURE,
                 "on_open \"\" x-two; a=2",
             ],
             ..CASE
@@ -453,8 +470,12 @@ async fn every_hook_is_asked_and_obeyed() {
             headers: &[("sec-websocket-extensions", "x-two, x-one")],
             extensions: Some(Vec::new),
             told: vec![
-                "check_origin None", NO_SUBPROTOCOL, "extensions installed x-one | x-two requested x-two | x-one",
-                NOTHING_AGREED, CONFIGURE, "on_open \"\" ",
+                "check_origin None",
+                NO_SUBPROTOCOL,
+                "extensions installed x-one | x-two requested x-two | x-one",
+                NOTHING_AGREED,
+                CONFIGURE,
+                "on_open \"\" ",
             ],
             ..CASE
         },
@@ -465,7 +486,8 @@ async fn every_hook_is_asked_and_obeyed() {
 /// CF-02: no subprotocol in common is no failure; the session has none on either side, and there is no header.
 #[tokio::test]
 async fn without_a_common_subprotocol_there_is_none() {
-    let offers: [(&str, &[&str]); 3] = [("another", &["v3"]), ("in other letters", &["V1"]), ("none at all", &[])];
+    let offers: [(&str, &[&str]); 3] =
+        [("another", &["v3"]), ("in other letters", &["V1"]), ("none at all", &[])];
     rows(offers.map(|(name, offered)| {
         (name, async move {
             let (told, mut heard) = diary();

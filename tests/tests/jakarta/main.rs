@@ -8,8 +8,10 @@
 mod ambiguities;
 mod beyond;
 mod coders;
+mod configuration;
 mod deployment;
 mod handshakes;
+mod identity;
 mod messages;
 mod paths;
 mod returns;

@@ -130,7 +130,8 @@ async fn all_events(mut peer: Peer, heard: &mut Heard, values: &str) {
 #[tokio::test(start_paused = true)]
 async fn every_method_gets_the_variables_of_its_path() {
     // Every endpoint has its row, but for the one that is not reached by its path.
-    let names: Vec<_> = endpoints().into_iter().map(|(name, _)| name).filter(|name| *name != "Absent").collect();
+    let names: Vec<_> =
+        endpoints().into_iter().map(|(name, _)| name).filter(|name| *name != "Absent").collect();
     assert_eq!(names, PARAMETERS.map(|(name, ..)| name));
     rows(PARAMETERS.map(|(name, path, values)| {
         (name, async move {
@@ -214,8 +215,20 @@ async fn matched(templates: &[&'static str], path: &str, expected: &str) {
 
 /// As `urimatching` deploys them: all of them at once.
 const DEPLOYED: [&str; 14] = [
-    "/a", "/{a}", "/c/{d}", "/c/d", "/{c}/d", "/{c}/{d}", "/e/f/g", "/e/f/{g}", "/e/{f}/g", "/e/{f}/{g}", "/{e}/f/g",
-    "/{e}/f/{g}", "/{e}/{f}/g", "/{e}/{f}/{g}",
+    "/a",
+    "/{a}",
+    "/c/{d}",
+    "/c/d",
+    "/{c}/d",
+    "/{c}/{d}",
+    "/e/f/g",
+    "/e/f/{g}",
+    "/e/{f}/g",
+    "/e/{f}/{g}",
+    "/{e}/f/g",
+    "/{e}/f/{g}",
+    "/{e}/{f}/g",
+    "/{e}/{f}/{g}",
 ];
 
 /// WSC-3.1.1-1, -3 and -4: the 15 cases of `urimatching`.
@@ -297,7 +310,8 @@ async fn equivalent_templates_are_no_application() {
     ];
     rows(table.map(|(one, other, conflict)| {
         (format!("{one} and {other}"), async move {
-            let config = |path: &'static str| ServerEndpointConfig::builder(path, move || Where(path)).build();
+            let config =
+                |path: &'static str| ServerEndpointConfig::builder(path, move || Where(path)).build();
             let exporter = super::rows::with_only(super::rows::exporter(), [config(one), config(other)]);
             let report = exporter.check();
             assert_eq!(report.problems().len(), usize::from(conflict), "{report}");

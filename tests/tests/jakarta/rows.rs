@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use endpoint_runtime::prelude::*;
 use endpoint_runtime::test::App;
 use endpoint_runtime::{
-    self as runtime, Container, PathParams, ResponseBody, Server, ServerEndpointConfig, ServerEndpointExporter,
-    Settings,
+    self as runtime, Container, Endpoint, PathParams, ResponseBody, Server, ServerEndpointConfig,
+    ServerEndpointExporter, Settings,
 };
 use futures_util::FutureExt;
 use http::{Request, Response};
@@ -29,6 +30,16 @@ pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
         Ok(output) => output,
         Err(_) => panic!("{what}: waited for {PATIENCE:?} in vain"),
     }
+}
+
+/// Waits for a state that no event announces.
+pub(crate) async fn until(what: &str, mut state: impl FnMut() -> bool) {
+    soon(what, async {
+        while !state() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
 }
 
 /// Runs the rows of a table one after the other. One that panics or hangs has failed; all that have are named in the end.
@@ -91,7 +102,9 @@ impl Told {
 
 impl Heard {
     pub(crate) async fn next(&mut self) -> String {
-        soon("something to be told", self.0.recv()).await.unwrap_or_else(|| panic!("nobody is there any more"))
+        soon("something to be told", self.0.recv())
+            .await
+            .unwrap_or_else(|| panic!("nobody is there any more"))
     }
 
     /// The next thing told is this.
@@ -174,4 +187,18 @@ impl Service<Request<Incoming>> for Lacking {
             Ok(container.upgrade(request, &config, PathParams::from(nothing)).await.unwrap())
         })
     }
+}
+
+/// Says back what it hears.
+pub(crate) struct Echo;
+
+impl Endpoint for Echo {
+    async fn on_message(&mut self, session: &Session, message: Message) -> Result<()> {
+        Ok(session.send(message).await?)
+    }
+}
+
+#[track_caller]
+pub(crate) fn echo(path: &str) -> ServerEndpointConfig {
+    ServerEndpointConfig::builder(path, || Echo).build()
 }
