@@ -1,7 +1,6 @@
 //! Groups P and Q: which endpoints are deployed, and what cannot be.
 
 use std::any::Any;
-use std::io;
 use std::sync::Arc;
 
 use endpoint_runtime::prelude::*;
@@ -10,7 +9,6 @@ use endpoint_runtime::{
     self as runtime, Configurator, ConnectError, DeployError, Endpoint, Extension, ServerEndpointConfig,
     ServerEndpointConfigBuilder, ServerEndpointExporter,
 };
-use tokio::net::{TcpListener, TcpStream};
 
 use super::rows::{Echo, Told, diary, echo, exporter, rows, serve, soon, url, with_only};
 
@@ -270,27 +268,29 @@ impl Endpoint for Hears {
 /// WSC-5.2.1-1 to -5: one endpoint that is wrong, and nothing is deployed: neither the others nor a port. The message says what is wrong.
 #[tokio::test]
 async fn one_bad_endpoint_prevents_all_others() {
+    // A socket with a name is nobody else's, unlike a port that is free at the moment.
+    let socket = &std::env::temp_dir().join(format!("endpoint-jakarta-{}.sock", std::process::id()));
+    let exporter = || {
+        let exporter = runtime::export_all().settings(runtime::Settings::default());
+        exporter.bind(format!("unix:{}", socket.display())).bind("127.0.0.1:0")
+    };
     rows(BAD.iter().map(|(name, bad, words)| {
         (*name, async move {
-            // A port that is free a moment ago; whoever else takes it in between does not speak our echo.
-            let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-            let exporter =
-                || runtime::export_all().settings(runtime::Settings::default()).bind(port.to_string());
             for first in [true, false] {
                 let mut configs = healthy();
                 configs.insert(if first { 0 } else { configs.len() }, bad());
-                let error = soon("an error", with_only(exporter(), configs).start()).await.unwrap_err();
-                let error = error.downcast_ref::<DeployError>().unwrap();
-                says(error, words);
-                let refused = TcpStream::connect(port).await.unwrap_err();
-                assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+                let exporter = exporter().on_ready(|_| panic!("it is served"));
+                let error = soon("an error", with_only(exporter, configs).start()).await.unwrap_err();
+                says(error.downcast_ref().unwrap(), words);
+                assert!(!socket.exists(), "a listener is open");
             }
             // It was this endpoint that kept the others from being served.
             let server = soon("the start", with_only(exporter(), healthy()).start()).await.unwrap();
+            assert!(socket.exists());
             for path in ["/q/echo", "/q/echo2", "/q/code/1"] {
                 echoes_at(server.local_addr(), path).await;
             }
-            server.shutdown().await;
+            soon("the shutdown", server.shutdown()).await;
         })
     }))
     .await;
