@@ -9,6 +9,7 @@ mod ambiguities;
 mod beyond;
 mod coders;
 mod configuration;
+mod configurators;
 mod deployment;
 mod handshakes;
 mod identity;

@@ -78,7 +78,7 @@ impl Pair {
         }
     }
 
-    /// Stops the server, which ends the connection if it has not ended. Then nothing more is told.
+    /// Stops the server, which ends the connection if it has not ended.
     pub(super) async fn stop(&mut self) {
         if let Some(server) = self.server.take() {
             soon("the shutdown", server.shutdown()).await;
