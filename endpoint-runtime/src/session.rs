@@ -139,7 +139,7 @@ impl Session {
         self.0.home.config()
     }
 
-    /// The path template of the endpoint.
+    /// The path template of the endpoint; on a client the path of the URL.
     pub fn path(&self) -> &str {
         &self.0.home.path
     }

@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::Text;
 
-/// A close code (RFC 6455 7.4), as tungstenite names them: `Normal` 1000, `Away` 1001, `Protocol` 1002, … `Library` 3000-4999.
+/// A close code (RFC 6455 7.4), as tungstenite names them: `Normal` 1000, `Away` 1001, `Protocol` 1002, … A number from 3000 to
+/// 4999, which has no name, is the application's own: `CloseCode::from(4000)`.
 pub use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// Bytes of text that fit into a close frame: 125, less two for the code (RFC 6455 5.5).

@@ -27,7 +27,7 @@ use crate::message::Text;
 /// }
 /// ```
 pub struct EndpointConfig {
-    /// The path template; empty for a client.
+    /// The path template; the path of the URL for a client.
     pub(crate) path: String,
     pub(crate) type_id: TypeId,
     pub(crate) type_name: &'static str,
@@ -38,7 +38,7 @@ pub struct EndpointConfig {
 }
 
 impl EndpointConfig {
-    /// The path template.
+    /// The path template; on a client, which has none, the path of the URL that it connected to.
     pub fn path(&self) -> &str {
         &self.path
     }

@@ -8,11 +8,15 @@
 mod ambiguities;
 mod beyond;
 mod coders;
+mod configuration;
+mod configurators;
 mod deployment;
 mod handshakes;
+mod identity;
 mod messages;
 mod paths;
 mod returns;
+mod rows;
 mod sending;
 mod sessions;
 mod support;
