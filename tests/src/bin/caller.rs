@@ -218,7 +218,8 @@ async fn pipeline() -> Result<()> {
 
 async fn fragments_out() -> Result<()> {
     let mut peer = Peer::to("/echo").await?;
-    for (part, last) in [("one ", false), ("", false), ("zwei-ü ", false), ("три ", false), ("四", true)] {
+    for (part, last) in [("one ", false), ("", false), ("zwei-ü ", false), ("три ", false), ("四", true)]
+    {
         peer.session.send_fragment(Fragment::new(part, last)).await?;
     }
     peer.expect_message("one zwei-ü три 四").await?;
@@ -456,10 +457,7 @@ fn checks() -> Vec<(String, Check)> {
         check(format!("connected again after {code}"), Box::pin(reconnects(code)));
     }
     for (name, future) in [
-        (
-            "text beyond ASCII",
-            Box::pin(echoes("Grüße, Καλημέρα, 你好, 👩‍🚀, \u{0}, \u{10ffff}")) as Check,
-        ),
+        ("text beyond ASCII", Box::pin(echoes("Grüße, Καλημέρα, 你好, 👩‍🚀, \u{0}, \u{10ffff}")) as Check),
         ("200 messages at once", Box::pin(pipeline())),
         ("fragments sent", Box::pin(fragments_out())),
         ("ping between fragments", Box::pin(ping_between_fragments())),

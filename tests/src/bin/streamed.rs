@@ -66,7 +66,8 @@ impl Default for Pattern {
 fn peak() -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")).ok_or_else(|| Error::msg("no VmHWM"))?;
+    let kibibytes =
+        line.and_then(|line| line.trim().strip_suffix(" kB")).ok_or_else(|| Error::msg("no VmHWM"))?;
     Ok(kibibytes.parse::<u64>()? * 1024)
 }
 
