@@ -22,7 +22,7 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt, stream};
 
 use self::link::Link;
-use self::routing::direct;
+use self::routing::route;
 pub(crate) use self::timers::Timers;
 pub(crate) use self::transport::Transport;
 use crate::endpoint::{Context, Decoders, Dispatch, Reply, Slot};
@@ -208,10 +208,14 @@ impl Connection {
         let mut deliver = |incoming: Incoming<'_>| {
             if let Some(instance) = lent.take() {
                 let pong = matches!(incoming, Incoming::Ping(_) | Incoming::Pong(_));
-                let incoming = match direct(session, incoming) {
-                    Ok(incoming) => incoming,
-                    // Boxed: what most sessions never have does not weigh on all of them.
-                    Err(other) => return elsewhere = Some(Box::new((other, pong))),
+                let incoming = if session.is_direct() {
+                    incoming
+                } else {
+                    match route(session, incoming) {
+                        Ok(incoming) => incoming,
+                        // Boxed: what most sessions never have does not weigh on all of them.
+                        Err(other) => return elsewhere = Some(Box::new((other, pong))),
+                    }
                 };
                 // What the method takes of the message is made here, while it lies in the reader's buffer.
                 let future = attempt(session, move || instance.message(context, Slot::new(incoming)));

@@ -35,7 +35,6 @@ pub use self::config::EndpointConfig;
 pub(crate) use self::current::Current;
 pub(crate) use self::extension::is_token;
 pub use self::extension::{Extension, InvalidExtensions};
-pub(crate) use self::forms::Forms;
 pub(crate) use self::handshake::Ends;
 pub use self::handshake::Handshake;
 pub(crate) use self::home::{Home, Limits};

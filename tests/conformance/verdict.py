@@ -1,6 +1,6 @@
 """Judges a report of Autobahn's cases.
 
-verdict.py ENGINE INDEX.JSON [--expect "SECTION:CASES ..."]
+verdict.py ENGINE server|client INDEX.JSON [--expect "SECTION:CASES ..."]
 
 Prints a table by section and a line for each case that is not as it should be. Exit status 0 when every case is OK or
 informational, in its behaviour and in how its connection ended, and when as many cases ran as were expected.
@@ -28,7 +28,7 @@ FINE = ("OK", "INFORMATIONAL")
 
 
 def cases_of(report):
-    """The cases in order. An engine may file a server under more than one name; there is only ours."""
+    """The cases in order. An engine may file a peer under more than one name; there is only ours."""
     cases = {number: result for agent in report.values() for number, result in agent.items()}
     return sorted(cases.items(), key=lambda case: [int(part) for part in case[0].split(".")])
 
@@ -45,6 +45,7 @@ def verdict(result):
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("engine")
+    arguments.add_argument("side", choices=["server", "client"])
     arguments.add_argument("index")
     arguments.add_argument("--expect", default="")
     arguments = arguments.parse_args()
@@ -52,7 +53,7 @@ def main():
         with open(arguments.index) as file:
             cases = cases_of(json.load(file))
     except OSError:
-        sys.exit(f"{arguments.engine}: no report")
+        sys.exit(f"{arguments.engine} against the {arguments.side}: no report")
 
     sections = collections.defaultdict(collections.Counter)
     failures = []
@@ -63,10 +64,10 @@ def main():
         section["seconds"] += (result.get("duration") or 0) / 1000
         section[judged if judged in FINE else "FAILED"] += 1
         if judged not in FINE:
-            failures.append(f"FAIL {number}: {judged} (the server closed with {result.get('remoteCloseCode')})")
+            failures.append(f"FAIL {number}: {judged} (the {arguments.side} closed with {result.get('remoteCloseCode')})")
 
     row = "{:>3}  {:<20} {:>5} {:>5} {:>5} {:>6} {:>8}"
-    print(row.format("", arguments.engine, "cases", "ok", "info", "failed", "seconds"))
+    print(row.format("", f"{arguments.engine}, {arguments.side}", "cases", "ok", "info", "failed", "seconds"))
     for number, counts in sorted(sections.items()):
         columns = counts["cases"], counts["OK"], counts["INFORMATIONAL"], counts["FAILED"]
         print(row.format(number, SECTIONS.get(number, "?"), *columns, f"{counts['seconds']:.1f}"))
@@ -76,7 +77,7 @@ def main():
             failures.append(f"FAIL section {section}: {sections[section]['cases']} of {count} cases ran")
     if not cases:
         failures.append("FAIL: no case ran")
-    print("\n".join(failures) or f"{arguments.engine}: all {len(cases)} cases are as they should be")
+    print("\n".join(failures) or f"{arguments.engine} against the {arguments.side}: all {len(cases)} cases are as they should be")
     return 1 if failures else 0
 
 

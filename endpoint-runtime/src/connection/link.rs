@@ -20,9 +20,10 @@ use super::input::Input;
 use super::output::Output;
 use super::timers::Timers;
 use super::transport::Transport;
+use crate::endpoint::Form;
 use crate::message::{CloseCode, CloseReason, ClosedBy, Incoming};
 use crate::session::outbox::{Frame, Outgoing};
-use crate::session::{Forms, Session};
+use crate::session::Session;
 use crate::wire::{Decoder, Gate, Role, Step, Violation};
 
 /// Gathered replies of this size are written before more messages are looked at.
@@ -86,8 +87,11 @@ pub(super) struct Link {
     owed_pong: Option<Box<[u8]>>,
     /// Pings and pongs to be looked at that came while a handler was busy, or the socket took nothing.
     late: Late,
-    /// In which form messages are delivered, and whether that is to be looked up again when the message that has begun has ended.
-    forms: Forms,
+    /// In which form messages are delivered, and whether pings are; and whether that is to be looked up again when the message that
+    /// has begun has ended.
+    text: Form,
+    binary: Form,
+    pings: bool,
     retuned: bool,
     /// The message that is delivered part by part.
     parts: Parts,
@@ -96,8 +100,9 @@ pub(super) struct Link {
     /// How long the running handler may go on when the session has ended, and until when, once it has.
     grace: Option<Duration>,
     grace_ends: Option<Instant>,
-    /// The deadline that the timers know of.
+    /// The deadline that the timers know of, and whether something may come due before it. What was heard and sent only puts it off.
     armed: Option<Instant>,
+    hurried: bool,
     /// Messages and control frames in this turn.
     frames: u32,
 }
@@ -129,13 +134,16 @@ impl Link {
             pinged: None,
             owed_pong: None,
             late: Late::default(),
-            forms,
+            text: forms.text,
+            binary: forms.binary,
+            pings: forms.pings,
             retuned: false,
             parts: Parts::default(),
             held: false,
             grace: None,
             grace_ends: None,
             armed: None,
+            hurried: true,
             frames: 0,
         }
     }
@@ -228,10 +236,12 @@ impl Link {
         deliver: &mut dyn FnMut(Incoming<'_>),
     ) -> Poll<Progress> {
         if self.session.take_timer() {
-            self.armed = None;
+            (self.armed, self.hurried) = (None, true);
             self.look_at_the_clock();
         }
-        self.retuned |= self.session.take_retuned();
+        if self.session.take_retuned() {
+            (self.retuned, self.hurried) = (true, true);
+        }
         if self.session.is_aborted() {
             self.lose(match self.role {
                 Role::Server => "the server has stopped",
@@ -354,15 +364,15 @@ impl Link {
                 deliver(Incoming::Binary(bytes));
                 Decoded::Message
             }
-            Step::TextPart(part, last) if open => self.parts.text(self.forms.text, part, last, deliver),
-            Step::BinaryPart(part, last) if open => self.parts.binary(self.forms.binary, part, last, deliver),
+            Step::TextPart(part, last) if open => self.parts.text(self.text, part, last, deliver),
+            Step::BinaryPart(part, last) if open => self.parts.binary(self.binary, part, last, deliver),
             Step::Ping(payload) => {
                 if self.output.is_blocked() {
                     self.owed_pong = Some(payload.into());
                 } else {
                     self.output.put_pong(payload);
                 }
-                match (open && self.forms.pings, free) {
+                match (open && self.pings, free) {
                     (false, _) => Decoded::Control,
                     (true, true) => {
                         deliver(Incoming::Ping(Cow::Borrowed(payload)));
@@ -403,8 +413,9 @@ impl Link {
     /// Looks up again how messages are to be received.
     fn retune(&mut self) {
         self.retuned = false;
-        self.forms = self.session.forms();
-        self.decoder.deliver(self.forms.text_delivery(), self.forms.binary_delivery());
+        let forms = self.session.forms();
+        (self.text, self.binary, self.pings) = (forms.text, forms.binary, forms.pings);
+        self.decoder.deliver(forms.text_delivery(), forms.binary_delivery());
     }
 
     /// `true`: all is written. `false`: the connection is lost.
@@ -444,7 +455,8 @@ impl Link {
             Poll::Ready(Ok(_)) => {
                 self.heard = Instant::now();
                 self.active = self.heard;
-                self.pinged = None;
+                // The next ping may be due before the answer to the last one was.
+                self.hurried |= self.pinged.take().is_some();
                 Turn::Again
             }
             Poll::Ready(Err(error)) => {
@@ -460,7 +472,10 @@ impl Link {
         self.input.rest();
         self.output.rest();
         self.frames = 0;
-        self.arm();
+        if self.hurried || !self.output.is_empty() {
+            self.arm();
+            self.hurried = false;
+        }
     }
 }
 

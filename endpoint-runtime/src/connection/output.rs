@@ -221,10 +221,10 @@ impl Output {
             // The thread may be at its end, with its locals gone: then the buffer goes too.
             let _ = BUFFER.try_with(|kept| kept.replace(buffer));
         }
-        if self.parts.is_empty() {
+        if self.parts.is_empty() && self.parts.capacity() > 0 {
             self.parts = VecDeque::new();
         }
-        if self.receipts.is_empty() {
+        if self.receipts.is_empty() && self.receipts.capacity() > 0 {
             self.receipts = VecDeque::new();
         }
     }

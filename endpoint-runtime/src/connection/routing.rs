@@ -18,11 +18,10 @@ pub(super) enum Elsewhere {
     Nobody,
 }
 
-/// The message, if it goes straight to the endpoint. What a handler takes of it is made here, while it lies in the reader's buffer.
-pub(super) fn direct<'m>(session: &Session, message: Incoming<'m>) -> Result<Incoming<'m>, Elsewhere> {
-    if session.is_direct() {
-        return Ok(message);
-    }
+/// The message, if it goes straight to the endpoint after all. What a handler takes of it is made here, while it lies in the
+/// reader's buffer.
+#[inline(never)]
+pub(super) fn route<'m>(session: &Session, message: Incoming<'m>) -> Result<Incoming<'m>, Elsewhere> {
     match session.route(message) {
         Route::Endpoint(message) => Ok(message),
         Route::Handler(handler, message) => {

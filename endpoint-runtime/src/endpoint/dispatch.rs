@@ -44,6 +44,7 @@ impl<E: Handlers> Dispatch for Annotated<E> {
         E::open(&mut self.0, context)
     }
 
+    #[inline(always)]
     fn message<'a>(
         &'a mut self,
         context: Context<'a>,

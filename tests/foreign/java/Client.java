@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
@@ -31,6 +32,7 @@ import java.util.logging.Logger;
  * <pre>
  * Client echo          everything that /echo and /bcast promise
  * Client limit PATH    the endpoint at PATH admits no message of 70,000 bytes
+ * Client interop       what tests/src/bin/interop.rs offers besides
  * </pre>
  *
  * The server is at SERVER_URL (ws://HOST:PORT). One line for each check; exit status 1 when one failed.
@@ -39,6 +41,9 @@ public final class Client {
     static final String URL = System.getenv("SERVER_URL");
     static final int[] SIZES = {0, 1, 125, 126, 65_535, 65_536, 1 << 20};
     static final int LARGEST = 2 << 20;
+    static final List<CloseReason> CLOSES = List.of(
+            closing(1000, "done"), closing(1001, "leaving"), closing(1011, "broken"), closing(3000, "registered"),
+            closing(4999, "grün"));
     static final long PATIENCE = 30; // seconds for one message
 
     interface Check {
@@ -47,15 +52,20 @@ public final class Client {
 
     record Named(String name, Check check) {}
 
+    /** A part of a message: its text, or how many bytes it has. */
+    record Part(Object data, boolean last) {}
+
     /** An open connection that keeps what arrives. */
     static final class Peer extends Endpoint implements AutoCloseable {
         static final WebSocketContainer CONTAINER = ContainerProvider.getWebSocketContainer();
 
         final BlockingQueue<Object> arrived = new LinkedBlockingQueue<>();
         final CompletableFuture<CloseReason> closed = new CompletableFuture<>();
+        final boolean partial;
         final Session session;
 
-        Peer(String path, String origin, String... subprotocols) throws Exception {
+        Peer(String path, boolean partial, String origin, String... subprotocols) throws Exception {
+            this.partial = partial;
             var configurator = new ClientEndpointConfig.Configurator() {
                 @Override
                 public void beforeRequest(Map<String, List<String>> headers) {
@@ -70,15 +80,25 @@ public final class Client {
         }
 
         Peer(String path) throws Exception {
-            this(path, null);
+            this(path, false, null);
+        }
+
+        /** One that keeps the parts of messages. */
+        static Peer partial(String path) throws Exception {
+            return new Peer(path, true, null);
         }
 
         @Override
         public void onOpen(Session opened, EndpointConfig config) {
             opened.setMaxTextMessageBufferSize(LARGEST);
             opened.setMaxBinaryMessageBufferSize(LARGEST);
-            opened.addMessageHandler(String.class, (MessageHandler.Whole<String>) arrived::add);
-            opened.addMessageHandler(ByteBuffer.class, (MessageHandler.Whole<ByteBuffer>) arrived::add);
+            if (partial) {
+                opened.addMessageHandler(String.class, (MessageHandler.Partial<String>) this::part);
+                opened.addMessageHandler(ByteBuffer.class, (MessageHandler.Partial<ByteBuffer>) this::part);
+            } else {
+                opened.addMessageHandler(String.class, (MessageHandler.Whole<String>) arrived::add);
+                opened.addMessageHandler(ByteBuffer.class, (MessageHandler.Whole<ByteBuffer>) arrived::add);
+            }
             opened.addMessageHandler(PongMessage.class,
                     (MessageHandler.Whole<PongMessage>) pong -> arrived.add("pong " + text(pong.getApplicationData())));
         }
@@ -88,9 +108,17 @@ public final class Client {
             closed.complete(reason);
         }
 
-        void expect(Object expected) throws Exception {
+        void part(Object part, boolean last) {
+            arrived.add(new Part(part instanceof ByteBuffer bytes ? bytes.remaining() : part, last));
+        }
+
+        Object message() throws Exception {
             Object found = arrived.poll(PATIENCE, TimeUnit.SECONDS);
-            equal(found == null && closed.isDone() ? closed.get() : found, expected);
+            return found == null && closed.isDone() ? closed.get() : found;
+        }
+
+        void expect(Object expected) throws Exception {
+            equal(message(), expected);
         }
 
         void ping(String payload) throws Exception {
@@ -102,6 +130,10 @@ public final class Client {
         public void close() throws Exception {
             session.close();
         }
+    }
+
+    static CloseReason closing(int code, String text) {
+        return new CloseReason(CloseReason.CloseCodes.getCloseCode(code), text);
     }
 
     static ByteBuffer bytes(String text) {
@@ -175,7 +207,7 @@ public final class Client {
     }
 
     static void noSubprotocolIsChosen() throws Exception {
-        try (var peer = new Peer("/echo", null, "unheard.of")) {
+        try (var peer = new Peer("/echo", false, null, "unheard.of")) {
             equal(peer.session.getNegotiatedSubprotocol(), "");
         }
     }
@@ -210,7 +242,7 @@ public final class Client {
     }
 
     static void refused(int status, String path, String origin) throws Exception {
-        try (var peer = new Peer(path, origin)) {
+        try (var peer = new Peer(path, false, origin)) {
             throw new AssertionError("the handshake was accepted");
         } catch (DeploymentException refusal) {
             if (!refusal.getMessage().contains("[" + status + "]")) throw refusal;
@@ -218,7 +250,7 @@ public final class Client {
     }
 
     static void sameOriginIsAccepted() throws Exception {
-        try (var peer = new Peer("/echo", URL.replace("ws:", "http:"))) {
+        try (var peer = new Peer("/echo", false, URL.replace("ws:", "http:"))) {
             peer.session.getBasicRemote().sendText("from a page of yours");
             peer.expect("from a page of yours");
         }
@@ -244,6 +276,140 @@ public final class Client {
             equal(reason.getCloseCode().getCode(), 1009);
             System.out.println("    the server said: " + reason.getReasonPhrase());
         }
+    }
+
+    static void partsAreSeen() throws Exception {
+        try (var peer = new Peer("/parts")) {
+            peer.session.getBasicRemote().sendText("first, ", false);
+            peer.expect("part first, ");
+            peer.session.getBasicRemote().sendText("last", true);
+            var seen = new StringBuilder();
+            String said;
+            do {
+                said = (String) peer.message();
+                seen.append(said.substring(5));
+            } while (!said.startsWith("last"));
+            equal(seen.toString(), "last");
+        }
+    }
+
+    static void bytesAreSeenInParts() throws Exception {
+        try (var peer = new Peer("/parts")) {
+            peer.session.getBasicRemote().sendBinary(ByteBuffer.allocate(70_000), false);
+            peer.session.getBasicRemote().sendBinary(ByteBuffer.allocate(70_000), true);
+            int bytes = 0, parts = 0;
+            String[] said;
+            do {
+                said = ((String) peer.message()).split(" ");
+                bytes += Integer.parseInt(said[2]);
+                parts++;
+            } while (!said[0].equals("last"));
+            equal(bytes, 140_000);
+            equal(parts > 1, true);
+        }
+    }
+
+    static void itsTextFragments() throws Exception {
+        try (var peer = Peer.partial("/fragments")) {
+            peer.session.getBasicRemote().sendText("one zwei-ü три 四");
+            for (String word : List.of("one", "zwei-ü", "три")) peer.expect(new Part(word, false));
+            peer.expect(new Part("四", true));
+        }
+    }
+
+    static void itsBinaryFragments() throws Exception {
+        try (var peer = Peer.partial("/fragments")) {
+            peer.session.getBasicRemote().sendBinary(ByteBuffer.wrap(new byte[] {1, 2, 3}));
+            for (boolean last : new boolean[] {false, false, true}) peer.expect(new Part(1, last));
+        }
+    }
+
+    static void streams() throws Exception {
+        try (var peer = new Peer("/streams")) {
+            // Nothing beyond U+FFFF: where Tomcat's writer cuts such a character in two, it fails.
+            String text = "Grüße, Καλημέρα, 你好 ".repeat(20_000);
+            try (var writer = peer.session.getBasicRemote().getSendWriter()) {
+                writer.write(text);
+            }
+            peer.expect(text);
+            byte[] bytes = new byte[1_500_000];
+            for (int index = 0; index < bytes.length; index++) bytes[index] = (byte) index;
+            try (var stream = peer.session.getBasicRemote().getSendStream()) {
+                stream.write(bytes);
+            }
+            peer.expect(ByteBuffer.wrap(bytes));
+        }
+    }
+
+    static void subprotocol(String chosen, String... offered) throws Exception {
+        try (var peer = new Peer("/subprotocols", false, null, offered)) {
+            equal(peer.session.getNegotiatedSubprotocol(), chosen);
+            peer.expect(chosen.isEmpty() ? "none" : chosen);
+        }
+    }
+
+    static void itSeesPings() throws Exception {
+        try (var peer = new Peer("/pings")) {
+            peer.session.getBasicRemote().sendPing(bytes("hello"));
+            // The runtime answers before it tells the endpoint.
+            peer.expect("pong hello");
+            peer.expect("ping hello");
+        }
+    }
+
+    static void itPings() throws Exception {
+        try (var peer = new Peer("/pings")) {
+            peer.session.getBasicRemote().sendText("are you there");
+            peer.expect("pong are you there");
+        }
+    }
+
+    static void itCloses(String order, int code, String text) throws Exception {
+        try (var peer = new Peer("/close")) {
+            peer.session.getBasicRemote().sendText(order);
+            var reason = peer.closed.get(PATIENCE, TimeUnit.SECONDS);
+            equal(reason.getCloseCode().getCode(), code);
+            equal(Objects.requireNonNullElse(reason.getReasonPhrase(), ""), text);
+        }
+    }
+
+    static void itSeesTheClose(int code, String text) throws Exception {
+        try (var witness = new Peer("/witness")) {
+            witness.expect("open");
+            new Peer("/closing").session.close(closing(code, text));
+            witness.expect(code + " " + text);
+        }
+    }
+
+    static void objectArrives() throws Exception {
+        try (var peer = new Peer("/objects/3/-4")) {
+            peer.expect("(3, -4)");
+        }
+    }
+
+    static List<Named> checksOfInterop() {
+        var checks = new ArrayList<Named>();
+        checks.add(new Named("parts are seen one by one", Client::partsAreSeen));
+        checks.add(new Named("bytes are seen in parts", Client::bytesAreSeenInParts));
+        checks.add(new Named("text in fragments of the server's", Client::itsTextFragments));
+        checks.add(new Named("binary in fragments of the server's", Client::itsBinaryFragments));
+        checks.add(new Named("text and binary as streams", Client::streams));
+        checks.add(new Named("subprotocol of two, in the client's order", () -> subprotocol("chat.v1", "chat.v1", "chat.v2")));
+        checks.add(new Named("subprotocol, the second offered", () -> subprotocol("chat.v2", "unheard.of", "chat.v2")));
+        checks.add(new Named("subprotocol that nobody has", () -> subprotocol("", "unheard.of")));
+        checks.add(new Named("subprotocol not asked for", () -> subprotocol("")));
+        checks.add(new Named("ping is seen", Client::itSeesPings));
+        checks.add(new Named("ping of the server's", Client::itPings));
+        for (var close : CLOSES) {
+            String order = close.getCloseCode().getCode() + " " + close.getReasonPhrase();
+            int code = close.getCloseCode().getCode();
+            checks.add(new Named("the server closes with " + order, () -> itCloses(order, code, close.getReasonPhrase())));
+            checks.add(new Named("the server sees a close with " + code, () -> itSeesTheClose(code, close.getReasonPhrase())));
+        }
+        // Tomcat takes a close without a code for 1000, and cannot send one.
+        checks.add(new Named("the server closes with none", () -> itCloses("none", 1000, "")));
+        checks.add(new Named("object of the application's", Client::objectArrives));
+        return checks;
     }
 
     static List<Named> checksOfEcho() {
@@ -272,10 +438,12 @@ public final class Client {
         List<Named> checks;
         if (arguments.length == 1 && arguments[0].equals("echo")) {
             checks = checksOfEcho();
+        } else if (arguments.length == 1 && arguments[0].equals("interop")) {
+            checks = checksOfInterop();
         } else if (arguments.length == 2 && arguments[0].equals("limit")) {
             checks = List.of(new Named("message over the limit", () -> oversized(arguments[1])));
         } else {
-            System.err.println("usage: Client echo | limit PATH");
+            System.err.println("usage: Client echo | limit PATH | interop");
             System.exit(64);
             return;
         }

@@ -2,6 +2,7 @@
 //
 //   client.cjs echo          everything that /echo and /bcast promise
 //   client.cjs limit PATH    the endpoint at PATH admits no message of 70,000 bytes
+//   client.cjs interop       what tests/src/bin/interop.rs offers besides
 //
 // The server is at SERVER_URL (ws://HOST:PORT). One line for each check; exit status 1 when one failed.
 "use strict";
@@ -11,6 +12,7 @@ const WebSocket = require("ws");
 
 const url = process.env.SERVER_URL;
 const sizes = [0, 1, 125, 126, 65_535, 65_536, 1 << 20];
+const closes = [[1000, "done"], [1001, "leaving"], [1011, "broken"], [3000, "registered"], [4999, "grün"]];
 const patience = 30_000; // milliseconds for one check
 
 // An open connection that keeps what arrives, so that nothing is missed between two awaits.
@@ -21,8 +23,8 @@ class Peer {
     return peer;
   }
 
-  constructor(path, options) {
-    this.socket = new WebSocket(url + path, { perMessageDeflate: false, maxPayload: 0, ...options });
+  constructor(path, { subprotocols = [], ...options }) {
+    this.socket = new WebSocket(url + path, subprotocols, { perMessageDeflate: false, maxPayload: 0, ...options });
     this.arrived = [];
     this.waiting = [];
     this.socket.on("message", (data, binary) => {
@@ -119,7 +121,7 @@ async function broadcast() {
 }
 
 async function refused(path, status, options) {
-  const { socket } = new Peer(path, options);
+  const { socket } = new Peer(path, options ?? {});
   socket.on("error", () => {}); // follows the refusal
   const answer = await new Promise((resolve) => {
     socket.on("unexpected-response", (_, response) => resolve(response.statusCode));
@@ -151,6 +153,98 @@ async function oversized(path) {
   console.log("    the server said:", reason);
 }
 
+async function partsAreSeen() {
+  const peer = await Peer.open("/parts");
+  peer.socket.send("first, ", { fin: false });
+  assert.strictEqual(await peer.message(), "part first, ");
+  peer.socket.send("last", { fin: true });
+  let seen = "";
+  for (let kind; kind !== "last"; ) {
+    const said = await peer.message();
+    kind = said.slice(0, 4);
+    seen += said.slice(5);
+  }
+  assert.strictEqual(seen, "last");
+  await peer.close();
+}
+
+async function bytesAreSeenInParts() {
+  const peer = await Peer.open("/parts");
+  peer.socket.send(Buffer.alloc(70_000), { fin: false });
+  peer.socket.send(Buffer.alloc(70_000, 255), { fin: true });
+  let [bytes, parts] = [0, 0];
+  for (let kind; kind !== "last"; parts += 1) {
+    const said = (await peer.message()).split(" ");
+    kind = said[0];
+    bytes += Number(said[2]);
+  }
+  assert.strictEqual(bytes, 140_000);
+  assert.ok(parts > 1);
+  await peer.close();
+}
+
+async function itsFragments(message, whole) {
+  const peer = await Peer.open("/fragments");
+  peer.socket.send(message);
+  assert.deepStrictEqual(await peer.message(), whole);
+  await peer.close();
+}
+
+async function stream(message, size) {
+  const peer = await Peer.open("/streams");
+  for (let start = 0; start < message.length; start += size) {
+    peer.socket.send(message.slice(start, start + size), { fin: start + size >= message.length });
+  }
+  assert.deepStrictEqual(await peer.message(), message);
+  await peer.close();
+}
+
+async function subprotocol(offered, chosen) {
+  const peer = new Peer("/subprotocols", { subprotocols: offered });
+  peer.socket.on("error", () => {}); // `ws` fails when none of its offers is taken, as a browser does not
+  const [response] = await once(peer.socket, "upgrade");
+  assert.strictEqual(response.headers["sec-websocket-protocol"], chosen);
+  if (chosen || !offered.length) {
+    assert.strictEqual(await peer.message(), chosen ?? "none");
+    await peer.close();
+  }
+}
+
+async function itSeesPings() {
+  const peer = await Peer.open("/pings");
+  await peer.ping("hello");
+  assert.strictEqual(await peer.message(), "ping hello");
+  await peer.close();
+}
+
+async function itPings() {
+  const peer = await Peer.open("/pings");
+  peer.socket.send("are you there");
+  assert.strictEqual(await peer.message(), "pong are you there");
+  await peer.close();
+}
+
+async function itCloses(order, code, reason) {
+  const peer = await Peer.open("/close");
+  peer.socket.send(order);
+  assert.deepStrictEqual(await peer.closed, { code, reason });
+}
+
+async function itSeesTheClose(code, reason) {
+  const witness = await Peer.open("/witness");
+  assert.strictEqual(await witness.message(), "open");
+  const peer = await Peer.open("/closing");
+  peer.socket.close(code, reason);
+  assert.strictEqual(await witness.message(), `${code ?? 1005} ${reason}`.trim());
+  await witness.close();
+}
+
+async function objectArrives() {
+  const peer = await Peer.open("/objects/3/-4");
+  assert.strictEqual(await peer.message(), "(3, -4)");
+  await peer.close();
+}
+
 function* checksOfEcho() {
   for (const size of sizes) {
     yield [`text of ${size} bytes`, () => echoes("t".repeat(size))];
@@ -170,6 +264,28 @@ function* checksOfEcho() {
   yield ["foreign origin", () => refused("/echo", 403, { origin: "http://evil.example" })];
   yield ["same origin", sameOrigin];
   yield ["200 messages at once", pipeline];
+}
+
+function* checksOfInterop() {
+  yield ["parts are seen one by one", partsAreSeen];
+  yield ["bytes are seen in parts", bytesAreSeenInParts];
+  yield ["text in fragments of the server's", () => itsFragments("one zwei-ü три 四", "onezwei-üтри四")];
+  yield ["binary in fragments of the server's", () => itsFragments(Buffer.from([1, 2, 3]), Buffer.from([1, 2, 3]))];
+  yield ["text as a stream", () => stream("Grüße, Καλημέρα, 你好 ".repeat(20_000), 10_007)];
+  yield ["binary as a stream", () => stream(Buffer.from({ length: 1_500_000 }, (_, index) => index), 10_007)];
+  yield ["subprotocol of two, in the client's order", () => subprotocol(["chat.v1", "chat.v2"], "chat.v1")];
+  yield ["subprotocol, the second offered", () => subprotocol(["unheard.of", "chat.v2"], "chat.v2")];
+  yield ["subprotocol that nobody has", () => subprotocol(["unheard.of"], undefined)];
+  yield ["subprotocol not asked for", () => subprotocol([], undefined)];
+  yield ["ping is seen", itSeesPings];
+  yield ["ping of the server's", itPings];
+  for (const [code, text] of closes) {
+    yield [`the server closes with ${code} ${text}`, () => itCloses(`${code} ${text}`, code, text)];
+    yield [`the server sees a close with ${code}`, () => itSeesTheClose(code, text)];
+  }
+  yield ["the server closes with none", () => itCloses("none", 1005, "")];
+  yield ["the server sees a close without a code", () => itSeesTheClose(undefined, "")];
+  yield ["object of the application's", objectArrives];
 }
 
 const brief = (text) => String(text).replace(/\s+/g, " ").slice(0, 200);
@@ -195,8 +311,9 @@ async function run(checks) {
 
 const [mode, path] = process.argv.slice(2);
 if (mode === "echo") run(checksOfEcho());
+else if (mode === "interop") run(checksOfInterop());
 else if (mode === "limit" && path) run([["message over the limit", () => oversized(path)]]);
 else {
-  console.error("usage: client.cjs echo | limit PATH");
+  console.error("usage: client.cjs echo | limit PATH | interop");
   process.exit(64);
 }

@@ -2,6 +2,7 @@
 
 client.py echo          everything that /echo and /bcast promise
 client.py limit PATH    the endpoint at PATH admits no message of 70,000 bytes
+client.py interop       what tests/src/bin/interop.rs offers besides
 
 The server is at SERVER_URL (ws://HOST:PORT). One line for each check; exit status 1 when one failed.
 """
@@ -16,6 +17,13 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 URL = os.environ["SERVER_URL"]
 ECHO = URL + "/echo"
 SIZES = [0, 1, 125, 126, 65_535, 65_536, 1 << 20]
+CLOSES = [
+    ("1000 done", 1000, "done"),
+    ("1001 leaving", 1001, "leaving"),
+    ("1011 broken", 1011, "broken"),
+    ("3000 registered", 3000, "registered"),
+    ("4999 grün", 4999, "grün"),
+]
 PATIENCE = 30  # seconds for one check
 
 
@@ -117,6 +125,96 @@ async def oversized(url):
             print("    the server said:", closed.rcvd.reason)
 
 
+async def parts_are_seen_one_by_one():
+    async with open_to(URL + "/parts") as peer:
+
+        async def parts():
+            yield "first, "
+            equal(await peer.recv(), "part first, ")
+            yield "last"
+
+        await peer.send(parts())
+        seen = ""
+        while True:
+            kind, text = (await peer.recv()).split(" ", 1)
+            seen += text
+            if kind == "last":
+                break
+        equal(seen, "last")
+
+
+async def bytes_are_seen_in_parts():
+    async with open_to(URL + "/parts") as peer:
+        await peer.send([b"\x00" * 70_000, b"\xff" * 70_000])
+        sizes, kind = [], "part"
+        while kind == "part":
+            kind, _, size, _ = (await peer.recv()).split(" ")
+            sizes.append(int(size))
+        equal(sum(sizes), 140_000)
+        equal(len(sizes) > 1, True)
+
+
+async def its_fragments(message, parts):
+    async with open_to(URL + "/fragments") as peer:
+        await peer.send(message)
+        equal([part async for part in peer.recv_streaming()], parts)
+
+
+async def stream(message, size):
+    async with open_to(URL + "/streams") as peer:
+        pieces = [message[start : start + size] for start in range(0, len(message), size)]
+        sending = asyncio.ensure_future(peer.send(pieces))
+        parts = [part async for part in peer.recv_streaming()]
+        equal(type(message)().join(parts), message)
+        equal(len(parts) > 1, True)
+        await sending
+
+
+async def subprotocol(offered, chosen):
+    async with open_to(URL + "/subprotocols", subprotocols=offered or None) as peer:
+        equal(peer.subprotocol, chosen)
+        equal(await peer.recv(), chosen or "none")
+
+
+async def it_sees_pings():
+    async with open_to(URL + "/pings") as peer:
+        await (await peer.ping(b"hello"))
+        equal(await peer.recv(), "ping hello")
+
+
+async def it_pings():
+    async with open_to(URL + "/pings") as peer:
+        await peer.send("are you there")
+        equal(await peer.recv(), "pong are you there")
+
+
+async def it_closes(order, code, text):
+    async with open_to(URL + "/close") as peer:
+        await peer.send(order)
+        await peer.wait_closed()
+        equal((peer.protocol.close_rcvd.code, peer.protocol.close_rcvd.reason), (code, text))
+        equal(peer.protocol.close_rcvd_then_sent, True)
+
+
+async def it_sees_the_close(code, text):
+    async with open_to(URL + "/witness") as witness:
+        equal(await witness.recv(), "open")
+        peer = await open_to(URL + "/closing")
+        if code is None:
+            peer.protocol.send_close()
+            for data in peer.protocol.data_to_send():
+                peer.transport.write(data)
+            await peer.wait_closed()
+        else:
+            await peer.close(code, text)
+        equal(await witness.recv(), f"{code or 1005} {text}".strip())
+
+
+async def object_arrives():
+    async with open_to(URL + "/objects/3/-4") as peer:
+        equal(await peer.recv(), "(3, -4)")
+
+
 def checks_of_echo():
     for size in SIZES:
         yield f"text of {size} bytes", echoes("t" * size)
@@ -135,6 +233,27 @@ def checks_of_echo():
     yield "200 messages at once", pipeline()
 
 
+def checks_of_interop():
+    yield "parts are seen one by one", parts_are_seen_one_by_one()
+    yield "bytes are seen in parts", bytes_are_seen_in_parts()
+    yield "text in fragments of the server's", its_fragments("one zwei-ü три 四", ["one", "zwei-ü", "три", "四"])
+    yield "binary in fragments of the server's", its_fragments(b"\x01\x02\x03", [b"\x01", b"\x02", b"\x03"])
+    yield "text as a stream", stream("Grüße, Καλημέρα, 你好, 👩‍🚀 " * 20_000, 10_007)
+    yield "binary as a stream", stream(bytes(range(256)) * 6_000, 10_007)
+    yield "subprotocol of two, in the client's order", subprotocol(["chat.v1", "chat.v2"], "chat.v1")
+    yield "subprotocol, the second offered", subprotocol(["unheard.of", "chat.v2"], "chat.v2")
+    yield "subprotocol that nobody has", subprotocol(["unheard.of"], None)
+    yield "subprotocol not asked for", subprotocol([], None)
+    yield "ping is seen", it_sees_pings()
+    yield "ping of the server's", it_pings()
+    for order, code, text in CLOSES + [("none", 1005, "")]:
+        yield f"the server closes with {order}", it_closes(order, code, text)
+    for _, code, text in CLOSES:
+        yield f"the server sees a close with {code}", it_sees_the_close(code, text)
+    yield "the server sees a close without a code", it_sees_the_close(None, "")
+    yield "object of the application's", object_arrives()
+
+
 async def main(checks):
     failed = 0
     for name, check in checks:
@@ -151,6 +270,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["echo"]:
             chosen = checks_of_echo()
+        case ["interop"]:
+            chosen = checks_of_interop()
         case ["limit", path]:
             chosen = [("message over the limit", oversized(URL + path))]
         case _:

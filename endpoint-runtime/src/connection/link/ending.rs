@@ -13,6 +13,7 @@ use crate::wire::{Role, Violation};
 impl Link {
     pub(super) fn enter(&mut self, phase: Phase) {
         self.phase = phase;
+        self.hurried = true;
         self.since = Instant::now();
         if phase == Phase::Gone {
             self.input = Input::default();

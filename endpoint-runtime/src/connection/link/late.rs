@@ -9,7 +9,10 @@ use crate::message::Incoming;
 const KEPT: usize = 16;
 
 #[derive(Debug, Default)]
-pub(super) struct Late(VecDeque<Frame>);
+pub(super) struct Late(
+    /// Boxed, since few connections ever have any.
+    Option<Box<VecDeque<Frame>>>,
+);
 
 #[derive(Debug)]
 enum Frame {
@@ -27,17 +30,19 @@ impl Late {
     }
 
     fn keep(&mut self, frame: Frame) {
-        if self.0.len() == KEPT {
-            self.0.pop_front();
+        let frames = self.0.get_or_insert_default();
+        if frames.len() == KEPT {
+            frames.pop_front();
         }
-        self.0.push_back(frame);
+        frames.push_back(frame);
     }
 
     /// The oldest.
     pub(super) fn next(&mut self) -> Option<Incoming<'static>> {
-        let frame = self.0.pop_front()?;
-        if self.0.is_empty() {
-            self.0 = VecDeque::new();
+        let frames = self.0.as_mut()?;
+        let frame = frames.pop_front()?;
+        if frames.is_empty() {
+            self.0 = None;
         }
         Some(match frame {
             Frame::Ping(payload) => Incoming::Ping(Cow::Owned(payload.into())),
