@@ -38,7 +38,8 @@ pub use self::reconnect::{Connection, Lost, ReconnectingClient};
 #[cfg(feature = "tls")]
 pub use self::tls::ClientTls;
 use crate::context::{ApplicationContext, Components};
-use crate::session::{Session, Sessions};
+use crate::endpoint::Coders;
+use crate::session::{Extension, Seeds, Session, Sessions};
 use crate::settings::{Overflow, Settings};
 
 /// How long a client that shuts down waits for its sessions.
@@ -92,6 +93,7 @@ type AfterResponse = Arc<dyn Fn(Option<&Parts>) + Send + Sync>;
 struct Options {
     settings: Settings,
     subprotocols: Vec<String>,
+    extensions: Vec<Extension>,
     headers: HeaderMap,
     before_request: Vec<BeforeRequest>,
     after_response: Vec<AfterResponse>,
@@ -100,6 +102,8 @@ struct Options {
     proxy: Option<Proxy>,
     #[cfg(feature = "tls")]
     tls: ClientTls,
+    coders: Coders,
+    attributes: Seeds,
     components: Components,
     /// What was set and cannot be.
     problems: Vec<String>,
@@ -110,6 +114,7 @@ impl Default for Options {
         Options {
             settings: Settings::default(),
             subprotocols: Vec::new(),
+            extensions: Vec::new(),
             headers: HeaderMap::new(),
             before_request: Vec::new(),
             after_response: Vec::new(),
@@ -118,6 +123,8 @@ impl Default for Options {
             proxy: None,
             #[cfg(feature = "tls")]
             tls: ClientTls::system(),
+            coders: Coders::none(),
+            attributes: Seeds::default(),
             components: Components::default(),
             problems: Vec::new(),
         }
@@ -208,6 +215,13 @@ impl Client {
         self.with(|options| options.subprotocols = names.into_iter().map(Into::into).collect())
     }
 
+    /// The extensions to offer, with their parameters, the most wanted first (RFC 6455 9.1; Jakarta CL-09). What the server agrees to is
+    /// in [`Session::extensions`]. They can say something about the connection and its messages, but not change the frames, which are
+    /// the runtime's business.
+    pub fn extensions(self, extensions: impl IntoIterator<Item = Extension>) -> Self {
+        self.with(|options| options.extensions = extensions.into_iter().collect())
+    }
+
     /// A header of the request; one more line of it if it was given already.
     ///
     /// What the protocol itself is made of (`Upgrade`, `Connection`, `Sec-WebSocket-Key`, …) cannot be set.
@@ -281,13 +295,13 @@ impl Client {
     }
 
     /// Closes sessions that are idle so long; `None`, the default: never.
-    pub fn idle_timeout(self, time: Option<Duration>) -> Self {
-        self.with(|options| options.settings.idle_timeout = time)
+    pub fn idle_timeout(self, time: impl Into<Option<Duration>>) -> Self {
+        self.with(|options| options.settings.idle_timeout = time.into())
     }
 
     /// Pings a server that was silent so long; `None`: never. Default: 25 s.
-    pub fn ping_interval(self, time: Option<Duration>) -> Self {
-        self.with(|options| options.settings.ping_interval = time)
+    pub fn ping_interval(self, time: impl Into<Option<Duration>>) -> Self {
+        self.with(|options| options.settings.ping_interval = time.into())
     }
 
     /// How long after a ping a silent server counts as dead. Default: 20 s.
@@ -318,6 +332,16 @@ impl Client {
     /// How long to wait for the server's answer to our close frame. Default: 5 s.
     pub fn close_timeout(self, time: Duration) -> Self {
         self.with(|options| options.settings.close_timeout = time)
+    }
+
+    /// The decoders and encoders of endpoints that are written by hand.
+    pub fn coders(self, coders: Coders) -> Self {
+        self.with(|options| options.coders = coders)
+    }
+
+    /// Puts a copy of `value` into the [`attributes`](Session::attributes) of each new session, one value for each type (Jakarta SES-28).
+    pub fn attribute<T: Clone + Send + Sync + 'static>(self, value: T) -> Self {
+        self.with(|options| options.attributes.add(value))
     }
 
     // ---- components
