@@ -10,6 +10,7 @@ pub mod __private;
 mod client;
 mod connection;
 mod context;
+pub mod docs;
 mod endpoint;
 mod error;
 mod exporter;

@@ -1,5 +1,7 @@
 //! What a client says for endpoints that are written by hand: extensions, coders, attributes.
 
+use std::time::Duration;
+
 use endpoint_runtime::prelude::*;
 use endpoint_runtime::{self as runtime, Coders, ConnectError, Extension};
 
@@ -88,4 +90,22 @@ async fn an_endpoint_by_hand_has_the_clients_coders_and_each_session_its_attribu
         let session = session.unwrap();
         assert_eq!(session.attributes().insert(Point(0, 0)).as_deref(), Some(&Point(1, 2)));
     }
+}
+
+#[tokio::test]
+async fn an_idle_session_is_closed() {
+    let raw = Raw::bind().await;
+    let client = runtime::client().idle_timeout(Duration::from_millis(50)).ping_interval(None);
+    let (teller, mut heard) = teller();
+    let serve = async {
+        let mut peer = raw.accept().await;
+        let request = peer.request().await;
+        peer.write(switching(&request, "").as_bytes()).await;
+        assert_eq!(soon("a close frame", peer.close_code()).await, 1001);
+        peer
+    };
+    let (session, _peer) = tokio::join!(soon("connecting", client.connect(teller, raw.url("/"))), serve);
+    assert_eq!(session.unwrap().idle_timeout(), Some(Duration::from_millis(50)));
+    heard.expect("open 1").await;
+    heard.expect("close 1006 Container").await;
 }
