@@ -102,9 +102,9 @@ struct Options {
     proxy: Option<Proxy>,
     #[cfg(feature = "tls")]
     tls: ClientTls,
+    components: Components,
     coders: Coders,
     attributes: Seeds,
-    components: Components,
     /// What was set and cannot be.
     problems: Vec<String>,
 }
@@ -123,9 +123,9 @@ impl Default for Options {
             proxy: None,
             #[cfg(feature = "tls")]
             tls: ClientTls::system(),
+            components: Components::default(),
             coders: Coders::none(),
             attributes: Seeds::default(),
-            components: Components::default(),
             problems: Vec::new(),
         }
     }
@@ -334,12 +334,37 @@ impl Client {
         self.with(|options| options.settings.close_timeout = time)
     }
 
-    /// The decoders and encoders of endpoints that are written by hand.
+    /// Decoders and encoders for every endpoint of this client (Jakarta's `ClientEndpointConfig`, CL-08); an annotation's own list goes
+    /// before this one. What decoders make goes to methods that take [`Decoded<T>`](crate::Decoded), and to
+    /// [message handlers](Session::add_message_handler).
+    ///
+    /// ```
+    /// use endpoint_runtime::prelude::*;
+    /// use endpoint_runtime::{Client, Coders, Encoder};
+    ///
+    /// struct Point { x: i32, y: i32 }
+    ///
+    /// #[derive(Default)]
+    /// struct PointEncoder;
+    ///
+    /// impl Encoder for PointEncoder {
+    ///     type Value = Point;
+    ///     type Output = String;
+    ///
+    ///     async fn encode(&mut self, point: &Point, text: &mut String) -> Result<()> {
+    ///         text.push_str(&format!("{},{}", point.x, point.y));
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let client: Client = endpoint_runtime::client().coders(Coders::none().encoder::<PointEncoder>());
+    /// ```
     pub fn coders(self, coders: Coders) -> Self {
         self.with(|options| options.coders = coders)
     }
 
-    /// Puts a copy of `value` into the [`attributes`](Session::attributes) of each new session, one value for each type (Jakarta SES-28).
+    /// Puts a copy of `value` into the [`attributes`](Session::attributes) of each new session, before `on_open`: one value for each type
+    /// (Jakarta's user properties of an `EndpointConfig`, SES-28 and CL-08). What all sessions are to share goes into an `Arc`.
     pub fn attribute<T: Clone + Send + Sync + 'static>(self, value: T) -> Self {
         self.with(|options| options.attributes.add(value))
     }

@@ -49,11 +49,11 @@ impl Plan {
             format!("`{name}` is not the name of a subprotocol: letters, digits and some signs, no spaces")
         }));
         problems.extend(options.extensions.iter().filter_map(Extension::fault));
-        let coders = if about.coders.is_empty() { &options.coders } else { &about.coders }.clone();
-        let reception = Reception::resolve(about.intake, coders).unwrap_or_else(|faults| {
-            problems.extend(faults);
-            Reception::default()
-        });
+        let reception = Reception::resolve(about.intake, about.coders.clone().and(&options.coders))
+            .unwrap_or_else(|faults| {
+                problems.extend(faults);
+                Reception::default()
+            });
         if !problems.is_empty() {
             return Err(ConnectError::Setup(problems));
         }

@@ -306,7 +306,8 @@ pub trait Encoder: Default + Send + 'static {
 
 /// The coders of an endpoint, in their order: the types, of which each connection makes its own instances.
 ///
-/// An annotated endpoint lists them in `#[server_endpoint("/path", decoders = [..], encoders = [..])]`; this is for endpoints written by hand.
+/// An annotated endpoint lists them in `#[server_endpoint("/path", decoders = [..], encoders = [..])]`; this is for endpoints written by hand,
+/// and for a client's options.
 ///
 /// ```
 /// use endpoint_runtime::prelude::*;
@@ -370,6 +371,14 @@ impl Coders {
             takes: Made::of::<E::Value>(),
             make: new_encoder::<E>,
         });
+        self
+    }
+
+    /// And those, behind these.
+    #[cfg(feature = "client")]
+    pub(crate) fn and(mut self, others: &Coders) -> Self {
+        self.decoders.extend_from_slice(&others.decoders);
+        self.encoders.extend_from_slice(&others.encoders);
         self
     }
 

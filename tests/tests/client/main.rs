@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)] // A test that is surprised ends there.
 
 mod annotated;
+mod attributes;
 mod closing;
 mod container;
 mod deadline;
