@@ -39,7 +39,7 @@ pub use self::reconnect::{Connection, Lost, ReconnectingClient};
 pub use self::tls::ClientTls;
 use crate::context::{ApplicationContext, Components};
 use crate::endpoint::Coders;
-use crate::session::{Seeds, Session, Sessions};
+use crate::session::{Extension, Seeds, Session, Sessions};
 use crate::settings::{Overflow, Settings};
 
 /// How long a client that shuts down waits for its sessions.
@@ -93,6 +93,7 @@ type AfterResponse = Arc<dyn Fn(Option<&Parts>) + Send + Sync>;
 struct Options {
     settings: Settings,
     subprotocols: Vec<String>,
+    extensions: Vec<Extension>,
     headers: HeaderMap,
     before_request: Vec<BeforeRequest>,
     after_response: Vec<AfterResponse>,
@@ -113,6 +114,7 @@ impl Default for Options {
         Options {
             settings: Settings::default(),
             subprotocols: Vec::new(),
+            extensions: Vec::new(),
             headers: HeaderMap::new(),
             before_request: Vec::new(),
             after_response: Vec::new(),
@@ -213,6 +215,13 @@ impl Client {
         self.with(|options| options.subprotocols = names.into_iter().map(Into::into).collect())
     }
 
+    /// The extensions to offer, with their parameters, the most wanted first (RFC 6455 9.1; Jakarta CL-09). What the server agrees to is
+    /// in [`Session::extensions`]. They can say something about the connection and its messages, but not change the frames, which are
+    /// the runtime's business.
+    pub fn extensions(self, extensions: impl IntoIterator<Item = Extension>) -> Self {
+        self.with(|options| options.extensions = extensions.into_iter().collect())
+    }
+
     /// A header of the request; one more line of it if it was given already.
     ///
     /// What the protocol itself is made of (`Upgrade`, `Connection`, `Sec-WebSocket-Key`, …) cannot be set.
@@ -286,13 +295,13 @@ impl Client {
     }
 
     /// Closes sessions that are idle so long; `None`, the default: never.
-    pub fn idle_timeout(self, time: Option<Duration>) -> Self {
-        self.with(|options| options.settings.idle_timeout = time)
+    pub fn idle_timeout(self, time: impl Into<Option<Duration>>) -> Self {
+        self.with(|options| options.settings.idle_timeout = time.into())
     }
 
     /// Pings a server that was silent so long; `None`: never. Default: 25 s.
-    pub fn ping_interval(self, time: Option<Duration>) -> Self {
-        self.with(|options| options.settings.ping_interval = time)
+    pub fn ping_interval(self, time: impl Into<Option<Duration>>) -> Self {
+        self.with(|options| options.settings.ping_interval = time.into())
     }
 
     /// How long after a ping a silent server counts as dead. Default: 20 s.

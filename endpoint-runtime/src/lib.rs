@@ -10,6 +10,7 @@ pub mod __private;
 mod client;
 mod connection;
 mod context;
+pub mod docs;
 mod endpoint;
 mod error;
 mod exporter;
@@ -72,13 +73,20 @@ pub use crate::settings::{Overflow, Settings, SettingsError};
 
 /// Everything that an endpoint's source usually needs.
 pub mod prelude {
+    #[cfg(feature = "client")]
+    pub use crate::Backoff;
     #[cfg(feature = "json")]
     pub use crate::Json;
+    #[cfg(feature = "msgpack")]
+    pub use crate::MsgPack;
+    #[cfg(feature = "protobuf")]
+    pub use crate::Protobuf;
     pub use crate::{
-        ApplicationContext, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason, DecodeError, Decoded,
-        Encoded, Error, Fragment, FromContext, FromMessage, Handshake, Inject, IntoMessage, Message,
-        Overflow, Parsed, Ping, Pong, Principal, Query, Replies, Result, Session, SessionId, Sessions, Text,
-        TextReader, TextWriter, client_endpoint, handlers, on_close, on_error, on_message, on_open,
+        ApplicationContext, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason, Configurator,
+        Container, DecodeError, Decoded, Decoder, Encoded, Encoder, Endpoint, EndpointConfig, Error,
+        Fragment, FromContext, FromMessage, Handshake, Inject, IntoMessage, Message, Overflow, Parsed, Ping,
+        Pong, Principal, Query, Refusal, Replies, Result, ServerEndpointConfig, Session, SessionId, Sessions,
+        Text, TextReader, TextWriter, client_endpoint, handlers, on_close, on_error, on_message, on_open,
         server_endpoint,
     };
 }

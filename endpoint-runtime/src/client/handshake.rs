@@ -14,6 +14,7 @@ use super::proxy::basic;
 use super::target::Target;
 use crate::handshake::names;
 use crate::message::Text;
+use crate::session::Extension;
 
 /// A request for a WebSocket, about to be sent.
 pub(super) struct Asking {
@@ -28,6 +29,7 @@ impl Asking {
         target: &Target,
         more: &HeaderMap,
         subprotocols: &[String],
+        extensions: &[Extension],
         trusted: bool,
         finish: impl FnOnce(&mut HeaderMap),
     ) -> Self {
@@ -58,6 +60,10 @@ impl Asking {
             headers.insert(SEC_WEBSOCKET_KEY, key);
         }
         headers.remove(SEC_WEBSOCKET_EXTENSIONS);
+        let offer: Vec<_> = extensions.iter().map(ToString::to_string).collect();
+        if let Some(offer) = HeaderValue::try_from(offer.join(", ")).ok().filter(|offer| !offer.is_empty()) {
+            headers.insert(SEC_WEBSOCKET_EXTENSIONS, offer);
+        }
         Asking { headers, key }
     }
 
@@ -68,11 +74,11 @@ impl Asking {
         request
     }
 
-    /// Whether the server has done all that makes a 101 a yes; then the subprotocol that it chose.
+    /// Whether the server has done all that makes a 101 a yes; then what it agreed to.
     ///
     /// # Errors
     /// What it did wrong.
-    pub(super) fn accept(&self, answer: &HeaderMap) -> Result<Option<Text>, String> {
+    pub(super) fn accept(&self, answer: &HeaderMap) -> Result<Agreed, String> {
         let upgrade = only(answer, &UPGRADE)?;
         if !upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket")) {
             return Err("it does not upgrade to `websocket`".to_owned());
@@ -83,17 +89,37 @@ impl Asking {
         if only(answer, &SEC_WEBSOCKET_ACCEPT)? != Some(derive_accept_key(self.key.as_bytes()).as_str()) {
             return Err("its `Sec-WebSocket-Accept` does not answer our key".to_owned());
         }
-        if answer.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().any(|value| !value.is_empty()) {
-            return Err("it uses an extension that was not offered".to_owned());
+        let extensions = listed(answer)?;
+        let offered = listed(&self.headers)?;
+        if let Some(foreign) =
+            extensions.iter().find(|used| offered.iter().all(|offer| offer.name() != used.name()))
+        {
+            return Err(format!("it uses the extension `{}`, which was not offered", foreign.name()));
         }
         match only(answer, &SEC_WEBSOCKET_PROTOCOL)? {
-            Some(chosen) if names_exactly(&self.headers, &SEC_WEBSOCKET_PROTOCOL, chosen) => {
-                Ok(Some(chosen.into()))
+            Some(chosen) if !names_exactly(&self.headers, &SEC_WEBSOCKET_PROTOCOL, chosen) => {
+                Err(format!("it speaks the subprotocol `{chosen}`, which was not offered"))
             }
-            Some(chosen) => Err(format!("it speaks the subprotocol `{chosen}`, which was not offered")),
-            None => Ok(None),
+            chosen => Ok(Agreed { subprotocol: chosen.map(Text::from), extensions }),
         }
     }
+}
+
+/// What a server agreed to.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Agreed {
+    pub(super) subprotocol: Option<Text>,
+    pub(super) extensions: Vec<Extension>,
+}
+
+/// The extensions that a message names, in all lines of the header.
+fn listed(headers: &HeaderMap) -> Result<Vec<Extension>, String> {
+    let mut all = Vec::new();
+    for value in headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().filter(|value| !value.is_empty()) {
+        let list = Extension::parse_list(&String::from_utf8_lossy(value.as_bytes()));
+        all.append(&mut list.map_err(|error| error.to_string())?);
+    }
+    Ok(all)
 }
 
 /// The value of a header that may be there once.
@@ -121,7 +147,7 @@ mod tests {
     fn asking(subprotocols: &[&str]) -> Asking {
         let subprotocols: Vec<_> = subprotocols.iter().map(ToString::to_string).collect();
         let target = Target::parse("ws://bo:secret@server.example:9000/chat?x=1").unwrap();
-        Asking::new(&target, &HeaderMap::new(), &subprotocols, true, |_| {})
+        Asking::new(&target, &HeaderMap::new(), &subprotocols, &[Extension::new("x-one")], true, |_| {})
     }
 
     /// A good answer, with one header replaced, or one more line of it.
@@ -151,6 +177,7 @@ mod tests {
         assert_eq!(headers["sec-websocket-version"], "13");
         assert_eq!(headers["sec-websocket-key"].len(), 24);
         assert_eq!(headers["sec-websocket-protocol"], "chat.v2, chat.v1");
+        assert_eq!(headers["sec-websocket-extensions"], "x-one");
         assert_eq!(headers["authorization"], "Basic Ym86c2VjcmV0");
         assert!(headers["authorization"].is_sensitive());
         assert_ne!(headers["sec-websocket-key"], self::asking(&[]).headers["sec-websocket-key"]);
@@ -162,7 +189,7 @@ mod tests {
         let mut more = HeaderMap::new();
         more.insert("authorization", "Bearer x".parse().unwrap());
         more.insert("x-more", "1".parse().unwrap());
-        let asking = Asking::new(&target, &more, &[], false, |headers| {
+        let asking = Asking::new(&target, &more, &[], &[], false, |headers| {
             headers.insert("cookie", "a=b".parse().unwrap());
             headers.insert("upgrade", "h2c".parse().unwrap());
             headers.insert("sec-websocket-key", "x".parse().unwrap());
@@ -179,9 +206,15 @@ mod tests {
     #[test]
     fn answers_that_are_a_yes() {
         let asking = asking(&["chat.v2", "chat.v1"]);
-        assert_eq!(asking.accept(&answer(&asking, &[], &[])), Ok(None));
-        let chosen = answer(&asking, &[("sec-websocket-protocol", "chat.v1")], &[]);
-        assert_eq!(asking.accept(&chosen), Ok(Some("chat.v1".into())));
+        assert_eq!(asking.accept(&answer(&asking, &[], &[])), Ok(Agreed::default()));
+        let chosen = answer(
+            &asking,
+            &[("sec-websocket-protocol", "chat.v1"), ("sec-websocket-extensions", "x-one; a=1")],
+            &[],
+        );
+        let agreed = asking.accept(&chosen).unwrap();
+        assert_eq!(agreed.subprotocol.as_deref(), Some("chat.v1"));
+        assert_eq!(agreed.extensions, [Extension::new("x-one").with("a", "1")]);
     }
 
     #[test]
@@ -197,6 +230,8 @@ mod tests {
             ("sec-websocket-protocol", "chat.v2, chat.v2"),
             ("sec-websocket-protocol", ""),
             ("sec-websocket-extensions", "permessage-deflate"),
+            ("sec-websocket-extensions", "x-one, permessage-deflate"),
+            ("sec-websocket-extensions", "x-one; =1"),
         ] {
             assert!(asking.accept(&answer(&asking, &[change], &[])).is_err(), "{change:?}");
         }

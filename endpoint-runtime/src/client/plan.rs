@@ -19,7 +19,7 @@ use crate::connection::{Timers, Transport, Upgraded};
 use crate::context::ApplicationContext;
 use crate::endpoint::{Need, Reception};
 use crate::message::{CloseReason, Text};
-use crate::session::{EndpointConfig, Ends, Handshake, Home, Limits, Session, is_token};
+use crate::session::{EndpointConfig, Ends, Extension, Handshake, Home, Limits, Session, is_token};
 use crate::wire::Role;
 
 pub(super) struct Plan {
@@ -48,6 +48,7 @@ impl Plan {
         problems.extend(subprotocols.iter().filter(|name| !is_token(name)).map(|name| {
             format!("`{name}` is not the name of a subprotocol: letters, digits and some signs, no spaces")
         }));
+        problems.extend(options.extensions.iter().filter_map(Extension::fault));
         let reception = Reception::resolve(about.intake, about.coders.clone().and(&options.coders))
             .unwrap_or_else(|faults| {
                 problems.extend(faults);
@@ -61,7 +62,7 @@ impl Plan {
             type_id: about.type_id,
             type_name: about.type_name,
             subprotocols: subprotocols.iter().map(|name| Text::from(name.as_str())).collect(),
-            extensions: Vec::new(),
+            extensions: options.extensions.clone(),
             limits: Limits::from(&options.settings).overridden(&about.options),
             configurator: None,
         };
@@ -142,7 +143,8 @@ impl Plan {
     async fn ask(&self, target: &Target, trusted: bool, progress: &Progress) -> Result<Asked, ConnectError> {
         let options = &self.options;
         let finish = |headers: &mut _| options.before_request.iter().for_each(|act| act(headers));
-        let asking = Asking::new(target, &options.headers, &self.subprotocols, trusted, finish);
+        let asking =
+            Asking::new(target, &options.headers, &self.subprotocols, &options.extensions, trusted, finish);
         let uri = target.uri();
         let handshake = |ends| Handshake::of_client(&uri, &asking.headers, ends);
         // What the endpoint's parameters want of the URL can be seen before anybody is bothered.
@@ -164,9 +166,9 @@ impl Plan {
             }
             Answer::Upgraded(head, stream) => {
                 options.heard(Some(&head));
-                let subprotocol = asking.accept(&head.headers).map_err(ConnectError::Invalid)?;
+                let agreed = asking.accept(&head.headers).map_err(ConnectError::Invalid)?;
                 let mut handshake = handshake(ends);
-                handshake.answered(&head.headers, subprotocol);
+                handshake.answered(&head.headers, agreed.subprotocol, agreed.extensions);
                 options.attributes.sow(handshake.attributes());
                 let session = Session::new(Arc::clone(&self.home), handshake);
                 let (transport, read_ahead) = Transport::from_upgraded(stream);

@@ -10,7 +10,7 @@ use crate::endpoint::Reception;
 use crate::handshake::OriginRule;
 use crate::path::{Router, Template};
 use crate::server::{Binding, Container, Deployed};
-use crate::session::{Sessions, is_token};
+use crate::session::{Extension, Sessions, is_token};
 use crate::settings::Settings;
 
 /// A deployment that was thought through.
@@ -198,15 +198,7 @@ fn planned(config: ServerEndpointConfig, settings: &Settings, problems: &mut Vec
     if config.requires_subprotocol() && config.subprotocols().is_empty() {
         problem("`require_subprotocol` without any subprotocol: nobody could connect".to_owned());
     }
-    for extension in config.extensions() {
-        if !extension.is_well_formed() {
-            problem(format!(
-                "`{extension}` is not an extension: its names are letters, digits and some signs"
-            ));
-        } else if extension.name().starts_with("permessage-") {
-            problem(format!("the extension `{extension}` changes frames, which an endpoint cannot do"));
-        }
-    }
+    config.extensions().iter().filter_map(Extension::fault).for_each(&mut problem);
     if config.options.max_message_size == Some(0) {
         problem("`max_message_size` is 0: no message could arrive".to_owned());
     }

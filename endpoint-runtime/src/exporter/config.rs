@@ -200,14 +200,14 @@ impl ServerEndpointConfigBuilder {
     }
 
     /// Closes sessions that are idle so long; `None`: never.
-    pub fn idle_timeout(mut self, time: Option<Duration>) -> Self {
-        self.0.options.idle_timeout = Some(time);
+    pub fn idle_timeout(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.0.options.idle_timeout = Some(time.into());
         self
     }
 
     /// Pings a peer that was silent so long; `None`: never.
-    pub fn ping_interval(mut self, time: Option<Duration>) -> Self {
-        self.0.options.ping_interval = Some(time);
+    pub fn ping_interval(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.0.options.ping_interval = Some(time.into());
         self
     }
 

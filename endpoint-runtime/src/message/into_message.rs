@@ -116,6 +116,7 @@ into_message!(Binary:
     Bytes => |bytes| bytes, into_object;
     &Bytes => |bytes| bytes.clone();
     Vec<u8> => |bytes| Bytes::from(bytes), into_object;
+    &Vec<u8> => |bytes| Bytes::copy_from_slice(bytes);
     &[u8] => |bytes| Bytes::copy_from_slice(bytes);
     Cow<'_, [u8]> => |bytes| Bytes::from(bytes.into_owned());
 );

@@ -69,6 +69,17 @@ impl Extension {
         Parser { text: header, at: 0 }.list()
     }
 
+    /// Why an application cannot have it: no header can say it, or it is one of those that change frames.
+    pub(crate) fn fault(&self) -> Option<String> {
+        if !self.is_well_formed() {
+            Some(format!("`{self}` is not an extension: its names are letters, digits and some signs"))
+        } else if self.name.starts_with("permessage-") {
+            Some(format!("the extension `{self}` changes frames, which an endpoint cannot do"))
+        } else {
+            None
+        }
+    }
+
     /// Whether it can stand in a header: its names are tokens, and so are its values without their quotes.
     pub(crate) fn is_well_formed(&self) -> bool {
         is_token(&self.name)

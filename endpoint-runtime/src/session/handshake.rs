@@ -13,6 +13,7 @@ use http::{Extensions, HeaderMap, Uri};
 use self::headers::Headers;
 use super::attributes::Attributes;
 use super::extension::{Extension, InvalidExtensions};
+use crate::endpoint::Principal;
 use crate::message::Text;
 use crate::path::PathParams;
 
@@ -81,9 +82,15 @@ impl Handshake {
 
     /// The server has said yes.
     #[cfg(feature = "client")]
-    pub(crate) fn answered(&mut self, response: &HeaderMap, subprotocol: Option<Text>) {
+    pub(crate) fn answered(
+        &mut self,
+        response: &HeaderMap,
+        subprotocol: Option<Text>,
+        agreed: Vec<Extension>,
+    ) {
         self.response = Some(Box::new(Headers::copy(response)));
         self.subprotocol = subprotocol;
+        self.agreed = agreed.into();
     }
 
     /// The request's URI. On a server it is as it was sent: usually path and query. On a client it is the whole URL that led to the
@@ -229,6 +236,11 @@ impl Handshake {
     /// What tower layers and the configurator left for the handlers, by type.
     pub fn extensions(&self) -> &Extensions {
         &self.extensions
+    }
+
+    /// Who the peer is, if a tower layer or the configurator has left a [`Principal`](crate::Principal) of this type (Jakarta SES-29, HS-04).
+    pub fn principal<T: Send + Sync + 'static>(&self) -> Option<Principal<T>> {
+        self.extensions.get().cloned()
     }
 
     /// What the configurator leaves for the handlers: a [`Principal`](crate::Principal), perhaps.

@@ -14,6 +14,7 @@ mod foreign_tungstenite;
 mod handshake;
 mod logged;
 mod messages;
+mod options;
 mod parts;
 mod proxy;
 mod reconnect;

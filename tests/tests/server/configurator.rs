@@ -426,7 +426,7 @@ struct Finds;
 impl Endpoint for Finds {
     async fn on_open(&mut self, session: &Session) -> Result<()> {
         let attributes = session.attributes();
-        let who = session.handshake().extensions().get::<Principal<String>>().cloned();
+        let who = session.handshake().principal::<String>();
         let shared = attributes.get::<Arc<AtomicUsize>>().unwrap().fetch_add(1, Ordering::Relaxed);
         let Visits(visits) = attributes.get().unwrap();
         attributes.insert(Visits(visits + 1000));

@@ -34,7 +34,7 @@ impl Facts {
                 let offered = handshake.offered_extensions().unwrap();
                 offered.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")
             }
-            "principal" => format!("{:?}", handshake.extensions().get::<Principal<String>>()),
+            "principal" => format!("{:?}", handshake.principal::<String>()),
             "secure" => format!("{} {}", handshake.is_secure(), session.is_secure()),
             "version" => session.protocol_version().to_owned(),
             "agreed" => format!("{:?} {:?}", session.subprotocol(), session.extensions()),

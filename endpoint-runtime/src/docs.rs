@@ -1,0 +1,15 @@
+//! Pages for those who know Jakarta WebSocket or Spring.
+
+pub mod from_java {
+    #![doc = include_str!("../docs/from-java.md")]
+
+    #[allow(unused_imports)] // For the links.
+    use crate::*;
+}
+
+pub mod jakarta {
+    #![doc = include_str!("../docs/jakarta.md")]
+
+    #[allow(unused_imports)] // For the links.
+    use crate::*;
+}
