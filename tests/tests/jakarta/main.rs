@@ -12,6 +12,7 @@ mod deployment;
 mod handshakes;
 mod messages;
 mod paths;
+mod peers;
 mod returns;
 mod sending;
 mod sessions;
