@@ -9,11 +9,13 @@ use std::sync::{Arc, Mutex};
 
 use endpoint_runtime::prelude::*;
 use endpoint_runtime::test::RunningApp;
-use endpoint_runtime::{self as runtime, Client, Connecting, Server, ServerEndpointConfig, Sessions, Settings};
+use endpoint_runtime::{
+    self as runtime, Client, Connecting, Server, ServerEndpointConfig, Sessions, Settings,
+};
 use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) use self::table::{Heard, StoppedClock, Told, each, soon, until};
-pub(crate) use self::wire::{BINARY, CLOSE, Came, PING, PONG, Peer, TEXT, binary, closed, text};
+pub(crate) use self::wire::{BINARY, Came, PING, PONG, Peer, TEXT, binary, closed, text};
 
 /// Where our end of the connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

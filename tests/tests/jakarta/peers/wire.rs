@@ -8,7 +8,7 @@ use super::soon;
 /// First bytes of frames: final, and the opcode.
 pub(crate) const TEXT: u8 = 0x81;
 pub(crate) const BINARY: u8 = 0x82;
-pub(crate) const CLOSE: u8 = 0x88;
+const CLOSE: u8 = 0x88;
 pub(crate) const PING: u8 = 0x89;
 pub(crate) const PONG: u8 = 0x8a;
 
@@ -113,6 +113,17 @@ impl Peer {
         );
         peer.write(answer.as_bytes()).await;
         (peer, head)
+    }
+
+    /// A server that has read the request and said something else than 101; it goes on listening.
+    pub(crate) async fn say(
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        answer: &str,
+    ) -> Self {
+        let mut peer = Self::over(stream, false);
+        peer.head().await;
+        peer.write(answer.as_bytes()).await;
+        peer
     }
 
     /// The head of a request or a response.

@@ -9,9 +9,13 @@ use crate::peers::{Came, PING, PONG, Pair, Peer, Place, SIDES, StoppedClock, clo
 use endpoint_runtime::prelude::*;
 
 /// Every row on both sides.
-fn on_both<R: Clone>(rows: impl IntoIterator<Item = R>, name: impl Fn(&R) -> String) -> Vec<(String, (Place, R))> {
+fn on_both<R: Clone>(
+    rows: impl IntoIterator<Item = R>,
+    name: impl Fn(&R) -> String,
+) -> Vec<(String, (Place, R))> {
     let rows = rows.into_iter();
-    rows.flat_map(|row| SIDES.map(|side| (format!("{} ({side:?})", name(&row)), (side, row.clone())))).collect()
+    rows.flat_map(|row| SIDES.map(|side| (format!("{} ({side:?})", name(&row)), (side, row.clone()))))
+        .collect()
 }
 
 const SIZES: [usize; 5] = [0, 1, 7, 124, 125];
@@ -185,6 +189,10 @@ fn the_send_timeout_is_kept() {
             _ => false,
         };
         assert!(timed_out, "{error}");
-        assert!(begin.elapsed() >= time && begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
+        assert!(
+            begin.elapsed() >= time && begin.elapsed() < Duration::from_secs(15),
+            "{:?}",
+            begin.elapsed()
+        );
     });
 }

@@ -1,7 +1,7 @@
 //! Group B, closing: each signature of `#[on_close]`, and each way to close, wherever the endpoint is.
 
-use endpoint_runtime::prelude::*;
 use endpoint_runtime::ClosedBy;
+use endpoint_runtime::prelude::*;
 
 use crate::peers::{Both, Came, Heard, PLACES, Pair, Place, closed, each, on_both_sides};
 
@@ -152,13 +152,18 @@ fn every_signature_of_on_close_is_called_once() {
     let signatures = signatures.chain(WITH_PATH.iter().map(|signature| (signature, &PLACES[..2])));
     let rows = signatures.flat_map(|(signature, places)| places.iter().map(move |place| (signature, *place)));
     let rows = rows.flat_map(|(signature, place)| CLOSINGS.map(|closing| (signature, place, closing)));
-    let rows = rows.map(|row @ (Signature { name, .. }, place, closing)| (format!("{name} ({place:?}, {closing:?})"), row));
+    let rows = rows.map(|row @ (Signature { name, .. }, place, closing)| {
+        (format!("{name} ({place:?}, {closing:?})"), row)
+    });
     each(rows, async |(signature, place, closing): (&Signature, Place, Closing)| {
         // The segment stands for itself.
         let path = signature.endpoint.path.replace("{seat}", "%7Bseat%7D");
         let Pair { session, mut peer, stage } = Pair::open_at(place, signature.endpoint, &path).await;
         closing.close(&session, &mut peer).await;
-        let expected = signature.tells.replace("REASON", &closing.reason()).replace("BY", &format!("{:?}", closing.by()));
+        let expected = signature
+            .tells
+            .replace("REASON", &closing.reason())
+            .replace("BY", &format!("{:?}", closing.by()));
         told_only(stage.heard, &expected).await;
         let reason = session.close_reason().unwrap();
         assert_eq!((reason.to_string(), reason.closed_by()), (closing.reason(), closing.by()));
@@ -210,10 +215,12 @@ on_both_sides! {
 /// close12Test, WSC-4.5-3: what fails in `#[on_close]` goes to `#[on_error]`, with the session.
 #[test]
 fn what_fails_in_on_close_goes_to_on_error() {
-    let endpoints = [(failing::BOTH, "on_close says no"), (panicking::BOTH, "a handler panicked: on_close panics")];
+    let endpoints =
+        [(failing::BOTH, "on_close says no"), (panicking::BOTH, "a handler panicked: on_close panics")];
     let rows = endpoints.into_iter().flat_map(|endpoint| PLACES.map(|place| (endpoint, place)));
     let rows = rows.flat_map(|(endpoint, place)| CLOSINGS.map(|closing| (endpoint, place, closing)));
-    let rows = rows.map(|row @ ((_, error), place, closing)| (format!("{error} ({place:?}, {closing:?})"), row));
+    let rows =
+        rows.map(|row @ ((_, error), place, closing)| (format!("{error} ({place:?}, {closing:?})"), row));
     each(rows, async |((endpoint, error), place, closing): ((Both, &str), Place, Closing)| {
         let Pair { session, mut peer, mut stage } = Pair::open(place, endpoint).await;
         closing.close(&session, &mut peer).await;

@@ -5,7 +5,7 @@ use endpoint_runtime::{Coders, Decoder, Endpoint, HandlerConflict, MessageHandle
 use tokio::io::AsyncReadExt;
 
 use crate::peers::{
-    BINARY, Both, Came, PING, PONG, PLACES, Pair, Peer, Place, SIDES, TEXT, each, on_both_sides, text,
+    BINARY, Both, Came, PING, PLACES, PONG, Pair, Peer, Place, SIDES, TEXT, each, on_both_sides, text,
 };
 
 // ---- beans, by each kind of decoder
@@ -167,7 +167,11 @@ impl Form {
         for (first, payload) in self.sends {
             peer.frame(*first, payload).await;
             if *first == PING {
-                assert_eq!(peer.next().await, Came::Pong(payload.as_bytes().to_vec()), "the answer to a ping");
+                assert_eq!(
+                    peer.next().await,
+                    Came::Pong(payload.as_bytes().to_vec()),
+                    "the answer to a ping"
+                );
             }
         }
         for says in self.says {
@@ -211,12 +215,17 @@ fn every_form_is_handled() {
     let rows = [("annotated", empty::BOTH), ("by hand", BY_HAND)].into_iter();
     let rows = rows.flat_map(|endpoint| PLACES.map(|place| (endpoint, place)));
     let rows = rows.flat_map(|(endpoint, place)| FORMS.iter().map(move |form| (endpoint, place, form)));
-    let rows = rows.map(|((kind, endpoint), place, form)| (format!("{} ({kind}, {place:?})", form.name), (endpoint, place, form)));
+    let rows = rows.map(|((kind, endpoint), place, form)| {
+        (format!("{} ({kind}, {place:?})", form.name), (endpoint, place, form))
+    });
     each(rows, async |(endpoint, place, form): (Both, Place, &Form)| {
         let Pair { session, mut peer, stage: _stage } = Pair::open(place, endpoint).await;
         let added = (form.add)(&session);
         if form.decoded && place == Place::Client && endpoint.path == BY_HAND.path {
-            assert!(matches!(added, Err(HandlerConflict::NoDecoder(name)) if form.name.contains(name.rsplit("::").next().unwrap())), "{added:?}");
+            assert!(
+                matches!(added, Err(HandlerConflict::NoDecoder(name)) if form.name.contains(name.rsplit("::").next().unwrap())),
+                "{added:?}"
+            );
             return;
         }
         let id = added.unwrap();
@@ -239,7 +248,8 @@ fn every_form_is_handled() {
 fn two_handlers_share_no_messages() {
     let pairs = FORMS.iter().flat_map(|first| FORMS.iter().map(move |second| (first, second)));
     let rows = pairs.flat_map(|pair| SIDES.map(|side| (pair, side)));
-    let rows = rows.map(|(pair, side)| (format!("{}, then {} ({side:?})", pair.0.name, pair.1.name), (pair, side)));
+    let rows =
+        rows.map(|(pair, side)| (format!("{}, then {} ({side:?})", pair.0.name, pair.1.name), (pair, side)));
     each(rows, async |((first, second), side): ((&Form, &Form), Place)| {
         let Pair { session, mut peer, stage: _stage } = Pair::open(side, empty::BOTH).await;
         (first.add)(&session).unwrap();
@@ -307,7 +317,9 @@ methods! {
 fn handlers_and_methods_share_no_messages() {
     let rows = METHODS.iter().flat_map(|method| FORMS.iter().map(move |form| (method, form)));
     let rows = rows.flat_map(|(method, form)| PLACES.map(|place| (method, form, place)));
-    let rows = rows.map(|row @ (method, form, place)| (format!("method {}, then {} ({place:?})", method.0, form.name), row));
+    let rows = rows.map(|row @ (method, form, place)| {
+        (format!("method {}, then {} ({place:?})", method.0, form.name), row)
+    });
     each(rows, async |((name, endpoint), form, place): (&(&str, Both), &Form, Place)| {
         let own = FORMS.iter().find(|form| form.name == *name).unwrap();
         let Pair { session, mut peer, stage: _stage } = Pair::open(place, *endpoint).await;

@@ -9,7 +9,9 @@ use std::time::Duration;
 use endpoint_runtime::prelude::*;
 use endpoint_runtime::{HandlerConflict, Kind};
 
-use crate::peers::{BINARY, Came, PLACES, Pair, Place, StoppedClock, closed, each, on_both_sides, text, until};
+use crate::peers::{
+    BINARY, Came, PLACES, Pair, Place, StoppedClock, closed, each, on_both_sides, text, until,
+};
 
 on_both_sides! {
     /// Takes no messages: those are for handlers that are added.
@@ -209,7 +211,7 @@ checks! {
         count(2).await;
         third_peer.close(1000, "").await;
         count(1).await;
-        assert_eq!(first.siblings().iter().collect::<Vec<_>>(), [first.clone()]);
+        assert!(first.siblings().iter().eq([first.clone()]));
     }
 
     "setMaxTextMessageBufferSize", |pair, place| {
@@ -303,7 +305,9 @@ async fn late(mut pair: Pair, timeout: Option<u64>) {
 
 #[test]
 fn a_session_is_what_jakarta_says() {
-    let rows = CHECKS.iter().flat_map(|(name, check)| PLACES.map(|place| (format!("{name} ({place:?})"), (place, *check))));
+    let rows = CHECKS
+        .iter()
+        .flat_map(|(name, check)| PLACES.map(|place| (format!("{name} ({place:?})"), (place, *check))));
     each(rows, async |(place, check): (Place, Check)| {
         check(Pair::open_at(place, keeper::BOTH, PATH).await, place).await;
     });
