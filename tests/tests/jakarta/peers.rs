@@ -138,6 +138,7 @@ impl Stage {
             Host::Server(server) => {
                 let address = server.local_addr();
                 let stream = TcpStream::connect(address).await.unwrap();
+                stream.set_nodelay(true).unwrap();
                 let peer = Peer::connect(stream, &address.to_string(), path).await;
                 (self.newest(server.sessions()).await, peer)
             }
@@ -145,6 +146,7 @@ impl Stage {
                 let url = format!("ws://{}{path}", listener.local_addr().unwrap());
                 let serve = async {
                     let (stream, _) = soon("a connection", listener.accept()).await.unwrap();
+                    stream.set_nodelay(true).unwrap();
                     Peer::accept(stream).await
                 };
                 let (session, peer) = tokio::join!(connect(client, told, &url), serve);

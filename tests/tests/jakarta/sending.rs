@@ -101,10 +101,14 @@ macro_rules! primitives {
     ($($value:expr => $text:literal),* $(,)?) => {
         [
             $(rows! {
-                concat!("send ", stringify!($value)), |session| { session.send($value).await? } => Ok(()), [text($text)];
-                concat!("send_object ", stringify!($value)), |session| { session.send_object($value).await? } => Ok(()), [text($text)];
-                concat!("post ", stringify!($value)), |session| { session.post($value).await? } => Ok(()), [text($text)];
-                concat!("post_object ", stringify!($value)), |session| { session.post_object($value).await? } => Ok(()), [text($text)];
+                concat!("send ", stringify!($value)),
+                    |session| { session.send($value).await? } => Ok(()), [text($text)];
+                concat!("send_object ", stringify!($value)),
+                    |session| { session.send_object($value).await? } => Ok(()), [text($text)];
+                concat!("post ", stringify!($value)),
+                    |session| { session.post($value).await? } => Ok(()), [text($text)];
+                concat!("post_object ", stringify!($value)),
+                    |session| { session.post_object($value).await? } => Ok(()), [text($text)];
             }),*
         ]
         .concat()

@@ -191,7 +191,8 @@ const FAILURES: [(&str, Failure, &str, &str); 11] = [
     (
         "a wrong key",
         Failure::Says(
-            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
         ),
         "`Sec-WebSocket-Accept` does not answer our key",
         "Some((101, None))",

@@ -16,7 +16,7 @@ struct Signature {
 
 /// Declares an endpoint for each signature, and the table of them.
 macro_rules! signatures {
-    ($($name:ident at $path:literal: $(#[$method:ident])? ($($parameter:tt)*) => $told:expr, $tells:literal;)*) => {
+    ($($name:ident at $path:literal: ($($parameter:tt)*) => $told:expr, $tells:literal;)*) => {
         $(on_both_sides! {
             $name at $path [] {
                 #[on_close]

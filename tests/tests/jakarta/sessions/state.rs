@@ -185,7 +185,8 @@ checks! {
             assert_eq!(one.container().sessions().get(two.id()).as_ref(), Some(two));
         }
         assert_eq!(pair.stage.sessions().get(pair.session.id()).as_ref(), Some(&pair.session));
-        let deployed: Vec<_> = pair.session.container().endpoints().iter().map(|config| config.path().to_owned()).collect();
+        let endpoints = pair.session.container().endpoints();
+        let deployed: Vec<_> = endpoints.iter().map(|config| config.path().to_owned()).collect();
         match place {
             Place::Client => assert_eq!(deployed, [""; 0]),
             _ => assert_eq!(deployed, [keeper::BOTH.path]),
