@@ -67,14 +67,15 @@ pub(crate) fn run<D: Dispatch>(
     let Upgraded { session, transport, read_ahead, timers, role } = upgraded;
     let link = Link::new(session.clone(), transport, &read_ahead, timers, role);
     let mut connection = Connection { link, session, decoders: None };
+    // Not when it is first polled: who connects gets the session at once, to be found and to send any value.
+    let coders = connection.start_coders().map_err(Box::new);
+    connection.session.enter_registry();
     async move {
-        let coders = connection.start_coders();
-        connection.session.enter_registry();
         match attempt(&connection.session, make) {
             Outcome::Returned(Ok(mut instance)) => {
                 match coders {
                     Ok(()) => connection.open(&mut instance).await,
-                    Err(error) => Box::pin(connection.fail(&mut instance, error)).await,
+                    Err(error) => Box::pin(connection.fail(&mut instance, *error)).await,
                 }
                 connection.messages(&mut instance).await;
                 connection.close(Some(&mut instance)).await;

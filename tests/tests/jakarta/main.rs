@@ -15,6 +15,7 @@ mod handshakes;
 mod identity;
 mod messages;
 mod paths;
+mod peers;
 mod returns;
 mod rows;
 mod sending;
