@@ -71,26 +71,18 @@ pub(crate) fn run<D: Dispatch>(
     let coders = connection.start_coders().map_err(Box::new);
     connection.session.enter_registry();
     async move {
-        match attempt(&connection.session, make) {
-            Outcome::Returned(Ok(mut instance)) => {
-                match coders {
-                    Ok(()) => connection.open(&mut instance).await,
-                    Err(error) => Box::pin(connection.fail(&mut instance, *error)).await,
-                }
-                connection.messages(&mut instance).await;
-                connection.close(Some(&mut instance)).await;
-                Some(instance)
-            }
-            other => {
-                if let Outcome::Returned(Err(error)) = other {
-                    tracing::error!(path = connection.session.path(), %error, "the endpoint could not be created");
-                }
-                connection.session.begin_close(&unexpected());
-                connection.wait_for_the_end().await;
-                connection.close(None::<&mut D>).await;
-                None
-            }
+        let Some(mut instance) = connection.create(make) else {
+            connection.wait_for_the_end().await;
+            connection.close(None::<&mut D>).await;
+            return None;
+        };
+        match coders {
+            Ok(()) => connection.open(&mut instance).await,
+            Err(error) => Box::pin(connection.fail(&mut instance, *error)).await,
         }
+        connection.messages(&mut instance).await;
+        connection.close(Some(&mut instance)).await;
+        Some(instance)
     }
 }
 
@@ -162,6 +154,19 @@ struct Connection {
 }
 
 impl Connection {
+    /// Makes the instance; without one the session closes.
+    fn create<D>(&self, make: impl FnOnce() -> Result<D>) -> Option<D> {
+        match attempt(&self.session, make) {
+            Outcome::Returned(Ok(instance)) => return Some(instance),
+            Outcome::Returned(Err(error)) => {
+                tracing::error!(path = self.session.path(), %error, "the endpoint could not be created");
+            }
+            Outcome::Panicked(_) | Outcome::Cancelled => {}
+        }
+        self.session.begin_close(&unexpected());
+        None
+    }
+
     async fn open<D: Dispatch>(&mut self, instance: &mut D) {
         let (link, session) = (&mut self.link, &self.session);
         let context = Context::new(session);
@@ -182,48 +187,64 @@ impl Connection {
     /// Until no more can come.
     async fn messages<D: Dispatch>(&mut self, instance: &mut D) {
         while let Some((outcome, pong)) = self.message(instance).await {
-            // What most methods return is dealt with at once, and the rest by a future.
-            let settled = match outcome {
-                Outcome::Returned(Reply::Nothing) => Ok(()),
-                Outcome::Returned(Reply::One(message)) => self.answer(message),
-                // Our own pings are answered too, and few endpoints care.
-                Outcome::Returned(Reply::Unhandled) if pong => Ok(()),
-                Outcome::Returned(Reply::Unhandled) => {
-                    self.discarded();
-                    Ok(())
-                }
-                other => Box::pin(self.settle(other)).await,
-            };
-            if let Err(error) = settled {
-                Box::pin(self.fail(instance, error)).await;
+            if let Err(other) = self.settle_at_once(outcome, pong) {
+                Box::pin(self.settle_or_fail(instance, other)).await;
             }
+        }
+    }
+
+    /// Does what most return values ask for. The others come back: it takes a future to deal with them.
+    fn settle_at_once(&mut self, outcome: Outcome<Reply>, pong: bool) -> Result<(), Outcome<Reply>> {
+        match outcome {
+            Outcome::Returned(Reply::Nothing) => Ok(()),
+            Outcome::Returned(Reply::One(message)) => {
+                self.answer(message).map_err(|error| Outcome::Returned(Reply::Failed(error)))
+            }
+            Outcome::Returned(Reply::Unhandled) => {
+                // Our own pings are answered too, and few endpoints care.
+                if !pong {
+                    self.discarded();
+                }
+                Ok(())
+            }
+            other => Err(other),
+        }
+    }
+
+    async fn settle_or_fail<D: Dispatch>(&mut self, instance: &mut D, outcome: Outcome<Reply>) {
+        if let Err(error) = self.settle(outcome).await {
+            self.fail(instance, error).await;
         }
     }
 
     /// The next message, and whether it was a pong; `None` when no more can come.
     async fn message<D: Dispatch>(&mut self, instance: &mut D) -> Option<(Outcome<Reply>, bool)> {
-        let (link, session) = (&mut self.link, &self.session);
-        let context = Context::new(session);
-        let (mut made, mut elsewhere) = (None, None);
-        let mut lent = Some(&mut *instance);
-        let mut deliver = |incoming: Incoming<'_>| {
-            if let Some(instance) = lent.take() {
-                let pong = matches!(incoming, Incoming::Ping(_) | Incoming::Pong(_));
-                let incoming = if session.is_direct() {
-                    incoming
-                } else {
-                    match route(session, incoming) {
-                        Ok(incoming) => incoming,
-                        // Boxed: what most sessions never have does not weigh on all of them.
-                        Err(other) => return elsewhere = Some(Box::new((other, pong))),
-                    }
-                };
-                // What the method takes of the message is made here, while it lies in the reader's buffer.
-                let future = attempt(session, move || instance.message(context, Slot::new(incoming)));
-                made = Some((future, pong));
-            }
+        // In a block of its own: what is needed to receive does not lie beside what runs the handler.
+        let (made, elsewhere) = {
+            let (link, session) = (&mut self.link, &self.session);
+            let context = Context::new(session);
+            let (mut made, mut elsewhere) = (None, None);
+            let mut lent = Some(&mut *instance);
+            let mut deliver = |incoming: Incoming<'_>| {
+                if let Some(instance) = lent.take() {
+                    let pong = matches!(incoming, Incoming::Ping(_) | Incoming::Pong(_));
+                    let incoming = if session.is_direct() {
+                        incoming
+                    } else {
+                        match route(session, incoming) {
+                            Ok(incoming) => incoming,
+                            // Boxed: what most sessions never have does not weigh on all of them.
+                            Err(other) => return elsewhere = Some(Box::new((other, pong))),
+                        }
+                    };
+                    // What the method takes of the message is made here, while it lies in the reader's buffer.
+                    let future = attempt(session, move || instance.message(context, Slot::new(incoming)));
+                    made = Some((future, pong));
+                }
+            };
+            poll_fn(|cx| link.poll_message(cx, &mut deliver)).await;
+            (made, elsewhere)
         };
-        poll_fn(|cx| link.poll_message(cx, &mut deliver)).await;
         if let Some(elsewhere) = elsewhere {
             drop(made);
             let (elsewhere, pong) = *elsewhere;
@@ -235,6 +256,7 @@ impl Connection {
             Outcome::Panicked(panicked) => return Some((Outcome::Panicked(panicked), pong)),
             Outcome::Cancelled => return Some((Outcome::Cancelled, pong)),
         };
+        let (link, session) = (&mut self.link, &self.session);
         let grace = Some(session.limits().handler_grace);
         Some((drive(link, session, grace, pin!(future)).await, pong))
     }
