@@ -22,8 +22,8 @@ use super::timers::Timers;
 use super::transport::Transport;
 use crate::endpoint::Form;
 use crate::message::{CloseCode, CloseReason, ClosedBy, Incoming};
-use crate::session::outbox::{Frame, Outgoing};
 use crate::session::Session;
+use crate::session::outbox::{Frame, Outgoing};
 use crate::wire::{Decoder, Gate, Role, Step, Violation};
 
 /// Gathered replies of this size are written before more messages are looked at.
