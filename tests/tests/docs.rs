@@ -34,6 +34,13 @@ const STATUSES: &[&str] = &["supported", "different", "not yet", "no meaning"];
 /// One row of a table, cell by cell.
 type Row = Vec<String>;
 
+/// The groups of the compatibility kit: letter, what it tests, how many tests it has, to which modules it was ported.
+fn groups(page: &str) -> Vec<Row> {
+    let is_letter =
+        |cell: &str| cell.len() == 1 && cell.starts_with(|letter: char| letter.is_ascii_uppercase());
+    cells(page).into_iter().filter(|row| is_letter(&row[0])).collect()
+}
+
 /// All rows whose first cell is a number such as `SES-14` or `A3`.
 fn rows(page: &str) -> Vec<Row> {
     let is_number = |cell: &str| {
@@ -41,9 +48,13 @@ fn rows(page: &str) -> Vec<Row> {
         let digits = digits.strip_prefix('-').unwrap_or(digits);
         digits.len() < cell.len() && !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
     };
+    cells(page).into_iter().filter(|row| is_number(&row[0])).collect()
+}
+
+/// All rows of all tables.
+fn cells(page: &str) -> Vec<Row> {
     let lines = page.lines().filter_map(|line| line.strip_prefix('|')?.strip_suffix('|'));
-    let rows = lines.map(|line| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Row>());
-    rows.filter(|row| is_number(&row[0])).collect()
+    lines.map(|line| line.split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
 }
 
 fn page() -> String {
@@ -174,6 +185,35 @@ fn has_test(source: &str, function: &str) -> bool {
         }
     }
     false
+}
+
+#[test]
+fn every_group_of_the_kit_was_ported_to_a_module() {
+    let page = page();
+    let groups = groups(&page);
+    let letters: String = groups.iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(letters, "ABCDEFGHIJKLMNOPQRST");
+    let counts: Vec<usize> = groups.iter().map(|row| row[2].parse().unwrap_or_default()).collect();
+    let (platform, kit) = counts.split_last().unwrap_or((&0, &[]));
+    let sentence =
+        format!("the kit of 2.3, {} tests, and {platform} more of the platform", kit.iter().sum::<usize>());
+    assert!(page.contains(&sentence), "the page must say: {sentence}");
+    let main = read(Path::new("tests/jakarta/main.rs"));
+    for row in &groups {
+        for module in row[3].split(", ") {
+            let name = module.trim_matches('`');
+            let is_there = main.lines().any(|line| line == format!("mod {name};"));
+            let says_so = read(&Path::new("tests/jakarta").join(name).with_extension("rs"));
+            let says_so = says_so.lines().next().is_some_and(|line| {
+                line.starts_with("//! Group") && line.split([' ', ',', ':']).any(|word| word == row[0])
+            });
+            assert!(
+                is_there && says_so,
+                "{}: {module} is no module, or does not say that it is of this group",
+                row[0]
+            );
+        }
+    }
 }
 
 /// That what looks for tests does not find whatever it is asked for.
