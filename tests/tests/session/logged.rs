@@ -18,6 +18,9 @@ pub(crate) struct Lines(Arc<Mutex<Vec<(Level, String)>>>);
 
 impl Lines {
     pub(crate) fn listen() -> (Self, DefaultGuard) {
+        // A place in the code that first logs on a thread where nobody listens may be remembered as one that nobody ever listens to:
+        // so somebody listens everywhere, and keeps nothing. That it was set already is fine.
+        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
         let lines = Lines::default();
         let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
         (lines, guard)

@@ -76,6 +76,9 @@ impl<S: Subscriber> Layer<S> for Keep {
 
 /// Keeps what the runtime logs on this thread; in a test whose tokio runtime has one thread that is everything.
 pub(crate) fn capture() -> Logged {
+    // A place in the code that first logs on a thread where nobody listens may be remembered as one that nobody ever listens to:
+    // so somebody listens everywhere, and keeps nothing. That it was set already is fine.
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
     let lines = Arc::default();
     let subscriber = tracing_subscriber::registry().with(Keep(Arc::clone(&lines)));
     Logged { lines, _guard: tracing::subscriber::set_default(subscriber) }
