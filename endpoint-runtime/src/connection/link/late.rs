@@ -9,10 +9,8 @@ use crate::message::Incoming;
 const KEPT: usize = 16;
 
 #[derive(Debug, Default)]
-pub(super) struct Late(
-    /// Boxed, since few connections ever have any.
-    Option<Box<VecDeque<Frame>>>,
-);
+#[expect(clippy::box_collection, reason = "few connections ever have any, and all have room for it")]
+pub(super) struct Late(Option<Box<VecDeque<Frame>>>);
 
 #[derive(Debug)]
 enum Frame {
