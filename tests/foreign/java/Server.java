@@ -227,8 +227,7 @@ public final class Server {
         });
         tomcat.getHost().addChild(context);
         // Without a servlet behind it, no request gets as far as the filter that makes WebSockets.
-        Tomcat.addServlet(context, "default", new DefaultServlet());
-        context.addServletMappingDecoded("/", "default", false);
+        Tomcat.addServlet(context, "default", new DefaultServlet()).addMapping("/");
         var login = new FilterDef();
         login.setFilterName("login");
         login.setFilter(new Login());
