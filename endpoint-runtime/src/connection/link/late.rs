@@ -9,6 +9,7 @@ use crate::message::Incoming;
 const KEPT: usize = 16;
 
 #[derive(Debug, Default)]
+#[allow(clippy::box_collection)] // Few connections ever have any, and a pointer is a quarter of what an empty queue is.
 pub(super) struct Late(
     /// Boxed, since few connections ever have any.
     Option<Box<VecDeque<Frame>>>,
