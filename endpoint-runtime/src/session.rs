@@ -274,6 +274,27 @@ impl Session {
         self.0.memberships.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits until the session has ended, and says why. `#[on_close]` may still be running then.
+    ///
+    /// ```no_run
+    /// # use endpoint_runtime as runtime;
+    /// # use endpoint_runtime::prelude::*;
+    /// # #[client_endpoint] struct Listener;
+    /// # #[handlers] impl Listener { #[on_message] fn hear(&self, text: String) { println!("{text}") } }
+    /// # async fn f() -> runtime::Result<()> {
+    /// let session = runtime::client().connect(Listener, "wss://host/chat/blue").await?;
+    /// println!("{}", session.closed().await);
+    /// # Ok(()) }
+    /// ```
+    pub async fn closed(&self) -> CloseReason {
+        let scope = self.0.scope.get_or_init(CancellationToken::new);
+        // Who ends the session sets the reason first, and then looks whether there is somebody to be told.
+        if self.close_reason().is_none() {
+            scope.cancelled().await;
+        }
+        self.close_reason().cloned().unwrap_or_else(|| CloseReason::lost("the connection was lost"))
+    }
+
     /// Spawns a task that ends with the session: when it has closed, the task is cancelled at its next `.await`.
     pub fn spawn<F>(&self, future: F) -> JoinHandle<Option<F::Output>>
     where

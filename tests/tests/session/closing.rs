@@ -8,7 +8,7 @@ use endpoint_runtime::test::RunningApp;
 use endpoint_runtime::{self as runtime, ClosedBy, SendError, TrySendError};
 use tokio::time::Instant;
 
-use crate::support::{CLOSE, Heard, Raw, TEXT, Told, close_frame, diary, frame, settle};
+use crate::support::{CLOSE, Heard, Raw, TEXT, Told, close_frame, diary, frame, settle, soon};
 
 #[server_endpoint("/closing/{room}", subprotocols = ["v1"])]
 struct Closing {
@@ -386,4 +386,22 @@ async fn a_handler_that_flushes_learns_of_a_loss() {
         heard.expect("flushed false").await;
         assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
     }
+}
+
+/// Whoever holds the session may wait for its end, before it comes and after it has come.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_session_can_be_waited_for() {
+    let (told, _heard) = diary();
+    let app = runtime::test::app().only::<Closing>().provide(told).start().await;
+    let mut raw = Raw::open(&app, "/closing/blue").await;
+    settle().await;
+    let session = app.sessions().all().iter().next().unwrap().clone();
+    let waiting = [session.clone(), session.clone()].map(|s| tokio::spawn(async move { s.closed().await }));
+    settle().await;
+    assert!(waiting.iter().all(|task| !task.is_finished()));
+    raw.write(&close_frame(4001, "bye")).await;
+    for task in waiting {
+        assert_eq!(soon("the end", task).await.unwrap().to_string(), "4001 bye");
+    }
+    assert_eq!(soon("what has come", session.closed()).await.closed_by(), ClosedBy::Peer);
 }
