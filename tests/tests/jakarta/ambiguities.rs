@@ -8,7 +8,9 @@ use endpoint_runtime::prelude::*;
 use endpoint_runtime::{self as runtime, Decoder, Endpoint, SendError, ServerEndpointConfig};
 use futures_util::future::join_all;
 
-use super::rows::{Heard, Lacking, Told, diary, echo, rows, serve, soon, these, url};
+use crate::stage::{Lacking, echo, serve, these, url};
+use crate::table::rows;
+use crate::told::{Heard, Told, diary, soon};
 
 /// Tells everything that happens, and answers nothing.
 struct Teller(Told);
@@ -56,7 +58,7 @@ async fn a01_concurrent_sends_are_no_error() {
     let (config, _heard) = teller("/a01", |config| config);
     let app = these([config]).start().await;
     let mut peer = app.connect("/a01").await.unwrap();
-    super::rows::until("the session", || app.sessions().count() == 1).await;
+    crate::told::until("the session", || app.sessions().count() == 1).await;
     let session = &app.sessions().all().iter().next().unwrap();
     session.send_fragment(Fragment::new("be", false)).await.unwrap();
     let mut sends: Vec<_> = (0..10)

@@ -16,7 +16,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Far, Frame, Told};
+use crate::far::{Far, Frame};
+use crate::told::Told;
 
 /// What decoders make and encoders take.
 pub(crate) struct Note(pub(crate) String);

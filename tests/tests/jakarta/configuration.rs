@@ -12,7 +12,9 @@ use endpoint_runtime::{
     ServerEndpointConfig,
 };
 
-use super::rows::{Echo, echo, equal, rows, serve, soon, these, until, url};
+use crate::stage::{Echo, echo, serve, these, url};
+use crate::table::{equal, rows};
+use crate::told::{soon, until};
 
 // ---- A: objects without a server
 

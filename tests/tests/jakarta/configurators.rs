@@ -7,7 +7,9 @@ use endpoint_runtime::prelude::*;
 use endpoint_runtime::{self as runtime, Configurator, Endpoint, Extension, ServerEndpointConfig};
 use http::{HeaderMap, HeaderValue};
 
-use super::rows::{Told, diary, rows, serve, soon, these, url};
+use crate::stage::{serve, these, url};
+use crate::table::rows;
+use crate::told::{Told, diary, soon};
 
 /// A client that hears nothing.
 struct Silent;

@@ -10,7 +10,9 @@ use endpoint_runtime::{
     ServerEndpointConfigBuilder, ServerEndpointExporter,
 };
 
-use super::rows::{Echo, Told, diary, echo, exporter, rows, serve, soon, url, with_only};
+use crate::stage::{Echo, echo, exporter, serve, url, with_only};
+use crate::table::rows;
+use crate::told::{Told, diary, soon};
 
 // ---- P: selection
 

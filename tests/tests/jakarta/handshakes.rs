@@ -9,7 +9,9 @@ use endpoint_runtime::{
 };
 use http::{HeaderMap, HeaderValue};
 
-use super::rows::{Echo, equal, rows, serve, soon, until, url};
+use crate::stage::{Echo, serve, url};
+use crate::table::{equal, rows};
+use crate::told::{soon, until};
 
 /// A client that hears nothing.
 struct Silent;

@@ -13,7 +13,9 @@ use hyper::body::Incoming;
 use tower_layer::layer_fn;
 use tower_service::Service;
 
-use super::rows::{Told, diary, rows, these};
+use crate::stage::these;
+use crate::table::rows;
+use crate::told::{Told, diary};
 
 // ---- identity
 

@@ -11,7 +11,8 @@ use futures_util::future::BoxFuture;
 use tokio::io::AsyncReadExt;
 
 use crate::coders::{BinaryStreamDecoder, BytesDecoder, Note, TextDecoder, TextStreamDecoder};
-use crate::support::{Far, Frame, frames, same, table};
+use crate::far::{Far, Frame, frames, same};
+use crate::table::table;
 
 /// One row under its name.
 type Cell = (String, BoxFuture<'static, ()>);
@@ -23,7 +24,7 @@ async fn all_match(mut far: Far, samples: Samples) {
     for (sent, expected) in samples {
         let mut after = String::from("after");
         for frame in sent {
-            after = format!("{after} {}", crate::support::shown(&frame));
+            after = format!("{after} {}", crate::far::shown(&frame));
             far.send(frame).await;
         }
         same(&far.message().await, &expected, after);

@@ -7,7 +7,9 @@ use endpoint_runtime::prelude::*;
 use endpoint_runtime::test::{Peer, RunningApp};
 use endpoint_runtime::{Endpoint, ServerEndpointConfig};
 
-use super::rows::{Heard, Lacking, Told, diary, rows, these};
+use crate::stage::{Lacking, these};
+use crate::table::rows;
+use crate::told::{Heard, Told, diary};
 
 // ---- L: parameters
 
@@ -312,7 +314,7 @@ async fn equivalent_templates_are_no_application() {
         (format!("{one} and {other}"), async move {
             let config =
                 |path: &'static str| ServerEndpointConfig::builder(path, move || Where(path)).build();
-            let exporter = super::rows::with_only(super::rows::exporter(), [config(one), config(other)]);
+            let exporter = crate::stage::with_only(crate::stage::exporter(), [config(one), config(other)]);
             let report = exporter.check();
             assert_eq!(report.problems().len(), usize::from(conflict), "{report}");
             assert_eq!(exporter.start().await.is_err(), conflict);

@@ -1,7 +1,7 @@
 //! One endpoint on either side of a connection ([`Stage`]): deployed at the start, deployed while serving, or as a client; with our
 //! session at one end and a peer made of bytes at the other.
 
-mod table;
+mod clock;
 mod wire;
 
 use std::collections::HashSet;
@@ -14,8 +14,9 @@ use endpoint_runtime::{
 };
 use tokio::net::{TcpListener, TcpStream};
 
-pub(crate) use self::table::{Heard, StoppedClock, Told, each, soon, until};
+pub(crate) use self::clock::StoppedClock;
 pub(crate) use self::wire::{BINARY, Came, PING, PONG, Peer, TEXT, binary, closed, text};
+use crate::told::{Heard, Told, diary, soon, until};
 
 /// Where our end of the connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ macro_rules! on_both_sides {
             #[endpoint_runtime::server_endpoint($path, $($option)*)]
             pub(crate) struct OnServer {
                 #[inject]
-                told: Arc<crate::peers::Told>,
+                told: Arc<crate::told::Told>,
             }
 
             #[endpoint_runtime::handlers]
@@ -62,7 +63,7 @@ macro_rules! on_both_sides {
 
             #[endpoint_runtime::client_endpoint($($option)*)]
             pub(crate) struct OnClient {
-                told: Arc<crate::peers::Told>,
+                told: Arc<crate::told::Told>,
             }
 
             #[endpoint_runtime::handlers]
@@ -103,7 +104,7 @@ struct Listening {
 
 impl Stage {
     pub(crate) async fn new(place: Place, endpoint: Both) -> Self {
-        let (told, heard) = Told::new();
+        let (told, heard) = diary();
         let told = Arc::new(told);
         let config = (endpoint.config)();
         let host = match place {

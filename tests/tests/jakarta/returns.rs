@@ -10,7 +10,8 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, Iter};
 
 use crate::coders::{BinaryStreamEncoder, BytesEncoder, Note, TextEncoder, TextStreamEncoder};
-use crate::support::{Far, Frame, same, table};
+use crate::far::{Far, Frame, same};
+use crate::table::table;
 
 /// Asks for each value, of a method that is not async and of one that is, and for something else behind it: what is not expected would
 /// come before that.

@@ -14,7 +14,9 @@ use endpoint_runtime::{BoxError, Encoder};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
-use crate::peers::{Came, Pair, Place, SIDES, binary, closed, each, on_both_sides, soon, text};
+use crate::peers::{Came, Pair, Place, SIDES, binary, closed, on_both_sides, text};
+use crate::table::each;
+use crate::told::soon;
 
 /// A value that an encoder knows, one whose encoder fails, and one that has none.
 struct Bean(&'static str);

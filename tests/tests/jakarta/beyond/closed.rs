@@ -10,7 +10,8 @@ use endpoint_runtime::{ClosedBy, HandlerConflict, SendError, TrySendError};
 use tokio::io::AsyncWriteExt;
 
 use super::pair::{Pair, SIDES, Side, both_sides};
-use crate::rows::{Told, equal, rows, until};
+use crate::table::{equal, rows};
+use crate::told::{Told, until};
 
 /// What the application keeps of a session.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,7 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::pair::{Pair, SIDES, Side, both_sides};
-use crate::rows::{Told, diary, rows, soon};
+use crate::table::rows;
+use crate::told::{Told, diary, soon};
 
 /// A text that may not be one.
 struct Line(String);

@@ -6,7 +6,8 @@ use endpoint_runtime::prelude::*;
 use tokio::io::AsyncWriteExt;
 
 use super::pair::{Pair, SIDES, Side, both_sides};
-use crate::rows::{Told, rows, soon};
+use crate::table::rows;
+use crate::told::{Told, soon};
 
 impl Told {
     /// Tells the beginning and the end of what takes a while.

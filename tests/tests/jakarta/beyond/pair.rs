@@ -5,7 +5,8 @@ use std::sync::Arc;
 use endpoint_runtime::prelude::*;
 use endpoint_runtime::{self as runtime, ClientEndpoint, Endpoint, Server, ServerEndpointConfig};
 
-use crate::rows::{Heard, Told, diary, exporter, serve, soon, until, url, with_only};
+use crate::stage::{exporter, serve, url, with_only};
+use crate::told::{Heard, Told, diary, soon, until};
 
 /// Which end of the connection is under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

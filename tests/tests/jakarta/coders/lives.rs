@@ -2,7 +2,9 @@
 //! not decode is passed over (CD-03, CD-04, CD-07).
 
 use super::*;
-use crate::support::{diary, same, table};
+use crate::far::same;
+use crate::table::table;
+use crate::told::diary;
 
 /// Two notes are read and written; what the coders told of it, in order.
 async fn lives(book: Book, refusals: &[&str], inits: &[&str], destroys: &[&str]) {

@@ -8,7 +8,8 @@ use std::marker::PhantomData;
 use endpoint_runtime::EncoderOutput;
 
 use super::*;
-use crate::support::{same, table};
+use crate::far::same;
+use crate::table::table;
 
 type Cell = (String, BoxFuture<'static, ()>);
 

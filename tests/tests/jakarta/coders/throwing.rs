@@ -1,7 +1,9 @@
 //! Group K: what coders throw arrives in `on_error`, which can still send a message: the session stays open (CD-09, CD-12, OR-10).
 
 use super::*;
-use crate::support::{diary, same, table};
+use crate::far::same;
+use crate::table::table;
+use crate::told::diary;
 
 /// What `on_error` is told when the decoder fails: about whole messages a `DecodeError` that keeps the message; the error of a stream as
 /// it is.

@@ -3,7 +3,7 @@
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::soon;
+use crate::told::soon;
 
 /// First bytes of frames: final, and the opcode.
 pub(crate) const TEXT: u8 = 0x81;

@@ -4,7 +4,9 @@ use endpoint_runtime::prelude::*;
 use tokio::io::AsyncWriteExt;
 
 use super::{Bean, Row, rows, sender};
-use crate::peers::{Came, Pair, Place, SIDES, closed, each, until};
+use crate::peers::{Came, Pair, Place, SIDES, closed};
+use crate::table::each;
+use crate::told::until;
 use std::sync::Arc;
 
 /// Every way to send: each says that the session is closed, and why.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use endpoint_runtime::SendError;
 
 use super::sender;
-use crate::peers::{Came, PING, PONG, Pair, Peer, Place, SIDES, StoppedClock, closed, each};
+use crate::peers::{Came, PING, PONG, Pair, Peer, Place, SIDES, StoppedClock, closed};
+use crate::table::each;
 use endpoint_runtime::prelude::*;
 
 /// Every row on both sides.

@@ -7,7 +7,9 @@ use endpoint_runtime::prelude::*;
 use endpoint_runtime::{self as runtime, Client, ConnectError, Endpoint, ServerEndpointConfig, Settings};
 use tokio::net::TcpListener;
 
-use crate::peers::{Both, PLACES, Pair, Peer, Place, SIDES, TEXT, Told, each, on_both_sides, soon};
+use crate::peers::{Both, PLACES, Pair, Peer, Place, SIDES, TEXT, on_both_sides};
+use crate::table::each;
+use crate::told::{Told, diary, soon};
 
 /// Does nothing.
 struct Quiet;
@@ -427,8 +429,8 @@ fn errors_and_the_end_are_told() {
 fn both_ends_of_ours_are_closed() {
     let rows = SIDES.map(|side| (format!("{side:?} closes"), side));
     each(rows, async |side| {
-        let (told, mut ours) = Told::new();
-        let (theirs_told, mut theirs) = Told::new();
+        let (told, mut ours) = diary();
+        let (theirs_told, mut theirs) = diary();
         let exporter =
             runtime::export_all().settings(Settings::default()).bind("127.0.0.1:0").provide(theirs_told);
         let exporter = exporter

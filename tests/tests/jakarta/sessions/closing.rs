@@ -3,7 +3,9 @@
 use endpoint_runtime::ClosedBy;
 use endpoint_runtime::prelude::*;
 
-use crate::peers::{Both, Came, Heard, PLACES, Pair, Place, closed, each, on_both_sides};
+use crate::peers::{Both, Came, PLACES, Pair, Place, closed, on_both_sides};
+use crate::table::each;
+use crate::told::Heard;
 
 /// One signature.
 #[derive(Clone, Copy)]
@@ -64,7 +66,7 @@ macro_rules! signatures_with_path {
             #[server_endpoint($path)]
             pub(super) struct OnServer {
                 #[inject]
-                told: std::sync::Arc<crate::peers::Told>,
+                told: std::sync::Arc<crate::told::Told>,
             }
 
             #[handlers]

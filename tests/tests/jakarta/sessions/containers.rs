@@ -16,9 +16,9 @@ use hyper::body::Incoming;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use crate::peers::{
-    Both, Came, PLACES, Pair, Peer, Place, Stage, Told, each, on_both_sides, soon, text, until,
-};
+use crate::peers::{Both, Came, PLACES, Pair, Peer, Place, Stage, on_both_sides, text};
+use crate::table::each;
+use crate::told::{Told, soon, until};
 
 fn told(session: &Session) -> Arc<Told> {
     session.application().get().unwrap()

@@ -5,8 +5,9 @@ use endpoint_runtime::{Coders, Decoder, Endpoint, HandlerConflict, MessageHandle
 use tokio::io::AsyncReadExt;
 
 use crate::peers::{
-    BINARY, Both, Came, PING, PLACES, PONG, Pair, Peer, Place, SIDES, TEXT, each, on_both_sides, text,
+    BINARY, Both, Came, PING, PLACES, PONG, Pair, Peer, Place, SIDES, TEXT, on_both_sides, text,
 };
+use crate::table::each;
 
 // ---- beans, by each kind of decoder
 

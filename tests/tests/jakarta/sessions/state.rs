@@ -9,9 +9,9 @@ use std::time::Duration;
 use endpoint_runtime::prelude::*;
 use endpoint_runtime::{HandlerConflict, Kind};
 
-use crate::peers::{
-    BINARY, Came, PLACES, Pair, Place, StoppedClock, closed, each, on_both_sides, text, until,
-};
+use crate::peers::{BINARY, Came, PLACES, Pair, Place, StoppedClock, closed, on_both_sides, text};
+use crate::table::each;
+use crate::told::until;
 
 on_both_sides! {
     /// Takes no messages: those are for handlers that are added.

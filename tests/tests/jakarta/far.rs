@@ -1,19 +1,13 @@
-//! What the modules share: a table of rows that fail together ([`table`]), a diary of what handlers do ([`diary`]), and the far end of a
-//! connection ([`Far`]), which is tungstenite's and the same whether our side is the server or the client.
+//! [`Far`]: the far end of a connection, which is tungstenite's and the same whether our side is the server or the client; and how its
+//! frames are compared.
 
 use std::fmt::Display;
-use std::future::Future;
-use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
 use endpoint_runtime::test::{App, RunningApp};
 use endpoint_runtime::{Client, ClientEndpoint, Session};
-use futures_util::future::join_all;
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
-use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame as WireFrame;
@@ -21,83 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 pub(crate) use tokio_tungstenite::tungstenite::Message as Frame;
 
-/// How long anything is waited for before its row fails.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What must come.
-pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match timeout(PATIENCE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("{what}: waited for {PATIENCE:?} in vain"),
-    }
-}
-
-// ---- tables
-
-/// Runs the rows of a table side by side, and fails with the names of all that failed and why.
-pub(crate) async fn table<N: Display, R: Future<Output = ()>>(rows: impl IntoIterator<Item = (N, R)>) {
-    let rows = rows.into_iter().map(|(name, row)| async move {
-        match AssertUnwindSafe(row).catch_unwind().await {
-            Ok(()) => None,
-            Err(panic) => Some(format!("{name}: {}", text_of(&*panic))),
-        }
-    });
-    let outcomes = join_all(rows).await;
-    assert!(!outcomes.is_empty(), "a table without rows");
-    let count = outcomes.len();
-    let failures: Vec<_> = outcomes.into_iter().flatten().collect();
-    assert!(failures.is_empty(), "{} of {count} rows failed:\n{}", failures.len(), failures.join("\n"));
-}
-
-fn text_of(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a text")
-}
-
-// ---- the diary
-
-/// A component that handlers and coders tell what they do.
-#[derive(Clone, Debug)]
-pub(crate) struct Told(UnboundedSender<String>);
-
-/// What was told, in its order.
-pub(crate) struct Heard(UnboundedReceiver<String>);
-
-pub(crate) fn diary() -> (Told, Heard) {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    (Told(sender), Heard(receiver))
-}
-
-impl Told {
-    pub(crate) fn tell(&self, what: impl Display) {
-        // A test that is over listens no more.
-        let _ = self.0.send(what.to_string());
-    }
-}
-
-impl Heard {
-    pub(crate) async fn next(&mut self) -> String {
-        soon("an entry in the diary", self.0.recv()).await.unwrap_or_else(|| panic!("who told has gone"))
-    }
-
-    /// All entries up to this one, which is not among them.
-    pub(crate) async fn before(&mut self, last: &str) -> Vec<String> {
-        let mut entries = Vec::new();
-        loop {
-            match self.next().await {
-                entry if entry == last => return entries,
-                entry => entries.push(entry),
-            }
-        }
-    }
-
-    /// What there is now.
-    pub(crate) fn so_far(&mut self) -> Vec<String> {
-        std::iter::from_fn(|| self.0.try_recv().ok()).collect()
-    }
-}
-
-// ---- the far end
+use crate::told::soon;
 
 trait Pipe: AsyncRead + AsyncWrite + Send + Unpin {}
 
