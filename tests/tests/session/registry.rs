@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use endpoint_runtime::prelude::*;
 use endpoint_runtime::test::{Peer, RunningApp};
-use endpoint_runtime::{self as runtime, InvalidSessionId};
+use endpoint_runtime::{self as runtime, EncodeError, InvalidSessionId};
 
 use crate::support::{Gate, Told, diary, settle, until};
 
@@ -316,4 +317,32 @@ async fn a_registry_in_motion_stays_true() {
     until("everybody to leave", || world.app.sessions().count() == 0).await;
     assert_eq!(world.app.sessions().rooms(), Vec::<String>::new());
     assert_eq!(world.app.sessions().endpoint::<Member>().count(), 0);
+}
+
+/// Counts how often it is encoded. It can be cloned, so that nothing but the broadcast keeps it from being encoded for each member.
+#[derive(Clone)]
+struct Counted(Arc<AtomicUsize>);
+
+impl IntoMessage for Counted {
+    fn into_message(self) -> Result<Message, EncodeError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        "counted".into_message()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_is_encoded_once() {
+    let world = World::new().await;
+    let mut members = Vec::new();
+    for name in ["ann", "bob", "cy"] {
+        let (mut peer, _) = world.enter(name).await;
+        ask(&mut peer, "join blue").await;
+        members.push(peer);
+    }
+    let encoded = Arc::new(AtomicUsize::new(0));
+    world.app.sessions().room("blue").send(Counted(Arc::clone(&encoded))).await;
+    for member in &mut members {
+        assert_eq!(member.text().await, "counted");
+    }
+    assert_eq!(encoded.load(Ordering::Relaxed), 1);
 }
