@@ -267,6 +267,13 @@ async fn endpoints_come_and_go_under_traffic() {
         .collect();
     let mut steady = connect(address, "/echo").await;
     for round in 0..ROUNDS {
+        // Whoever is seen in this round was not seen in the last.
+        soon("an empty endpoint", async {
+            while server.sessions().endpoint::<Named>().count() > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
         server.deploy(named("/flicker", "flicker")).unwrap();
         // Until somebody has come in.
         soon("a visitor", async {
