@@ -52,6 +52,7 @@ use crate::context::{ApplicationContext, Injected};
 use crate::endpoint::Encoders;
 use crate::error::Result;
 use crate::message::{CloseCode, CloseReason, ClosedBy};
+use crate::wire::Deflate;
 
 /// One WebSocket connection, as a handle: cheap to clone, to be kept and used from any task or thread.
 ///
@@ -316,6 +317,12 @@ impl Session {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.home.limits
+    }
+
+    /// What was agreed on about compression, if anything was.
+    #[expect(dead_code, reason = "the connection is to look at it")]
+    pub(crate) fn deflate(&self) -> Option<Deflate> {
+        self.0.handshake.deflate
     }
 
     pub(crate) fn outbox(&self) -> &Outbox {

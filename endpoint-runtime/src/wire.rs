@@ -9,6 +9,7 @@
 
 mod assembly;
 mod decoder;
+mod deflate;
 mod encoder;
 mod header;
 mod mask;
@@ -18,6 +19,7 @@ mod text;
 mod violation;
 
 pub(crate) use decoder::{Decoder, Delivery, Gate, Step};
+pub(crate) use deflate::Deflate;
 #[cfg(test)]
 use encoder::MAX_HEADER;
 pub(crate) use encoder::{

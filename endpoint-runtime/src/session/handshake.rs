@@ -16,6 +16,7 @@ use super::extension::{Extension, InvalidExtensions};
 use crate::endpoint::Principal;
 use crate::message::Text;
 use crate::path::PathParams;
+use crate::wire::Deflate;
 
 /// The opening handshake (RFC 6455 4.1): what the peer asked for, and from where; Jakarta's `HandshakeRequest` (HS-01 to HS-09).
 ///
@@ -31,6 +32,8 @@ pub struct Handshake {
     secure: bool,
     pub(crate) subprotocol: Option<Text>,
     pub(crate) agreed: Box<[Extension]>,
+    /// What was agreed on about compression, if anything was.
+    pub(crate) deflate: Option<Deflate>,
     extensions: Extensions,
     attributes: Attributes,
     /// What the server answered, where we are the client.
@@ -56,6 +59,7 @@ impl Handshake {
             secure: ends.secure,
             subprotocol: None,
             agreed: Box::default(),
+            deflate: None,
             extensions: taken(&mut parts.extensions),
             attributes: Attributes::default(),
             response: None,
@@ -74,6 +78,7 @@ impl Handshake {
             secure: ends.secure,
             subprotocol: None,
             agreed: Box::default(),
+            deflate: None,
             extensions: Extensions::new(),
             attributes: Attributes::default(),
             response: None,
