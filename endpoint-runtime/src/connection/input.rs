@@ -4,7 +4,7 @@
 //! goes to sleep, keeps only what is left over, which is nothing but for the beginning of a header, or for messages that wait
 //! while a handler runs.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,13 +14,11 @@ use tokio::io::{AsyncRead, ReadBuf};
 use super::transport::Transport;
 
 /// Bytes that one read may bring. Large enough for a message of 64 KiB in one system call.
-const BUFFER: usize = 128 * 1024;
-
-/// Buffers that a thread keeps. More than one are in use only when a handler runs another runtime inside.
-const KEPT: usize = 2;
+const BUFFER_SIZE: usize = 128 * 1024;
 
 thread_local! {
-    static BUFFERS: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+    /// One is enough: more are in use only when a handler runs another runtime inside.
+    static BUFFER: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
 }
 
 #[derive(Debug, Default)]
@@ -85,8 +83,10 @@ impl Input {
     /// The turn is over: gives the buffer back to the thread.
     pub(super) fn rest(&mut self) {
         let Some(buffer) = self.buffer.take() else { return };
-        self.kept = buffer[self.start..self.end].to_vec();
-        (self.start, self.end) = (0, self.kept.len());
+        if !self.is_empty() {
+            self.kept = buffer[self.start..self.end].to_vec();
+        }
+        (self.start, self.end) = (0, self.end - self.start);
         give_back(buffer);
     }
 }
@@ -100,15 +100,10 @@ impl Drop for Input {
 }
 
 fn borrow_buffer() -> Box<[u8]> {
-    BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; BUFFER].into_boxed_slice())
+    BUFFER.take().unwrap_or_else(|| vec![0; BUFFER_SIZE].into_boxed_slice())
 }
 
 fn give_back(buffer: Box<[u8]>) {
     // The thread may be at its end, with its locals gone: then the buffer goes too.
-    let _ = BUFFERS.try_with(|buffers| {
-        let mut buffers = buffers.borrow_mut();
-        if buffers.len() < KEPT {
-            buffers.push(buffer);
-        }
-    });
+    let _ = BUFFER.try_with(|kept| kept.set(Some(buffer)));
 }

@@ -3,7 +3,7 @@
 //! Small frames are gathered in one buffer that belongs to the thread while the connection has its turn; large payloads are
 //! written from where they lie. Everything that is queued when the socket is writable goes in one call.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -30,7 +30,7 @@ const SLICES: usize = 16;
 const KEPT: usize = 256 * 1024;
 
 thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 #[derive(Debug)]
@@ -162,15 +162,7 @@ impl Output {
             let result = if self.parts.is_empty() {
                 Pin::new(&mut *transport).poll_write(cx, &self.small[self.written..])
             } else {
-                let mut slices = [IoSlice::new(&[]); SLICES];
-                let mut count = 0;
-                let small = [&self.small[self.written..]];
-                let all = self.parts.iter().map(|part| &part[..]).chain(small);
-                for (slot, bytes) in slices.iter_mut().zip(all) {
-                    *slot = IoSlice::new(bytes);
-                    count += 1;
-                }
-                Pin::new(&mut *transport).poll_write_vectored(cx, &slices[..count])
+                self.poll_write_parts(transport, cx)
             };
             self.blocked = result.is_pending();
             match ready!(result)? {
@@ -183,6 +175,19 @@ impl Output {
         self.unflushed = flushed.is_pending();
         self.blocked = self.unflushed;
         flushed
+    }
+
+    #[inline(never)]
+    fn poll_write_parts(&self, transport: &mut Transport, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let mut count = 0;
+        let small = [&self.small[self.written..]];
+        let all = self.parts.iter().map(|part| &part[..]).chain(small);
+        for (slot, bytes) in slices.iter_mut().zip(all) {
+            *slot = IoSlice::new(bytes);
+            count += 1;
+        }
+        Pin::new(transport).poll_write_vectored(cx, &slices[..count])
     }
 
     fn advance(&mut self, mut bytes: usize) {
@@ -213,13 +218,14 @@ impl Output {
         if self.small.capacity() == 0 {
             return;
         }
-        let left = self.small[self.written..].to_vec();
+        let left =
+            if self.written == self.small.len() { Vec::new() } else { self.small[self.written..].to_vec() };
         let mut buffer = std::mem::replace(&mut self.small, left);
         self.written = 0;
         buffer.clear();
         if buffer.capacity() <= KEPT {
             // The thread may be at its end, with its locals gone: then the buffer goes too.
-            let _ = BUFFER.try_with(|kept| kept.replace(buffer));
+            let _ = BUFFER.try_with(|kept| kept.set(buffer));
         }
         if self.parts.is_empty() && self.parts.capacity() > 0 {
             self.parts = VecDeque::new();
