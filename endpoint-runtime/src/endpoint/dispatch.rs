@@ -18,10 +18,7 @@ pub(crate) trait Dispatch: Send + 'static {
     }
 
     /// What replies to the message without waiting for anything, if something does.
-    fn message_at_once(&mut self, context: Context<'_>, message: &mut Slot<'_>) -> Option<Reply> {
-        let _ = (context, message);
-        None
-    }
+    fn message_at_once(&mut self, context: Context<'_>, message: &mut Slot<'_>) -> Option<Reply>;
 
     /// What may have to wait.
     fn message<'a>(
