@@ -22,11 +22,15 @@ pub(crate) struct Outgoing {
 pub(crate) enum Frame {
     Text(Bytes),
     Binary(Bytes),
+    /// A whole message that is not to be compressed, whatever was agreed on.
+    Plain(DataKind, Bytes),
     /// A part of a message (RFC 6455 5.4). Only the first has the opcode, only the last ends the message.
     Fragment {
         kind: DataKind,
         first: bool,
         last: bool,
+        /// Whether the message is to be compressed, if that was agreed on. All its fragments say the same.
+        compressed: bool,
         payload: Bytes,
     },
     Ping(Bytes),
@@ -63,7 +67,7 @@ impl Frame {
     pub(crate) fn payload(&self) -> &[u8] {
         match self {
             Frame::Text(bytes) | Frame::Binary(bytes) | Frame::Ping(bytes) | Frame::Pong(bytes) => bytes,
-            Frame::Fragment { payload, .. } => payload,
+            Frame::Plain(_, payload) | Frame::Fragment { payload, .. } => payload,
             Frame::Mark => &[],
         }
     }
@@ -77,7 +81,7 @@ impl Frame {
 
     /// Whether it is a whole message, which may wait behind another, or be dropped.
     pub(super) fn is_message(&self) -> bool {
-        matches!(self, Frame::Text(_) | Frame::Binary(_))
+        matches!(self, Frame::Text(_) | Frame::Binary(_) | Frame::Plain(..))
     }
 
     /// Whether a message ends with it.
@@ -89,11 +93,16 @@ impl Frame {
     pub(crate) fn into_message(self) -> Message {
         match self {
             // What was text is text; the check is paid on a path that gives up anyway.
-            Frame::Text(bytes) => match Text::from_utf8(bytes.clone()) {
-                Some(text) => Message::Text(text),
-                None => Message::Binary(bytes),
-            },
-            Frame::Binary(bytes) | Frame::Ping(bytes) | Frame::Pong(bytes) => Message::Binary(bytes),
+            Frame::Text(bytes) | Frame::Plain(DataKind::Text, bytes) => {
+                match Text::from_utf8(bytes.clone()) {
+                    Some(text) => Message::Text(text),
+                    None => Message::Binary(bytes),
+                }
+            }
+            Frame::Binary(bytes)
+            | Frame::Plain(DataKind::Binary, bytes)
+            | Frame::Ping(bytes)
+            | Frame::Pong(bytes) => Message::Binary(bytes),
             Frame::Fragment { payload, .. } => Message::Binary(payload),
             Frame::Mark => Message::Binary(Bytes::new()),
         }
