@@ -19,7 +19,7 @@ mod text;
 mod violation;
 
 pub(crate) use decoder::{Decoder, Delivery, Gate, Step};
-pub(crate) use deflate::Deflate;
+pub(crate) use deflate::{Deflate, Window};
 #[cfg(test)]
 use encoder::MAX_HEADER;
 pub(crate) use encoder::{

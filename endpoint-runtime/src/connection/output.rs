@@ -100,6 +100,7 @@ impl Output {
         let (opcode, fin, payload) = match frame {
             Frame::Text(payload) => (OpCode::Data(Data::Text), true, payload),
             Frame::Binary(payload) => (OpCode::Data(Data::Binary), true, payload),
+            Frame::Plain(kind, payload) => (OpCode::Data(data_opcode(kind, true)), true, payload),
             Frame::Fragment { kind, first, last, payload } => {
                 (OpCode::Data(data_opcode(kind, first)), last, payload)
             }
