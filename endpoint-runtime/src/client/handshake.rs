@@ -102,7 +102,8 @@ impl Asking {
             return Err(format!("it uses the extension `{}`, which was not offered", foreign.name()));
         }
         let mut compressed = extensions.iter().filter(|used| used.name() == DEFLATE);
-        let deflate = compressed.next().map(|used| compression::settle(self.compression, used)).transpose()?;
+        let deflate =
+            compressed.next().map(|used| compression::settle(self.compression, used)).transpose()?;
         if compressed.next().is_some() {
             return Err(format!("it uses the extension `{DEFLATE}` twice"));
         }

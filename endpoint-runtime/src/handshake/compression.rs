@@ -159,8 +159,12 @@ mod client {
         let bits = match answered.client_max_window_bits {
             None => MOST_BITS,
             Some(Some(bits)) if bits >= FEWEST_BITS => bits,
-            Some(Some(_)) => return Err(fault("a window of 8 bits is too small to compress with".to_owned())),
-            Some(None) => return Err(fault(format!("`{CLIENT_MAX_WINDOW_BITS}` needs a number from 9 to 15"))),
+            Some(Some(_)) => {
+                return Err(fault("a window of 8 bits is too small to compress with".to_owned()));
+            }
+            Some(None) => {
+                return Err(fault(format!("`{CLIENT_MAX_WINDOW_BITS}` needs a number from 9 to 15")));
+            }
         };
         Ok(Deflate {
             ours: Window {

@@ -195,10 +195,7 @@ fn a_bad_file_is_told_with_line_and_column() {
             "compression = \"deflate\"",
             "1:15: `compression`: \"deflate\" says nothing about compression: write one of \"on\", \"context\", \"off\"",
         ),
-        (
-            "compression_threshold = \"1KB\"",
-            &format!("1:25: `compression_threshold`: \"1KB\" {not_a_size}"),
-        ),
+        ("compression_threshold = \"1KB\"", &format!("1:25: `compression_threshold`: \"1KB\" {not_a_size}")),
     ];
     for (file, problem) in table {
         assert_eq!(problems(file, &[]), [format!("{FILE}:{problem}")], "{file}");

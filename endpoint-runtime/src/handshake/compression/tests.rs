@@ -105,7 +105,10 @@ mod server {
             assert_eq!(words(agreement.as_ref()), expected(on), "on: {offered}");
             if let Some(Agreement { deflate, .. }) = agreement {
                 assert!(!deflate.ours.takeover && !deflate.theirs.takeover, "{offered}");
-                assert_eq!(windows.replace('+', ""), format!("{} {}", shown(deflate.ours), shown(deflate.theirs)));
+                assert_eq!(
+                    windows.replace('+', ""),
+                    format!("{} {}", shown(deflate.ours), shown(deflate.theirs))
+                );
             }
             let agreement = answered(Compression::Context, offered);
             assert_eq!(words(agreement.as_ref()), expected(context), "context: {offered}");
@@ -215,7 +218,9 @@ mod client {
                 Ok::<_, String>(format!("{} {}", shown(deflate.ours), shown(deflate.theirs)))
             });
             match (found, expected) {
-                ([Ok(on), Ok(context)], Ok(expected)) => assert_eq!((&*on, &*context), *expected, "{parameters}"),
+                ([Ok(on), Ok(context)], Ok(expected)) => {
+                    assert_eq!((&*on, &*context), *expected, "{parameters}")
+                }
                 ([Err(on), Err(context)], Err(why)) => {
                     assert_eq!(on, context);
                     assert!(on.contains(why) && on.contains(DEFLATE), "{parameters}: {on}");

@@ -109,10 +109,12 @@ impl Frame {
     pub(crate) fn into_message(self) -> Message {
         match self {
             // What was text is text; the check is paid on a path that gives up anyway.
-            Frame::Text(bytes) | Frame::Plain(DataKind::Text, bytes) => match Text::from_utf8(bytes.clone()) {
-                Some(text) => Message::Text(text),
-                None => Message::Binary(bytes),
-            },
+            Frame::Text(bytes) | Frame::Plain(DataKind::Text, bytes) => {
+                match Text::from_utf8(bytes.clone()) {
+                    Some(text) => Message::Text(text),
+                    None => Message::Binary(bytes),
+                }
+            }
             Frame::Binary(bytes)
             | Frame::Plain(DataKind::Binary, bytes)
             | Frame::Ping(bytes)
