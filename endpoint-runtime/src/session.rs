@@ -33,7 +33,7 @@ pub(crate) use self::attributes::Seeds;
 pub use self::audience::{Audience, Delivery};
 pub use self::config::EndpointConfig;
 pub(crate) use self::current::Current;
-pub(crate) use self::extension::is_token;
+pub(crate) use self::extension::{DEFLATE, is_token};
 pub use self::extension::{Extension, InvalidExtensions};
 pub(crate) use self::handshake::Ends;
 pub use self::handshake::Handshake;

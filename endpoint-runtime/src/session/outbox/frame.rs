@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use crate::message::{Message, Text};
+use crate::message::{EncodeError, IntoMessage, Message, Text};
 use crate::session::SendError;
 
 /// What a queued frame costs beside its payload, so that empty messages are not free.
@@ -22,7 +22,7 @@ pub(crate) struct Outgoing {
 pub(crate) enum Frame {
     Text(Bytes),
     Binary(Bytes),
-    /// A whole message that is not to be compressed, whatever was agreed on.
+    /// A whole message that is not to be compressed.
     Plain(DataKind, Bytes),
     /// A part of a message (RFC 6455 5.4). Only the first has the opcode, only the last ends the message.
     Fragment {
@@ -64,10 +64,28 @@ impl DataKind {
 }
 
 impl Frame {
+    /// The message of a value: to be compressed, unless the value says that it is not.
+    pub(crate) fn of<M: IntoMessage>(message: M) -> Result<Self, EncodeError> {
+        let message = message.into_message()?;
+        Ok(if M::MAY_BE_COMPRESSED { Frame::from(message) } else { Frame::plain(message) })
+    }
+
+    /// A message that is not to be compressed.
+    pub(crate) fn plain(message: Message) -> Self {
+        match message {
+            Message::Text(text) => Frame::Plain(DataKind::Text, text.into_bytes()),
+            Message::Binary(bytes) => Frame::Plain(DataKind::Binary, bytes),
+        }
+    }
+
     pub(crate) fn payload(&self) -> &[u8] {
         match self {
-            Frame::Text(bytes) | Frame::Binary(bytes) | Frame::Ping(bytes) | Frame::Pong(bytes) => bytes,
-            Frame::Plain(_, payload) | Frame::Fragment { payload, .. } => payload,
+            Frame::Text(bytes)
+            | Frame::Binary(bytes)
+            | Frame::Plain(_, bytes)
+            | Frame::Ping(bytes)
+            | Frame::Pong(bytes) => bytes,
+            Frame::Fragment { payload, .. } => payload,
             Frame::Mark => &[],
         }
     }
