@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpC
 use super::transport::Transport;
 use crate::message::{CloseCode, CloseReason};
 use crate::session::SendError;
-use crate::session::outbox::{DataKind, Frame, Outgoing};
+use crate::session::outbox::{DataKind, Frame, Outgoing, Shared};
 use crate::wire::{self, Role};
 
 /// A payload of this size or more is not copied. Below, a copy is cheaper than a slot in a vectored write.
@@ -100,6 +100,7 @@ impl Output {
         let (opcode, fin, payload) = match frame {
             Frame::Text(payload) => (OpCode::Data(Data::Text), true, payload),
             Frame::Binary(payload) => (OpCode::Data(Data::Binary), true, payload),
+            Frame::Shared(shared) => return self.put_shared(&shared),
             Frame::Fragment { kind, first, last, payload } => {
                 (OpCode::Data(data_opcode(kind, first)), last, payload)
             }
@@ -119,6 +120,16 @@ impl Output {
         }
     }
 
+    /// What goes to many is encoded already, unless it has to be masked.
+    fn put_shared(&mut self, shared: &Shared) {
+        let encoded = shared.encoded();
+        match self.role {
+            Role::Server if encoded.len() < LARGE => self.gather(|small| small.extend_from_slice(encoded)),
+            Role::Server => self.put_large(encoded.clone()),
+            Role::Client => self.put_frame(shared.whole()),
+        }
+    }
+
     pub(super) fn put_pong(&mut self, payload: &[u8]) {
         let opcode = OpCode::Control(Control::Pong);
         match self.role {
@@ -134,11 +145,13 @@ impl Output {
         }
     }
 
-    /// Puts a payload behind its header, from where it lies.
+    /// Puts a payload behind its header, or a whole frame, from where it lies.
     fn put_large(&mut self, payload: Bytes) {
-        self.parts.push_back(Bytes::copy_from_slice(&self.small[self.written..]));
-        self.small.clear();
-        self.written = 0;
+        if self.written < self.small.len() {
+            self.parts.push_back(Bytes::copy_from_slice(&self.small[self.written..]));
+            self.small.clear();
+            self.written = 0;
+        }
         self.queued_total += payload.len() as u64;
         self.parts.push_back(payload);
     }
@@ -273,9 +286,5 @@ impl Output {
 
 /// The opcode of a fragment: only the first says what the message is (RFC 6455 5.4).
 fn data_opcode(kind: DataKind, first: bool) -> Data {
-    match (first, kind) {
-        (false, _) => Data::Continue,
-        (true, DataKind::Text) => Data::Text,
-        (true, DataKind::Binary) => Data::Binary,
-    }
+    if first { kind.opcode() } else { Data::Continue }
 }
