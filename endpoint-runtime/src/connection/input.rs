@@ -61,23 +61,41 @@ impl Input {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let left = self.end - self.start;
-        match &mut self.buffer {
-            Some(buffer) if self.start > 0 => buffer.copy_within(self.start..self.end, 0),
-            Some(_) => {}
-            None => {
-                let mut buffer = borrow_buffer();
-                buffer[..left].copy_from_slice(&self.kept[self.start..self.end]);
-                self.kept = Vec::new();
-                self.buffer = Some(buffer);
-            }
+        if self.buffer.is_none() {
+            self.buffer = Some(borrow_buffer());
+            self.restore();
+        } else if self.start > 0 {
+            self.move_to_front();
         }
-        (self.start, self.end) = (0, left);
         let Some(buffer) = &mut self.buffer else { return Poll::Pending };
         let mut read = ReadBuf::new(&mut buffer[left..]);
         ready!(Pin::new(transport).poll_read(cx, &mut read))?;
         let bytes = read.filled().len();
         self.end += bytes;
         Poll::Ready(Ok(bytes))
+    }
+
+    /// Brings what was left over back into the buffer.
+    #[inline]
+    fn restore(&mut self) {
+        if self.kept.capacity() > 0
+            && let Some(buffer) = &mut self.buffer
+        {
+            let left = std::mem::take(&mut self.kept);
+            let left = &left[self.start..self.end];
+            buffer[..left.len()].copy_from_slice(left);
+        }
+        (self.start, self.end) = (0, self.end - self.start);
+    }
+
+    #[inline]
+    fn move_to_front(&mut self) {
+        if !self.is_empty()
+            && let Some(buffer) = &mut self.buffer
+        {
+            buffer.copy_within(self.start..self.end, 0);
+        }
+        (self.start, self.end) = (0, self.end - self.start);
     }
 
     /// The turn is over: gives the buffer back to the thread.

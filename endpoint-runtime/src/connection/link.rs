@@ -131,12 +131,14 @@ impl Link {
         timers: Timers,
         role: Role,
     ) -> Self {
-        let (now, forms) = (Instant::now(), session.forms());
+        let (now, forms, deflate) = (Instant::now(), session.forms(), session.deflate());
         Link {
             transport,
             input: Input::new(read_ahead),
-            output: Output::new(role),
-            decoder: Decoder::new(role, forms.text_delivery(), forms.binary_delivery()),
+            output: Output::new(role)
+                .compressing(deflate.map(|deflate| deflate.ours), session.limits().compression_threshold),
+            decoder: Decoder::new(role, forms.text_delivery(), forms.binary_delivery())
+                .inflating(deflate.map(|deflate| deflate.theirs)),
             role,
             session,
             timers,
@@ -390,8 +392,8 @@ impl Link {
     /// Takes the next from the input. What most messages are is looked at first, and here; whatever else there may be, elsewhere.
     #[inline(always)]
     fn decode(&mut self, gate: Gate, deliver: &mut Deliver<'_>) -> Decoded {
-        let plain = gate == Gate::Open && self.phase == Phase::Open && !self.retuned && self.late.is_empty();
-        if plain {
+        let plain = gate == Gate::Open && self.phase == Phase::Open && !self.retuned;
+        if plain && self.late.is_empty() && !self.decoder.owes() {
             if self.input.is_empty() {
                 return Decoded::Nothing;
             }
@@ -421,7 +423,7 @@ impl Link {
             let answer = deliver(late);
             return self.answered(answer);
         }
-        if self.input.is_empty() {
+        if self.input.is_empty() && !self.decoder.owes() {
             return Decoded::Nothing;
         }
         if self.retuned && !self.decoder.is_amid_message() {

@@ -5,13 +5,14 @@ use tokio_tungstenite::tungstenite;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, OpCode};
 
 use super::MAX_CONTROL;
+use super::header::RSV1;
 use super::mask::Key;
 
 /// The longest header: two bytes, eight of length, four of mask.
 pub(crate) const MAX_HEADER: usize = 14;
 
 /// Appends the header of a frame with `len` bytes of payload, which the caller appends next (masked if `mask` is given).
-#[inline]
+#[inline(always)]
 pub(crate) fn put_header(out: &mut Vec<u8>, fin: bool, opcode: OpCode, len: usize, mask: Option<[u8; 4]>) {
     let first = u8::from(opcode) | if fin { 0x80 } else { 0 };
     let mask_bit = if mask.is_some() { 0x80 } else { 0 };
@@ -26,6 +27,13 @@ pub(crate) fn put_header(out: &mut Vec<u8>, fin: bool, opcode: OpCode, len: usiz
     }
     if let Some(key) = mask {
         out.extend_from_slice(&key);
+    }
+}
+
+/// Says in the header of a message's first frame, which begins here, that the message is compressed (RFC 7692 6).
+pub(crate) fn mark_compressed(frame: &mut [u8]) {
+    if let Some(first) = frame.first_mut() {
+        *first |= RSV1;
     }
 }
 

@@ -8,6 +8,8 @@
 mod annotated;
 mod attributes;
 mod closing;
+mod compressed;
+mod compression;
 mod container;
 mod deadline;
 mod foreign_tungstenite;

@@ -36,14 +36,14 @@ impl Parts {
     pub(super) fn binary(
         &mut self,
         form: Form,
-        part: &[u8],
+        part: Cow<'_, [u8]>,
         last: bool,
         deliver: &mut Deliver<'_>,
     ) -> Answer {
         if self.form(form, last) != Form::Stream {
-            return deliver(Incoming::BinaryPart(Cow::Borrowed(part), last));
+            return deliver(Incoming::BinaryPart(part, last));
         }
-        match self.pass_on(part, last) {
+        match self.pass_on(&part, last) {
             Some(fed) => deliver(Incoming::BinaryStream(BinaryReader::fed(fed))),
             None => Answer::Nothing,
         }
