@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpC
 use super::transport::Transport;
 use crate::message::{CloseCode, CloseReason};
 use crate::session::SendError;
-use crate::session::outbox::{DataKind, Frame, Outgoing, Shared};
+use crate::session::outbox::{DataKind, Frame, Outgoing, Queued, Run, Shared};
 use crate::wire::{self, Role};
 
 /// A payload of this size or more is not copied. Below, a copy is cheaper than a slot in a vectored write.
@@ -86,7 +86,14 @@ impl Output {
         self.blocked
     }
 
-    pub(super) fn put(&mut self, outgoing: Outgoing) {
+    pub(super) fn put(&mut self, queued: Queued) {
+        match queued {
+            Queued::One(outgoing) => self.put_one(outgoing),
+            Queued::Run(run) => self.put_run(&run),
+        }
+    }
+
+    fn put_one(&mut self, outgoing: Outgoing) {
         self.put_frame(outgoing.frame);
         match outgoing.done {
             // A mark behind nothing.
@@ -121,12 +128,25 @@ impl Output {
     }
 
     /// What goes to many is encoded already, unless it has to be masked.
-    fn put_shared(&mut self, shared: &Shared) {
-        let encoded = shared.encoded();
+    fn put_run(&mut self, run: &Run) {
         match self.role {
-            Role::Server if encoded.len() < LARGE => self.gather(|small| small.extend_from_slice(encoded)),
-            Role::Server => self.put_large(encoded.clone()),
+            Role::Server => self.put_encoded(run.encoded()),
+            Role::Client => run.messages().iter().for_each(|message| self.put_frame(message.whole())),
+        }
+    }
+
+    fn put_shared(&mut self, shared: &Shared) {
+        match self.role {
+            Role::Server => self.put_encoded(shared.encoded()),
             Role::Client => self.put_frame(shared.whole()),
+        }
+    }
+
+    fn put_encoded(&mut self, encoded: &Bytes) {
+        if encoded.len() < LARGE {
+            self.gather(|small| small.extend_from_slice(encoded));
+        } else {
+            self.put_large(encoded.clone());
         }
     }
 

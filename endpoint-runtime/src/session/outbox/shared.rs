@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::OpCode;
 
+use super::frame::OVERHEAD;
 use super::{DataKind, Frame};
 use crate::wire;
 
@@ -42,7 +43,12 @@ impl Shared {
         &self.encoded
     }
 
-    /// Whether it may be compressed.
+    /// What it costs in each queue.
+    pub(super) fn cost(&self) -> usize {
+        self.payload().len() + OVERHEAD
+    }
+
+    /// Whether it must not be compressed.
     #[expect(dead_code, reason = "nothing is compressed yet")]
     pub(crate) fn is_plain(&self) -> bool {
         self.plain
