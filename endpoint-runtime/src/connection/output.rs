@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
@@ -20,7 +21,7 @@ use self::compressed::Compressing;
 use super::transport::Transport;
 use crate::message::{CloseCode, CloseReason};
 use crate::session::SendError;
-use crate::session::outbox::{DataKind, Frame, Outgoing, Shared};
+use crate::session::outbox::{DataKind, Frame, Outgoing, Queued, Run, Shared};
 use crate::wire::{self, Role};
 
 /// A payload of this size or more is not copied. Below, a copy is cheaper than a slot in a vectored write.
@@ -92,7 +93,14 @@ impl Output {
         self.blocked
     }
 
-    pub(super) fn put(&mut self, outgoing: Outgoing) {
+    pub(super) fn put(&mut self, queued: Queued) {
+        match queued {
+            Queued::One(outgoing) => self.put_one(outgoing),
+            Queued::Run(run) => self.put_run(&run),
+        }
+    }
+
+    fn put_one(&mut self, outgoing: Outgoing) {
         self.put_frame(outgoing.frame);
         match outgoing.done {
             // A mark behind nothing.
@@ -131,6 +139,16 @@ impl Output {
     }
 
     /// What goes to many is encoded already, unless it has to be masked.
+    fn put_run(&mut self, run: &Run) {
+        let whole = self.role == Role::Server && !self.compresses(run.encoded());
+        if whole {
+            return self.put_encoded(run.encoded());
+        }
+        for message in run.messages() {
+            self.put_frame(Frame::Shared(Arc::clone(message)));
+        }
+    }
+
     fn put_shared(&mut self, shared: &Shared) {
         match self.role {
             Role::Server => self.put_encoded(shared.encoded()),
@@ -138,11 +156,11 @@ impl Output {
         }
     }
 
-    fn put_encoded(&mut self, frame: &Bytes) {
-        if frame.len() < LARGE {
-            self.gather(|small| small.extend_from_slice(frame));
+    fn put_encoded(&mut self, encoded: &Bytes) {
+        if encoded.len() < LARGE {
+            self.gather(|small| small.extend_from_slice(encoded));
         } else {
-            self.put_large(frame.clone());
+            self.put_large(encoded.clone());
         }
     }
 

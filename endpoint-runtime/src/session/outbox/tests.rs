@@ -10,8 +10,10 @@ fn text(text: &'static str) -> Outgoing {
 
 fn drain(outbox: &Outbox) -> Vec<String> {
     let mut all = Vec::new();
-    outbox.take(usize::MAX, |outgoing| {
-        all.push(String::from_utf8(outgoing.frame.payload().to_vec()).unwrap());
+    let text = |payload: &[u8]| String::from_utf8(payload.to_vec()).unwrap();
+    outbox.take(usize::MAX, |queued| match queued {
+        Queued::One(outgoing) => all.push(text(outgoing.frame.payload())),
+        Queued::Run(run) => all.extend(run.messages().iter().map(|message| text(message.payload()))),
     });
     all
 }
