@@ -5,6 +5,7 @@ mod audience;
 mod config;
 mod current;
 mod extension;
+pub(crate) mod fan_out;
 mod forms;
 mod fragments;
 mod handshake;
@@ -320,7 +321,6 @@ impl Session {
     }
 
     /// What was agreed on about compression, if anything was.
-    #[expect(dead_code, reason = "the connection is to look at it")]
     pub(crate) fn deflate(&self) -> Option<Deflate> {
         self.0.handshake.deflate
     }

@@ -7,6 +7,7 @@ mod clock;
 mod ending;
 mod late;
 mod parts;
+mod sharing;
 
 use std::borrow::Cow;
 use std::task::{Context, Poll};
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 use self::late::Late;
 use self::parts::Parts;
+use self::sharing::Sharing;
 use super::input::Input;
 use super::output::Output;
 use super::timers::Timers;
@@ -23,7 +25,7 @@ use super::transport::Transport;
 use crate::endpoint::Form;
 use crate::message::{CloseCode, CloseReason, ClosedBy, Incoming};
 use crate::session::Session;
-use crate::session::outbox::{Frame, Outgoing};
+use crate::session::outbox::{Frame, Outgoing, Queued};
 use crate::wire::{Decoder, Gate, Role, Step, Violation};
 
 /// Gathered replies of this size are written before more messages are looked at.
@@ -67,6 +69,7 @@ pub(super) struct Link {
     transport: Transport,
     input: Input,
     output: Output,
+    sharing: Sharing,
     decoder: Decoder,
     role: Role,
     timers: Timers,
@@ -120,6 +123,7 @@ impl Link {
             transport,
             input: Input::new(read_ahead),
             output: Output::new(role),
+            sharing: Sharing::No,
             decoder: Decoder::new(role, forms.text_delivery(), forms.binary_delivery()),
             role,
             session,
@@ -204,6 +208,7 @@ impl Link {
         if self.phase != Phase::Open {
             return false;
         }
+        self.hold();
         let outbox = self.session.outbox();
         if !outbox.is_clear() || self.output.is_blocked() {
             // What the handler sent before it returned goes first, and so does a message that is open, so the reply stands in line.
@@ -235,6 +240,7 @@ impl Link {
         gate: Gate,
         deliver: &mut dyn FnMut(Incoming<'_>),
     ) -> Poll<Progress> {
+        self.hold();
         if self.session.take_timer() {
             (self.armed, self.hurried) = (None, true);
             self.look_at_the_clock();
@@ -264,6 +270,7 @@ impl Link {
             self.rest(cx);
             // What came in while the waker was not yet registered would wake nobody.
             if matches!(turn, Turn::Wait) && (self.has_news() || (self.held && self.parts.reader_waits())) {
+                self.hold();
                 continue;
             }
             return match self.phase {
@@ -324,8 +331,14 @@ impl Link {
 
     fn pump(&mut self) {
         let budget = if self.output.is_blocked() { usize::MAX } else { FLUSH_AT as usize };
-        let output = &mut self.output;
-        if let Some(reason) = self.session.outbox().take(budget, |outgoing| output.put(outgoing)) {
+        let (output, sharing) = (&mut self.output, &mut self.sharing);
+        let put = |queued| {
+            if *sharing == Sharing::No && matches!(queued, Queued::Run(_)) {
+                *sharing = Sharing::Wanted;
+            }
+            output.put(queued);
+        };
+        if let Some(reason) = self.session.outbox().take(budget, put) {
             self.begin_closing(&reason);
         }
     }
@@ -476,6 +489,7 @@ impl Link {
             self.arm();
             self.hurried = false;
         }
+        self.share();
     }
 }
 
