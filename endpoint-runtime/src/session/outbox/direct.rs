@@ -139,3 +139,100 @@ impl Outbox {
         self.state().direct.as_ref().and_then(|direct| direct.wrote)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::super::{Broadcast, DataKind, Frame, Outgoing, Shared};
+    use super::*;
+    use crate::message::CloseReason;
+    use crate::settings::Overflow;
+
+    const LIMIT: usize = 64 << 20;
+
+    /// An outbox that was lent a socket, and the other end of it.
+    async fn lent() -> (Outbox, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (read, write) = listener.accept().await.unwrap().0.into_split();
+        read.as_ref().writable().await.unwrap();
+        // Both halves share the socket; nobody reads here.
+        drop(read);
+        let outbox = Outbox::default();
+        outbox.lend(write);
+        (outbox, peer)
+    }
+
+    fn push(outbox: &Outbox, text: &str) {
+        let mut broadcast = Broadcast::new(Shared::new(DataKind::Text, text.as_bytes()), None);
+        outbox.push_broadcast(&mut broadcast, LIMIT, Overflow::Disconnect, || true).unwrap();
+    }
+
+    async fn expect(peer: &mut TcpStream, text: &str) {
+        let mut bytes = vec![0; Shared::new(DataKind::Text, text.as_bytes()).encoded().len()];
+        peer.read_exact(&mut bytes).await.unwrap();
+        assert!(bytes.ends_with(text.as_bytes()));
+    }
+
+    #[tokio::test]
+    async fn a_broadcast_goes_past_the_task() {
+        let (outbox, mut peer) = lent().await;
+        push(&outbox, "a");
+        outbox.write_directly(Instant::now());
+        assert!(!outbox.has_news() && outbox.is_clear());
+        assert_eq!(outbox.queued_bytes(), 0);
+        expect(&mut peer, "a").await;
+        assert!(outbox.wrote_directly().is_some());
+        assert_eq!(outbox.hold(), None);
+    }
+
+    #[tokio::test]
+    async fn nothing_goes_past_a_task_that_writes() {
+        let (outbox, mut peer) = lent().await;
+        assert_eq!(outbox.hold(), None);
+        push(&outbox, "a");
+        outbox.write_directly(Instant::now());
+        assert!(outbox.has_news());
+        outbox.release();
+        outbox.write_directly(Instant::now());
+        assert!(!outbox.has_news());
+        expect(&mut peer, "a").await;
+    }
+
+    #[tokio::test]
+    async fn nothing_goes_past_what_is_the_tasks_to_write() {
+        let (outbox, _peer) = lent().await;
+        outbox.try_push(Outgoing { frame: Frame::Text("one".into()), done: None }, LIMIT).unwrap();
+        push(&outbox, "a");
+        outbox.write_directly(Instant::now());
+        let mut count = 0;
+        outbox.take(usize::MAX, |_| count += 1);
+        assert_eq!(count, 2);
+        push(&outbox, "b");
+        outbox.close(&CloseReason::normal(), false);
+        outbox.write_directly(Instant::now());
+        outbox.take(usize::MAX, |_| count += 1);
+        assert_eq!(count, 3);
+    }
+
+    #[tokio::test]
+    async fn what_a_socket_does_not_take_is_the_first_that_the_task_writes() {
+        let (outbox, mut peer) = lent().await;
+        let long = "x".repeat(32 << 20);
+        push(&outbox, &long);
+        outbox.write_directly(Instant::now());
+        assert!(!outbox.has_news());
+        push(&outbox, "behind");
+        // Nobody else may write now.
+        outbox.write_directly(Instant::now());
+        assert!(outbox.has_news());
+        let rest = outbox.hold().unwrap();
+        let mut begin = vec![0; 10 + long.len() - rest.len()];
+        peer.read_exact(&mut begin).await.unwrap();
+        assert_eq!(begin[0], 0x81);
+        assert!(rest.iter().chain(&begin[10..]).all(|byte| *byte == b'x'));
+        assert_eq!(outbox.hold(), None);
+    }
+}
