@@ -7,15 +7,18 @@
 
 mod direct;
 mod frame;
+#[cfg(all(test, shuttle))]
+mod model;
 mod open;
 mod run;
 mod shared;
+mod sync;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_util::task::AtomicWaker;
@@ -28,6 +31,7 @@ use self::open::Open;
 pub(crate) use self::open::{Caller, NotNow, Owner, Part};
 pub(crate) use self::run::{Broadcast, Run};
 pub(crate) use self::shared::Shared;
+use self::sync::{AtomicU8, AtomicU64, Mutex, MutexGuard};
 use super::send::SendError;
 use crate::message::{CloseCode, CloseReason, ClosedBy};
 use crate::settings::Overflow;

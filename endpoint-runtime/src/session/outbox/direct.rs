@@ -7,6 +7,7 @@
 //! there is one writer at a time. If the socket takes a part only, [`TASK`] is set in the task's name, and the rest
 //! is the first thing that goes out.
 
+use std::io;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
@@ -48,10 +49,14 @@ impl State {
     }
 
     /// Writes the broadcasts that wait.
-    fn write_run(&mut self, now: Instant) -> Written {
+    fn write_run(
+        &mut self,
+        now: Instant,
+        write: impl FnOnce(&OwnedWriteHalf, &[u8]) -> io::Result<usize>,
+    ) -> Written {
         let (Some(direct), Some(run)) = (&mut self.direct, &self.run) else { return Written::Nothing };
         let frames = run.encoded();
-        let written = match direct.socket.try_write(frames) {
+        let written = match write(&direct.socket, frames) {
             Ok(bytes) if bytes < frames.len() => {
                 direct.rest = frames.slice(bytes..);
                 Written::Part
@@ -70,6 +75,15 @@ impl State {
 impl Outbox {
     /// Writes out the broadcasts that wait, if the socket can be had and takes them; else the connection's task is told.
     pub(crate) fn write_directly(&self, now: Instant) {
+        self.write_by(now, OwnedWriteHalf::try_write);
+    }
+
+    /// [`write_directly`](Self::write_directly), in whichever way one writes.
+    pub(super) fn write_by(
+        &self,
+        now: Instant,
+        write: impl FnOnce(&OwnedWriteHalf, &[u8]) -> io::Result<usize>,
+    ) {
         let mut state = self.state();
         if state.is_empty() {
             return;
@@ -78,7 +92,7 @@ impl Outbox {
             drop(state);
             return self.announce();
         }
-        let written = state.write_run(now);
+        let written = state.write_run(now, write);
         let waiting = match written {
             Written::Nothing => Vec::new(),
             Written::All | Written::Part => {
