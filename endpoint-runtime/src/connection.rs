@@ -29,7 +29,7 @@ use crate::endpoint::{Context, Decoders, Dispatch, Reply, Slot};
 use crate::error::{Error, Panicked, ProtocolError, Result};
 use crate::message::{CloseReason, ClosedBy, Incoming, Message};
 use crate::session::outbox::Frame;
-use crate::session::{SendError, Session};
+use crate::session::{SendError, Session, fan_out};
 use crate::wire::Role;
 
 /// The replies of one call.
@@ -105,7 +105,7 @@ fn unexpected() -> CloseReason {
 
 /// Runs a piece of the user's code that is not a future.
 fn attempt<T>(session: &Session, act: impl FnOnce() -> T) -> Outcome<T> {
-    match catch_unwind(AssertUnwindSafe(|| session.sessions().enter(act))) {
+    match catch_unwind(AssertUnwindSafe(|| session.sessions().enter(|| fan_out::collect(act)))) {
         Ok(value) => Outcome::Returned(value),
         Err(payload) => Outcome::Panicked(panicked(session, &*payload)),
     }

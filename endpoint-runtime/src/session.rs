@@ -5,6 +5,7 @@ mod audience;
 mod config;
 mod current;
 mod extension;
+pub(crate) mod fan_out;
 mod forms;
 mod fragments;
 mod handshake;

@@ -7,6 +7,7 @@ mod clock;
 mod ending;
 mod late;
 mod parts;
+mod sharing;
 
 use std::borrow::Cow;
 use std::task::{Context, Poll};
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 use self::late::Late;
 use self::parts::Parts;
+use self::sharing::Sharing;
 use super::input::Input;
 use super::output::Output;
 use super::timers::Timers;
@@ -23,7 +25,7 @@ use super::transport::Transport;
 use crate::endpoint::Form;
 use crate::message::{CloseCode, CloseReason, ClosedBy, Incoming};
 use crate::session::Session;
-use crate::session::outbox::{Frame, Outgoing};
+use crate::session::outbox::{Frame, Outgoing, Queued};
 use crate::wire::{Decoder, Gate, Role, Step, Violation};
 
 /// Gathered replies of this size are written before more messages are looked at.
@@ -82,6 +84,7 @@ pub(super) struct Link {
     transport: Transport,
     input: Input,
     output: Output,
+    sharing: Sharing,
     decoder: Decoder,
     role: Role,
     timers: Timers,
@@ -137,6 +140,7 @@ impl Link {
             input: Input::new(read_ahead),
             output: Output::new(role)
                 .compressing(deflate.map(|deflate| deflate.ours), session.limits().compression_threshold),
+            sharing: Sharing::No,
             decoder: Decoder::new(role, forms.text_delivery(), forms.binary_delivery())
                 .inflating(deflate.map(|deflate| deflate.theirs)),
             role,
@@ -220,6 +224,7 @@ impl Link {
         if self.phase != Phase::Open {
             return false;
         }
+        self.hold();
         let outbox = self.session.outbox();
         if !outbox.is_clear() || self.output.is_blocked() {
             // What the handler sent before it returned goes first, and so does a message that is open, so the reply stands in line.
@@ -246,6 +251,7 @@ impl Link {
     // ---- the turn
 
     fn poll(&mut self, cx: &mut Context<'_>, gate: Gate, deliver: &mut Deliver<'_>) -> Poll<Progress> {
+        self.hold();
         loop {
             if self.session.is_signalled() {
                 self.heed_signals();
@@ -265,6 +271,7 @@ impl Link {
             self.rest(cx);
             // What came in while the waker was not yet registered would wake nobody.
             if matches!(turn, Turn::Wait) && (self.has_news() || (self.held && self.parts.reader_waits())) {
+                self.hold();
                 continue;
             }
             return match self.phase {
@@ -383,8 +390,14 @@ impl Link {
 
     fn pump(&mut self) {
         let budget = if self.output.is_blocked() { usize::MAX } else { FLUSH_AT as usize };
-        let output = &mut self.output;
-        if let Some(reason) = self.session.outbox().take(budget, |outgoing| output.put(outgoing)) {
+        let (output, sharing) = (&mut self.output, &mut self.sharing);
+        let put = |queued| {
+            if *sharing == Sharing::No && matches!(queued, Queued::Run(_)) {
+                *sharing = Sharing::Wanted;
+            }
+            output.put(queued);
+        };
+        if let Some(reason) = self.session.outbox().take(budget, put) {
             self.begin_closing(&reason);
         }
     }
@@ -574,6 +587,7 @@ impl Link {
             self.arm();
             self.hurried = false;
         }
+        self.share();
     }
 }
 

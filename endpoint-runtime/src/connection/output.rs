@@ -156,7 +156,8 @@ impl Output {
         }
     }
 
-    fn put_encoded(&mut self, encoded: &Bytes) {
+    /// Puts bytes that are frames, or the rest of some, already.
+    pub(super) fn put_encoded(&mut self, encoded: &Bytes) {
         if encoded.len() < LARGE {
             self.gather(|small| small.extend_from_slice(encoded));
         } else {

@@ -5,27 +5,33 @@
 //! The lock is held for a push or a drain, never across user code or a system call. A few flags beside it tell the connection whether
 //! there is anything at all, so that a turn without sends from elsewhere takes no lock.
 
+mod direct;
 mod frame;
+#[cfg(all(test, shuttle))]
+mod model;
 mod open;
 mod run;
 mod shared;
+mod sync;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_util::task::AtomicWaker;
 use once_cell::race::OnceBox;
 use tokio::sync::{Semaphore, oneshot};
 
+use self::direct::{Direct, WRITER};
 pub(crate) use self::frame::{DataKind, Frame, Outgoing, Queued};
 use self::open::Open;
 pub(crate) use self::open::{Caller, NotNow, Owner, Part};
 pub(crate) use self::run::{Broadcast, Run};
 pub(crate) use self::shared::Shared;
+use self::sync::{AtomicU8, AtomicU64, Mutex, MutexGuard};
 use super::send::SendError;
 use crate::message::{CloseCode, CloseReason, ClosedBy};
 use crate::settings::Overflow;
@@ -46,11 +52,13 @@ const PENDING: u8 = 1;
 const OPEN: u8 = 2;
 /// So much stands behind that message that no more replies may.
 const CONGESTED: u8 = 4;
+/// The connection's task has been told so, or is about to be.
+const ANNOUNCED: u8 = 32;
 
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
-    /// [`PENDING`], [`OPEN`] and [`CONGESTED`].
+    /// [`PENDING`], [`ANNOUNCED`], [`OPEN`] and [`CONGESTED`]; and [`WRITER`].
     flags: AtomicU8,
     task: AtomicWaker,
     dropped: AtomicU64,
@@ -66,6 +74,8 @@ struct State {
     bytes: usize,
     /// The message that goes out in fragments, and what waits for its end.
     open: Option<Box<Open>>,
+    /// The socket, if the connection's task has lent it out.
+    direct: Option<Box<Direct>>,
     /// Set once: nothing is queued any more.
     closed: Option<Box<CloseReason>>,
     /// Senders that wait for room.
@@ -224,10 +234,15 @@ impl Outbox {
     }
 
     fn announce(&self) {
-        // Whoever set it has woken the task, or is about to; it is cleared when nothing is left to be taken.
-        if !self.has_news() && self.flags.fetch_or(PENDING, Ordering::AcqRel) & PENDING == 0 {
+        // It is cleared when nothing is left to be taken.
+        if self.flags.load(Ordering::Acquire) & ANNOUNCED == 0 && self.has_become(PENDING) {
             self.task.wake();
         }
+    }
+
+    /// Sets flags, and says whether the connection's task has to be told.
+    fn has_become(&self, flags: u8) -> bool {
+        self.flags.fetch_or(flags | ANNOUNCED, Ordering::AcqRel) & ANNOUNCED == 0
     }
 
     /// Queues it if there is room.
@@ -333,12 +348,14 @@ impl Outbox {
         Ok(())
     }
 
-    /// Queues a message that goes to others too, or does what the endpoint's `overflow` says; never waits.
+    /// Queues a message that goes to others too, or does what the endpoint's `overflow` says; never waits. `note` is asked whether
+    /// [`write_directly`](Self::write_directly) will be called soon, if it may be; else the connection's task is told.
     pub(crate) fn push_broadcast(
         &self,
         broadcast: &mut Broadcast,
         limit: usize,
         overflow: Overflow,
+        note: impl FnOnce() -> bool,
     ) -> Result<(), SendError> {
         let mut state = self.state();
         if state.closed.is_some() || state.open.is_some() || !fits(state.bytes, broadcast.cost(), limit) {
@@ -347,8 +364,16 @@ impl Outbox {
             return self.push(Outgoing { frame, done: None }, limit, overflow);
         }
         state.put_broadcast(broadcast);
+        // Somebody sees to what is there already, and so to this.
+        let news = !self.has_news();
+        let noted = news && state.direct.is_some() && note();
+        if noted {
+            self.flags.fetch_or(PENDING, Ordering::AcqRel);
+        }
         drop(state);
-        self.announce();
+        if news && !noted {
+            self.announce();
+        }
         Ok(())
     }
 
@@ -445,7 +470,8 @@ impl Outbox {
             state.bytes = 0;
         }
         let waiting = std::mem::take(&mut state.waiting);
-        self.flags.store(PENDING, Ordering::Release);
+        self.flags.fetch_and(WRITER, Ordering::AcqRel);
+        self.flags.fetch_or(PENDING | ANNOUNCED, Ordering::AcqRel);
         drop(state);
         let messages = discarded.iter().filter(|outgoing| outgoing.frame.ends_message()).count();
         self.dropped.fetch_add(messages as u64, Ordering::Relaxed);
@@ -487,7 +513,7 @@ impl Outbox {
 
     /// Whether a message of the connection's own may overtake the queue: nothing waits, and no message is open.
     pub(crate) fn is_clear(&self) -> bool {
-        self.flags.load(Ordering::Acquire) == 0
+        self.flags.load(Ordering::Acquire) & (PENDING | OPEN | CONGESTED) == 0
     }
 
     /// Whether replies must wait until the open message has ended.
@@ -507,7 +533,7 @@ impl Outbox {
         }
         let mut closed = None;
         if state.is_empty() {
-            self.flags.fetch_and(!PENDING, Ordering::AcqRel);
+            self.flags.fetch_and(!(PENDING | ANNOUNCED), Ordering::AcqRel);
             closed = state.closed.as_deref().cloned();
             if state.queue.capacity() > KEPT_SLOTS {
                 state.queue = VecDeque::new();

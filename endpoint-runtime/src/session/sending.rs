@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::outbox::{Broadcast, Caller, Frame, Outgoing, Refused};
-use super::{Batch, CLOSING, OPEN, Receipt, SendError, Session, TrySendError};
+use super::{Batch, CLOSING, OPEN, Receipt, SendError, Session, TrySendError, fan_out};
 use crate::message::IntoMessage;
 use crate::settings::Overflow;
 
@@ -208,7 +208,10 @@ impl Session {
     /// [`push`](Self::push) of what goes to others too.
     pub(super) fn push_broadcast(&self, broadcast: &mut Broadcast) -> Result<(), SendError> {
         let limits = self.limits();
-        let result = self.0.outbox.push_broadcast(broadcast, limits.send_buffer, limits.overflow);
+        let result = self
+            .0
+            .outbox
+            .push_broadcast(broadcast, limits.send_buffer, limits.overflow, || fan_out::note(self));
         self.note_if_too_slow(&result);
         result
     }

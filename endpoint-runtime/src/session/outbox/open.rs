@@ -295,11 +295,6 @@ impl Outbox {
         }
     }
 
-    /// Sets flags, and says whether the connection's task has to be told.
-    fn has_become(&self, flags: u8) -> bool {
-        self.flags.fetch_or(flags, Ordering::AcqRel) & PENDING == 0
-    }
-
     fn take_effect(&self, effects: &Effects) {
         if effects.ended {
             self.line().add_permits(1);
