@@ -320,7 +320,6 @@ impl Session {
     }
 
     /// What was agreed on about compression, if anything was.
-    #[expect(dead_code, reason = "the connection is to look at it")]
     pub(crate) fn deflate(&self) -> Option<Deflate> {
         self.0.handshake.deflate
     }

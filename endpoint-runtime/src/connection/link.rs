@@ -32,6 +32,9 @@ const FLUSH_AT: u64 = 64 * 1024;
 /// Messages and control frames in one turn, before other connections have theirs.
 const TURN: u32 = 256;
 
+/// Smaller messages are not compressed.
+const COMPRESSION_THRESHOLD: usize = 1024;
+
 /// How long the peer has to close TCP after both have sent close frames, before we do. A client waits as long before it closes its
 /// own end (RFC 6455 7.1.1).
 const LINGER: Duration = Duration::from_secs(2);
@@ -115,12 +118,13 @@ impl Link {
         timers: Timers,
         role: Role,
     ) -> Self {
-        let (now, forms) = (Instant::now(), session.forms());
+        let (now, forms, deflate) = (Instant::now(), session.forms(), session.deflate());
         Link {
             transport,
             input: Input::new(read_ahead),
-            output: Output::new(role),
-            decoder: Decoder::new(role, forms.text_delivery(), forms.binary_delivery()),
+            output: Output::new(role).compressing(deflate.map(|deflate| deflate.ours), COMPRESSION_THRESHOLD),
+            decoder: Decoder::new(role, forms.text_delivery(), forms.binary_delivery())
+                .inflating(deflate.map(|deflate| deflate.theirs)),
             role,
             session,
             timers,
@@ -338,7 +342,7 @@ impl Link {
             deliver(late);
             return Decoded::Message;
         }
-        if self.input.is_empty() {
+        if self.input.is_empty() && !self.decoder.owes() {
             return Decoded::Nothing;
         }
         if self.retuned && !self.decoder.is_amid_message() {

@@ -3,6 +3,8 @@
 //! Small frames are gathered in one buffer that belongs to the thread while the connection has its turn; large payloads are
 //! written from where they lie. Everything that is queued when the socket is writable goes in one call.
 
+mod compressed;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -14,6 +16,7 @@ use tokio::io::AsyncWrite;
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
+use self::compressed::Compressing;
 use super::transport::Transport;
 use crate::message::{CloseCode, CloseReason};
 use crate::session::SendError;
@@ -37,6 +40,8 @@ thread_local! {
 pub(super) struct Output {
     /// A client masks what it sends.
     role: Role,
+    /// What compresses messages, if that was agreed on.
+    compressing: Option<Compressing>,
     /// What goes first: large payloads, and what was gathered before them.
     parts: VecDeque<Bytes>,
     /// What goes last: small frames, gathered; written up to `written`.
@@ -57,6 +62,7 @@ impl Output {
     pub(super) fn new(role: Role) -> Self {
         Output {
             role,
+            compressing: None,
             parts: VecDeque::new(),
             small: Vec::new(),
             written: 0,
@@ -97,11 +103,14 @@ impl Output {
     }
 
     pub(super) fn put_frame(&mut self, frame: Frame) {
+        if self.compressing.is_some() && self.put_compressed(&frame) {
+            return;
+        }
         let (opcode, fin, payload) = match frame {
             Frame::Text(payload) => (OpCode::Data(Data::Text), true, payload),
             Frame::Binary(payload) => (OpCode::Data(Data::Binary), true, payload),
             Frame::Plain(kind, payload) => (OpCode::Data(data_opcode(kind, true)), true, payload),
-            Frame::Fragment { kind, first, last, payload } => {
+            Frame::Fragment { kind, first, last, payload, .. } => {
                 (OpCode::Data(data_opcode(kind, first)), last, payload)
             }
             Frame::Ping(payload) => (OpCode::Control(Control::Ping), true, payload),

@@ -29,6 +29,8 @@ pub(crate) enum Frame {
         kind: DataKind,
         first: bool,
         last: bool,
+        /// Whether the message is to be compressed, if that was agreed on. All its fragments say the same.
+        compressed: bool,
         payload: Bytes,
     },
     Ping(Bytes),
