@@ -173,10 +173,20 @@ impl Raw {
     }
 
     /// Opens one, with `behind` in the same packet as the request.
-    pub(crate) async fn open_through(mut pipe: DuplexStream, path: &str, behind: &[u8]) -> Self {
+    pub(crate) async fn open_through(pipe: DuplexStream, path: &str, behind: &[u8]) -> Self {
+        Self::open_asking(pipe, path, "", behind).await
+    }
+
+    /// Opens one, and offers these extensions.
+    pub(crate) async fn open_offering(app: &RunningApp, path: &str, extensions: &str) -> Self {
+        let line = format!("Sec-WebSocket-Extensions: {extensions}\r\n");
+        Self::open_asking(app.connect_raw(), path, &line, &[]).await
+    }
+
+    async fn open_asking(mut pipe: DuplexStream, path: &str, lines: &str, behind: &[u8]) -> Self {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{lines}\r\n"
         );
         pipe.write_all(&[request.as_bytes(), behind].concat()).await.unwrap();
         let mut read = Vec::new();
