@@ -32,9 +32,6 @@ const FLUSH_AT: u64 = 64 * 1024;
 /// Messages and control frames in one turn, before other connections have theirs.
 const TURN: u32 = 256;
 
-/// Smaller messages are not compressed.
-const COMPRESSION_THRESHOLD: usize = 1024;
-
 /// How long the peer has to close TCP after both have sent close frames, before we do. A client waits as long before it closes its
 /// own end (RFC 6455 7.1.1).
 const LINGER: Duration = Duration::from_secs(2);
@@ -122,7 +119,8 @@ impl Link {
         Link {
             transport,
             input: Input::new(read_ahead),
-            output: Output::new(role).compressing(deflate.map(|deflate| deflate.ours), COMPRESSION_THRESHOLD),
+            output: Output::new(role)
+                .compressing(deflate.map(|deflate| deflate.ours), session.limits().compression_threshold),
             decoder: Decoder::new(role, forms.text_delivery(), forms.binary_delivery())
                 .inflating(deflate.map(|deflate| deflate.theirs)),
             role,

@@ -220,6 +220,12 @@ impl Decoder {
         self.assembly.capacity()
     }
 
+    /// Whether the decoder keeps an inflater, which is far more.
+    #[cfg(test)]
+    pub(super) fn keeps_inflater(&self) -> bool {
+        self.inflater.is_some()
+    }
+
     /// Whether a data frame may come now, and with so much payload (RFC 6455, 5.4).
     #[inline]
     fn check_message(&self, data: Data, header: &Header) -> Result<(), Violation> {

@@ -37,6 +37,16 @@ impl Output {
             Frame::Binary(payload) if worth(payload) => {
                 deflater.message(payload, |bytes| self.put_bytes(Data::Binary, true, bytes))
             }
+            Frame::Shared(shared) if !shared.is_plain() && shared.payload().len() >= threshold as usize => {
+                match deflater.window() {
+                    Window { bits, takeover: false } if self.role == Role::Server => {
+                        shared.deflated(bits).map(|frame| self.put_encoded(frame))
+                    }
+                    _ => deflater.message(shared.payload(), |bytes| {
+                        self.put_bytes(shared.kind().opcode(), true, bytes);
+                    }),
+                }
+            }
             Frame::Fragment { kind, first, last, compressed: true, payload } => {
                 let opcode = data_opcode(*kind, *first);
                 deflater.fragment(payload, *last, |bytes| self.put_bytes(opcode, *last, bytes))

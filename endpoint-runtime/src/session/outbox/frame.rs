@@ -1,8 +1,12 @@
 //! [`Frame`]: a message, a part of one, or a control frame on its way out.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::Data;
 
+use super::Shared;
 use crate::message::{EncodeError, IntoMessage, Message, Text};
 use crate::session::SendError;
 
@@ -17,13 +21,15 @@ pub(crate) struct Outgoing {
     pub(crate) done: Option<oneshot::Sender<Result<(), SendError>>>,
 }
 
-/// The payload is shared, never copied: a broadcast puts the same bytes into every outbox.
+/// The payload is shared, never copied.
 #[derive(Clone, Debug)]
 pub(crate) enum Frame {
     Text(Bytes),
     Binary(Bytes),
     /// A whole message that is not to be compressed.
     Plain(DataKind, Bytes),
+    /// A message that goes to others too: a broadcast puts the same one into every outbox.
+    Shared(Arc<Shared>),
     /// A part of a message (RFC 6455 5.4). Only the first has the opcode, only the last ends the message.
     Fragment {
         kind: DataKind,
@@ -52,6 +58,14 @@ impl DataKind {
         match self {
             DataKind::Text => Frame::Text(payload),
             DataKind::Binary => Frame::Binary(payload),
+        }
+    }
+
+    /// The opcode of its first frame.
+    pub(crate) fn opcode(self) -> Data {
+        match self {
+            DataKind::Text => Data::Text,
+            DataKind::Binary => Data::Binary,
         }
     }
 
@@ -85,6 +99,7 @@ impl Frame {
             | Frame::Plain(_, bytes)
             | Frame::Ping(bytes)
             | Frame::Pong(bytes) => bytes,
+            Frame::Shared(shared) => shared.payload(),
             Frame::Fragment { payload, .. } => payload,
             Frame::Mark => &[],
         }
@@ -99,12 +114,22 @@ impl Frame {
 
     /// Whether it is a whole message, which may wait behind another, or be dropped.
     pub(super) fn is_message(&self) -> bool {
-        matches!(self, Frame::Text(_) | Frame::Binary(_) | Frame::Plain(..))
+        matches!(self, Frame::Text(_) | Frame::Binary(_) | Frame::Plain(..) | Frame::Shared(_))
     }
 
     /// Whether a message ends with it.
     pub(super) fn ends_message(&self) -> bool {
         self.is_message() || matches!(self, Frame::Fragment { last: true, .. })
+    }
+
+    /// The same for many sessions, if it is a whole message: encoded here, once.
+    pub(crate) fn share(self) -> Self {
+        match self {
+            Frame::Text(payload) => Frame::Shared(Arc::new(Shared::new(DataKind::Text, &payload))),
+            Frame::Binary(payload) => Frame::Shared(Arc::new(Shared::new(DataKind::Binary, &payload))),
+            Frame::Plain(kind, payload) => Frame::Shared(Arc::new(Shared::new(kind, &payload).plain())),
+            other => other,
+        }
     }
 
     /// The message again, for a sender that gets it back.
@@ -121,6 +146,7 @@ impl Frame {
             | Frame::Plain(DataKind::Binary, bytes)
             | Frame::Ping(bytes)
             | Frame::Pong(bytes) => Message::Binary(bytes),
+            Frame::Shared(shared) => shared.whole().into_message(),
             Frame::Fragment { payload, .. } => Message::Binary(payload),
             Frame::Mark => Message::Binary(Bytes::new()),
         }

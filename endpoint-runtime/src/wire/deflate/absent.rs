@@ -33,6 +33,10 @@ impl Deflater {
         None
     }
 
+    pub(crate) fn window(&self) -> Window {
+        match *self {}
+    }
+
     pub(crate) fn message<T>(&mut self, _: &[u8], _: impl FnOnce(&[u8]) -> T) -> Option<T> {
         match *self {}
     }

@@ -40,6 +40,10 @@ impl Deflater {
         Some(Deflater { window, own: None })
     }
 
+    pub(crate) fn window(&self) -> Window {
+        self.window
+    }
+
     /// Compresses a whole message, and if that makes it smaller lends the result; else the message is to be sent as it is, and the peer
     /// knows as much of it as we do, which is nothing.
     pub(crate) fn message<T>(&mut self, payload: &[u8], put: impl FnOnce(&[u8]) -> T) -> Option<T> {
