@@ -257,9 +257,10 @@ async function objectArrives() {
 
 async function compressed(path, perMessageDeflate, words) {
   const peer = new Peer(path, { perMessageDeflate });
+  const opened = once(peer.socket, "open");
   const [response] = await once(peer.socket, "upgrade");
   assert.strictEqual(response.headers["sec-websocket-extensions"], "permessage-deflate" + (words && "; " + words));
-  await once(peer.socket, "open");
+  await opened;
   const noise = Buffer.from({ length: 100_000 }, (_, index) => (index * 2_654_435_761) >>> (index % 24));
   for (const size of [0, 1, 125, 1_023, 1_024, 1_025, 65_536, 1 << 20]) await peer.echoes("j".repeat(size));
   for (const message of [noise, noise.subarray(0, 2_000), noise.toString("hex"), "Grüße, 你好, 👩‍🚀 ".repeat(5_000), ""]) {
