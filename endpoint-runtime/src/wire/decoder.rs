@@ -68,6 +68,25 @@ pub(crate) enum Delivery {
     Parts,
 }
 
+/// A [`Delivery`] in half its size, for a decoder is part of every idle connection. No message has so many bytes that the number that
+/// stands for parts were missed.
+#[derive(Debug, Clone, Copy)]
+struct Packed(usize);
+
+impl Packed {
+    fn new(delivery: Delivery) -> Self {
+        match delivery {
+            Delivery::Whole(limit) => Self(limit.min(usize::MAX - 1)),
+            Delivery::Parts => Self(usize::MAX),
+        }
+    }
+
+    #[inline]
+    fn get(self) -> Delivery {
+        if self.0 == usize::MAX { Delivery::Parts } else { Delivery::Whole(self.0) }
+    }
+}
+
 /// The most bytes of one part.
 const PART: usize = 64 * 1024;
 
@@ -78,11 +97,11 @@ const PART: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Decoder {
     role: Role,
-    text: Delivery,
-    binary: Delivery,
+    text: Packed,
+    binary: Packed,
     assembly: Assembly,
     /// How the message that has begun is received.
-    current: Delivery,
+    current: Packed,
     /// How much payload the current data frame still owes; 0 between frames.
     owed: u64,
     /// The mask of what is owed.
@@ -104,10 +123,10 @@ impl Decoder {
     pub(crate) fn new(role: Role, text: Delivery, binary: Delivery) -> Self {
         Self {
             role,
-            text,
-            binary,
+            text: Packed::new(text),
+            binary: Packed::new(binary),
             assembly: Assembly::None,
-            current: text,
+            current: Packed::new(text),
             owed: 0,
             key: Key::default(),
             last_frame: false,
@@ -126,7 +145,7 @@ impl Decoder {
 
     /// Changes how messages are received, from the next one on: the one that has begun ends as it began.
     pub(crate) fn deliver(&mut self, text: Delivery, binary: Delivery) {
-        (self.text, self.binary) = (text, binary);
+        (self.text, self.binary) = (Packed::new(text), Packed::new(binary));
     }
 
     /// Whether a message has begun and not ended.
@@ -250,18 +269,20 @@ impl Decoder {
     /// How the message is received that a frame of this kind belongs to.
     #[inline]
     fn delivery(&self, data: Data) -> Delivery {
-        match data {
+        let packed = match data {
             Data::Text => self.text,
             Data::Binary => self.binary,
             // Reserved ones do not pass the header's own check.
             Data::Continue | Data::Reserved(_) => self.current,
-        }
+        };
+        packed.get()
     }
 
     /// Gets ready for the payload of a data frame that passed [`Self::check_message`].
     fn begin_frame(&mut self, data: Data, header: &Header) {
-        self.current = self.delivery(data);
-        match (data, self.current) {
+        let delivery = self.delivery(data);
+        self.current = Packed::new(delivery);
+        match (data, delivery) {
             (Data::Text, _) => self.assembly = Assembly::Text(Text::default()),
             (Data::Binary, Delivery::Whole(_)) => self.assembly = Assembly::Binary(Vec::new()),
             (Data::Binary, Delivery::Parts) => self.assembly = Assembly::Parts,
@@ -281,7 +302,7 @@ impl Decoder {
 
     /// How much of what is there belongs to the current data frame, and may be taken at once.
     fn next_piece(&self, available: usize) -> usize {
-        let most = if self.current == Delivery::Parts { PART } else { usize::MAX };
+        let most = if self.current.get() == Delivery::Parts { PART } else { usize::MAX };
         // No more than `available`, so nothing is cut off.
         self.owed.min(available.min(most) as u64) as usize
     }
@@ -294,7 +315,7 @@ impl Decoder {
         let announced = self.owed;
         self.owed -= piece.len() as u64;
         let last = self.owed == 0 && self.last_frame;
-        match self.current {
+        match self.current.get() {
             Delivery::Parts => self.assembly.part(piece, last),
             Delivery::Whole(limit) => {
                 // No more than the limit, so nothing is cut off.

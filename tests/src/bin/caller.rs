@@ -286,8 +286,9 @@ async fn fragments_in() -> Result<()> {
 }
 
 /// The first part is there while the server waits to be told before it sends the last.
-async fn parts_in() -> Result<()> {
-    let mut peer = Peer::open(&runtime::client(), Parts, "/halves").await?;
+async fn parts_in(compression: Compression) -> Result<()> {
+    let client = runtime::client().compression(compression);
+    let mut peer = Peer::open(&client, Parts, "/halves").await?;
     peer.expect(Heard::Part(Fragment::new("first, ", false))).await?;
     peer.session.send("go on").await?;
     // The end of the message need not come with its last part.
@@ -501,7 +502,8 @@ fn checks() -> Vec<(String, Check)> {
         ("fragments sent", Box::pin(fragments_out())),
         ("ping between fragments", Box::pin(ping_between_fragments())),
         ("fragments received as a whole", Box::pin(fragments_in())),
-        ("fragments received one by one", Box::pin(parts_in())),
+        ("fragments received one by one", Box::pin(parts_in(Compression::Off))),
+        ("compressed fragments received one by one", Box::pin(parts_in(Compression::On))),
         ("bytes received in parts", Box::pin(binary_parts_in())),
         ("streams both ways", Box::pin(streams())),
         ("our pings", Box::pin(our_ping())),

@@ -11,6 +11,7 @@ mod arguments;
 mod binary_forms;
 mod closing;
 mod coders;
+mod compressed;
 mod compression;
 mod forms_in;
 mod fragments_out;

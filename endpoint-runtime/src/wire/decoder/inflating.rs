@@ -18,7 +18,7 @@ impl Decoder {
             if out.len() < PART {
                 out.resize(PART, 0);
             }
-            match self.current {
+            match self.current.get() {
                 Delivery::Whole(limit) => Ok((arrived, self.inflate_all(&mut inflater, piece, out, limit)?)),
                 Delivery::Parts => self.inflate_part(&mut inflater, piece, &mut out[..PART]),
             }

@@ -23,6 +23,7 @@ const MEM_LEVEL: i32 = 5;
 const GROWTH: usize = 16 * 1024;
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "in a box they are lent out")]
     static POOL: RefCell<Vec<Box<Compressor>>> = const { RefCell::new(Vec::new()) };
 }
 

