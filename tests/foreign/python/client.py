@@ -267,12 +267,13 @@ async def compressed(path, wishes, words):
         equal(await peer.recv(), "j" * 1_000_000)
         equal(count[0] < 10_000, True)
         count[0] = 0
-        again = noise[:50].hex() * 12
+        again = noise[:150].hex() * 4
         for _ in range(50):
             await peer.send(again)
             equal(await peer.recv(), again)
-        keeps = "context" in path and "server_no" not in words
-        equal((count[0] // 50, count[0] < 50 * 40), (count[0] // 50, keeps))
+        # In a window of 9 bits, a message of this size leaves nothing of the one before it.
+        if "bits=9" not in words:
+            equal(count[0] < 50 * 60, "context" in path and "server_no" not in words)
 
 
 async def not_compressed_unless_asked_for():

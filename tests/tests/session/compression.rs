@@ -285,7 +285,7 @@ impl Answers {
             "try_send" => session.try_send(Uncompressed(text))?,
             "send_and_flush" => session.send_and_flush(Uncompressed(Text::from(text))).await?,
             "post" => session.post(Uncompressed(text)).await?,
-            "batch" => session.batch(|batch| drop(batch.send(Uncompressed(text)))).await?,
+            "batch" => session.batch(|batch| _ = batch.send(Uncompressed(text))).await?,
             "broadcast" => drop(session.container().sessions().all().send(Uncompressed(text)).await),
             "nested" => session.send(Uncompressed(Uncompressed(text))).await?,
             _ => session.send(text).await?,
