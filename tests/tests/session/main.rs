@@ -13,6 +13,7 @@ mod broadcast;
 mod closing;
 mod coders;
 mod compressed;
+mod compression;
 mod forms_in;
 mod fragments_out;
 mod life;
