@@ -27,6 +27,9 @@ use crate::wire::{self, Role};
 /// A payload of this size or more is not copied. Below, a copy is cheaper than a slot in a vectored write.
 const LARGE: usize = 8 * 1024;
 
+/// The longest payload whose length fits into the second byte of a header (RFC 6455 5.2).
+const MAX_SHORT: u8 = 125;
+
 /// Slices in one vectored write.
 const SLICES: usize = 16;
 
@@ -41,6 +44,8 @@ thread_local! {
 pub(super) struct Output {
     /// A client masks what it sends.
     role: Role,
+    /// Messages of fewer bytes have the shortest header, and go out as they are. None of a client's do.
+    short: u8,
     /// What compresses messages, if that was agreed on.
     compressing: Option<Compressing>,
     /// What goes first: large payloads, and what was gathered before them.
@@ -63,6 +68,7 @@ impl Output {
     pub(super) fn new(role: Role) -> Self {
         Output {
             role,
+            short: if role == Role::Server { MAX_SHORT + 1 } else { 0 },
             compressing: None,
             parts: VecDeque::new(),
             small: Vec::new(),
@@ -110,7 +116,29 @@ impl Output {
         }
     }
 
+    #[inline]
     pub(super) fn put_frame(&mut self, frame: Frame) {
+        match &frame {
+            Frame::Text(payload) if payload.len() < usize::from(self.short) => self.put_short(0x81, payload),
+            Frame::Binary(payload) if payload.len() < usize::from(self.short) => {
+                self.put_short(0x82, payload)
+            }
+            _ => self.put_any(frame),
+        }
+    }
+
+    /// A message whose length fits into the second byte of its header: what most are.
+    #[inline]
+    fn put_short(&mut self, first: u8, payload: &[u8]) {
+        self.gather(|small| {
+            small.reserve(2 + usize::from(MAX_SHORT));
+            small.extend_from_slice(&[first, payload.len() as u8]);
+            small.extend_from_slice(payload);
+        });
+    }
+
+    #[inline(never)]
+    fn put_any(&mut self, frame: Frame) {
         if self.compressing.is_some() && self.put_compressed(&frame) {
             return;
         }
@@ -191,6 +219,7 @@ impl Output {
         self.parts.push_back(payload);
     }
 
+    #[inline(always)]
     fn gather(&mut self, put: impl FnOnce(&mut Vec<u8>)) {
         if self.small.capacity() == 0 {
             self.small = BUFFER.take();
@@ -238,8 +267,22 @@ impl Output {
         Pin::new(transport).poll_write_vectored(cx, &slices[..count])
     }
 
-    fn advance(&mut self, mut bytes: usize) {
+    #[inline]
+    fn advance(&mut self, bytes: usize) {
         self.written_total += bytes as u64;
+        if self.parts.is_empty() && self.receipts.is_empty() {
+            self.written += bytes;
+        } else {
+            self.advance_over_parts(bytes);
+        }
+        if self.is_written() {
+            self.small.clear();
+            self.written = 0;
+        }
+    }
+
+    #[inline(never)]
+    fn advance_over_parts(&mut self, mut bytes: usize) {
         while bytes > 0 {
             let Some(part) = self.parts.front_mut() else { break };
             let step = bytes.min(part.len());
@@ -254,10 +297,6 @@ impl Output {
             let Some((_, done)) = self.receipts.pop_front() else { break };
             // Nobody need wait for it.
             let _ = done.send(Ok(()));
-        }
-        if self.is_written() {
-            self.small.clear();
-            self.written = 0;
         }
     }
 

@@ -21,6 +21,8 @@ thread_local! {
     /// Whether a handler runs on this thread, so that a turn will end.
     static COLLECTING: Cell<bool> = const { Cell::new(false) };
     static NOTED: RefCell<Vec<Session>> = const { RefCell::new(Vec::new()) };
+    /// Whether there are any.
+    static ANY: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs a handler; [`send`] is to be called at the end of its turn.
@@ -40,17 +42,24 @@ pub(super) fn note(session: &Session) -> bool {
     let collecting = COLLECTING.get();
     if collecting {
         NOTED.with_borrow_mut(|noted| noted.push(session.clone()));
+        ANY.set(true);
     }
     collecting
 }
 
 /// Writes to all who were noted on this thread.
+#[inline]
 pub(crate) fn send() {
+    if ANY.get() {
+        send_to_all();
+    }
+}
+
+#[inline(never)]
+fn send_to_all() {
+    ANY.set(false);
     // The thread may be at its end, with its locals gone: then nothing was noted either.
     let Ok(mut noted) = NOTED.try_with(RefCell::take) else { return };
-    if noted.is_empty() {
-        return;
-    }
     while noted.len() > GO {
         let others = noted.split_off(noted.len() - GO);
         match Handle::try_current() {

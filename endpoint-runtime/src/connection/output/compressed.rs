@@ -22,6 +22,9 @@ impl Output {
     pub(in crate::connection) fn compressing(mut self, window: Option<Window>, threshold: usize) -> Self {
         let threshold = u32::try_from(threshold).unwrap_or(u32::MAX);
         self.compressing = window.and_then(Deflater::new).map(|deflater| Compressing { deflater, threshold });
+        if self.compressing.is_some() {
+            self.short = self.short.min(u8::try_from(threshold).unwrap_or(u8::MAX));
+        }
         self
     }
 
