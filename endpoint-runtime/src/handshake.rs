@@ -167,7 +167,7 @@ mod tests {
         let mut request = head("GET", &GOOD);
         let opening = Opening::read(&request).unwrap();
         let mut handshake = Handshake::new(&mut request, PathParams::default(), Ends::default());
-        handshake.subprotocol = Some("chat".into());
+        handshake.subprotocol = Some(Box::new("chat".into()));
         handshake.agreed = [Extension::new("a").with("b", "c d"), Extension::new("e")].into();
         let response: Response<()> = opening.accept(&handshake);
         assert_eq!(response.status(), 101);
