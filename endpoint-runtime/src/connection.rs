@@ -61,7 +61,7 @@ enum Outcome<T> {
 /// The future lives as long as the connection, so it is kept small: what can be made before it is, and what is rarely needed is
 /// boxed when it is.
 pub(crate) fn run<D: Dispatch>(
-    make: impl FnOnce() -> Result<D> + Send,
+    make: impl FnOnce(&Session) -> Result<D> + Send,
     upgraded: Upgraded,
 ) -> impl Future<Output = Option<D>> + Send {
     let Upgraded { session, transport, read_ahead, timers, role } = upgraded;
@@ -155,8 +155,8 @@ struct Connection {
 
 impl Connection {
     /// Makes the instance; without one the session closes.
-    fn create<D>(&self, make: impl FnOnce() -> Result<D>) -> Option<D> {
-        match attempt(&self.session, make) {
+    fn create<D>(&self, make: impl FnOnce(&Session) -> Result<D>) -> Option<D> {
+        match attempt(&self.session, || make(&self.session)) {
             Outcome::Returned(Ok(instance)) => return Some(instance),
             Outcome::Returned(Err(error)) => {
                 tracing::error!(path = self.session.path(), %error, "the endpoint could not be created");

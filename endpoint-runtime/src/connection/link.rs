@@ -74,9 +74,9 @@ pub(super) struct Link {
     /// When the phase began.
     since: Instant,
     /// Why the session ends; set when it is no longer open.
-    reason: Option<CloseReason>,
+    reason: Option<Box<CloseReason>>,
     /// What the peer did wrong, until the driver takes it.
-    violation: Option<Violation>,
+    violation: Option<Box<Violation>>,
     /// When the peer was last heard of; when anything last went either way; when the socket last took anything.
     heard: Instant,
     active: Instant,
@@ -219,12 +219,12 @@ impl Link {
 
     /// Why the session ended, once it has.
     pub(super) fn reason(&self) -> Option<&CloseReason> {
-        self.reason.as_ref()
+        self.reason.as_deref()
     }
 
     /// What the peer did wrong, once.
     pub(super) fn take_violation(&mut self) -> Option<Violation> {
-        self.violation.take()
+        self.violation.take().map(|violation| *violation)
     }
 
     // ---- the turn

@@ -18,18 +18,23 @@ impl Link {
         if phase == Phase::Gone {
             self.input = Input::default();
             // Whoever waits for what was not written waits in vain, and may be the very handler that is awaited here.
-            let reason = self.reason.get_or_insert_with(|| CloseReason::lost("the connection was lost"));
-            self.output.abandon(reason);
+            let lost = || CloseReason::lost("the connection was lost").into();
+            self.output.abandon(self.reason.get_or_insert_with(lost));
         }
         if let Some(reason) = &self.reason {
             self.parts.cut(reason);
         }
     }
 
+    /// Notes why the session ends, if that is not known yet.
+    fn because(&mut self, reason: CloseReason) {
+        self.reason.get_or_insert_with(|| reason.into());
+    }
+
     /// Our close frame goes out behind what is queued; then the peer's is awaited.
     pub(super) fn begin_closing(&mut self, reason: &CloseReason) {
         self.output.put_close(reason.code(), reason.text());
-        self.reason.get_or_insert_with(|| reason.clone());
+        self.because(reason.clone());
         self.enter(Phase::Closing);
     }
 
@@ -38,7 +43,7 @@ impl Link {
         let reason = CloseReason::new(CloseCode::Abnormal, text).by(ClosedBy::Container);
         self.session.begin_close(&reason);
         // Who closed first is the one who did.
-        self.reason.get_or_insert(reason);
+        self.because(reason);
         self.output.put_close(code, text);
         self.enter(next);
     }
@@ -54,7 +59,7 @@ impl Link {
                 reason.code(),
                 if reason.closed_by() == ClosedBy::Peer { "" } else { reason.text() },
             );
-            self.reason.get_or_insert(reason);
+            self.because(reason);
         }
         self.enter(Phase::Finishing);
     }
@@ -65,8 +70,8 @@ impl Link {
             self.session.outbox().close(&reason, true);
             self.session.begin_close(&reason);
             self.output.put_close(reason.code(), reason.text());
-            self.reason.get_or_insert(reason);
-            self.violation = Some(violation);
+            self.because(reason);
+            self.violation = Some(violation.into());
         }
         self.input.discard();
         self.enter(Phase::Finishing);
@@ -84,7 +89,7 @@ impl Link {
         let reason = self.session.outbox().closed().unwrap_or_else(|| CloseReason::lost(text));
         self.session.begin_close(&reason);
         self.session.outbox().close(&reason, true);
-        self.reason.get_or_insert(reason);
+        self.because(reason);
         self.enter(Phase::Gone);
     }
 
