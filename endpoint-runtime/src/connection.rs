@@ -93,7 +93,7 @@ fn unexpected() -> CloseReason {
 
 /// Runs a piece of the user's code that is not a future.
 fn attempt<T>(session: &Session, act: impl FnOnce() -> T) -> Outcome<T> {
-    match catch_unwind(AssertUnwindSafe(|| session.sessions().enter(act))) {
+    match catch_unwind(AssertUnwindSafe(|| session.enter(act))) {
         Ok(value) => Outcome::Returned(value),
         Err(payload) => Outcome::Panicked(panicked(session, &*payload)),
     }
@@ -411,5 +411,16 @@ impl Connection {
                 "a message was discarded: no `#[on_message]` method takes its kind (said once)"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_connection_holds_is_small() {
+        // It lies in the task of each connection: `docs/memory.md`.
+        assert!(size_of::<Connection>() <= 600, "{}", size_of::<Connection>());
     }
 }

@@ -43,8 +43,8 @@ use self::message_handlers::MessageHandlers;
 pub(crate) use self::message_handlers::{Call, Route};
 pub use self::message_handlers::{HandlerConflict, MessageHandlerId};
 use self::outbox::Outbox;
-use self::registry::GroupKey;
 pub use self::registry::Sessions;
+use self::registry::{Group, GroupKey};
 pub use self::send::{Batch, Receipt, SendError, TrySendError};
 use self::tuning::Tuning;
 pub use self::writer::{BinaryWriter, TextWriter};
@@ -377,7 +377,7 @@ impl Session {
     /// Puts it where others find it.
     pub(crate) fn enter_registry(&self) {
         self.sessions().insert(self);
-        self.sessions().join(GroupKey::Endpoint(self.0.home.type_id), self);
+        self.0.home.group.add(self);
         // Whoever undeploys looks for sessions after having said so: either it finds this one, or this one finds that out.
         if self.0.home.is_gone() {
             self.begin_close(&undeployed());
@@ -400,7 +400,7 @@ impl Session {
             self.sessions().leave(&GroupKey::User(user.into()), id);
         }
         drop(memberships);
-        self.sessions().leave(&GroupKey::Endpoint(self.0.home.type_id), id);
+        self.0.home.group.remove(id);
         self.sessions().ended();
         if let Some(scope) = self.0.scope.get() {
             scope.cancel();
@@ -459,5 +459,16 @@ impl Injected for Sessions {
             .get::<Sessions>()
             .map(|sessions| (*sessions).clone())
             .ok_or_else(|| crate::Error::msg("there are no sessions outside of a server"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_small() {
+        // Each connection has one: `docs/memory.md`.
+        assert!(size_of::<Inner>() <= 390, "{}", size_of::<Inner>());
     }
 }

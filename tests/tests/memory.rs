@@ -208,7 +208,8 @@ fn an_idle_connection_holds_what_the_page_says() {
 
     let parts = documented();
     let sum = parts.iter().fold((0.0, 0.0), |sum, part| (sum.0 + part.1, sum.1 + part.2));
-    let told = format!("{blocks:.2} blocks, {bytes:.0} bytes per connection; the page says {sum:?}: {parts:?}");
+    let told =
+        format!("{blocks:.2} blocks, {bytes:.0} bytes per connection; the page says {sum:?}: {parts:?}");
     println!("{told}");
     assert_eq!(parts.len(), 6, "{told}");
     assert!(blocks <= sum.0 * TOLERANCE && bytes <= sum.1 * TOLERANCE, "{told}");

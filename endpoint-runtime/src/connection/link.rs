@@ -21,7 +21,7 @@ use super::output::Output;
 use super::timers::Timers;
 use super::transport::Transport;
 use crate::endpoint::Form;
-use crate::message::{CloseCode, CloseReason, ClosedBy, Incoming};
+use crate::message::{CloseCode, CloseReason, ClosedBy, Incoming, Text};
 use crate::session::Session;
 use crate::session::outbox::{Frame, Outgoing};
 use crate::wire::{Decoder, Gate, Role, Step, Violation};
@@ -243,10 +243,10 @@ impl Link {
             (self.retuned, self.hurried) = (true, true);
         }
         if self.session.is_aborted() {
-            self.lose(match self.role {
+            self.lose(Text::from_static(match self.role {
                 Role::Server => "the server has stopped",
                 Role::Client => "the client has stopped",
-            });
+            }));
         }
         loop {
             let turn = match self.phase {
@@ -449,7 +449,7 @@ impl Link {
         match self.input.poll_fill(&mut self.transport, cx) {
             Poll::Pending => Turn::Wait,
             Poll::Ready(Ok(0)) => {
-                self.lose("the connection was lost without a closing handshake");
+                self.lose(Text::from_static("the connection was lost without a closing handshake"));
                 Turn::Again
             }
             Poll::Ready(Ok(_)) => {

@@ -1,10 +1,11 @@
 //! [`Home`]: what the sessions of one deployed endpoint have in common.
 
 use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{EndpointConfig, Sessions};
+use super::{EndpointConfig, Group, Sessions};
 use crate::context::ApplicationContext;
 use crate::endpoint::{Options, Reception};
 use crate::settings::{Overflow, Settings};
@@ -16,6 +17,8 @@ pub(crate) struct Home {
     /// Who takes its messages.
     pub(crate) reception: Reception,
     pub(crate) sessions: Sessions,
+    /// Those of the same endpoint.
+    pub(super) group: Arc<Group>,
     pub(crate) application: ApplicationContext,
     pub(crate) counts: Counts,
     /// The endpoint was undeployed: who comes in yet is sent away.
@@ -30,6 +33,7 @@ impl Home {
         application: ApplicationContext,
     ) -> Self {
         Home {
+            group: sessions.group_of_endpoint(config.type_id),
             config,
             reception,
             sessions,

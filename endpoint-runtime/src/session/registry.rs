@@ -55,7 +55,7 @@ pub(crate) enum GroupKey {
 
 /// A set of sessions that is cheap to iterate.
 #[derive(Default)]
-struct Group {
+pub(crate) struct Group {
     members: Mutex<Members>,
 }
 
@@ -68,6 +68,17 @@ struct Members {
 impl Group {
     fn members(&self) -> MutexGuard<'_, Members> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says whether the session is new to it.
+    pub(super) fn add(&self, session: &Session) -> bool {
+        self.members().add(session)
+    }
+
+    pub(super) fn remove(&self, id: SessionId) {
+        let removed = self.members().remove(id);
+        // What belongs to the session, and to others, is dropped after the lock is.
+        drop(removed);
     }
 }
 
@@ -211,6 +222,12 @@ impl Sessions {
         removed.is_some()
     }
 
+    /// The group of an endpoint type, for whoever is at home there: it need not be looked up for each session, and stays when it is empty.
+    pub(crate) fn group_of_endpoint(&self, type_id: TypeId) -> Arc<Group> {
+        let key = GroupKey::Endpoint(type_id);
+        Arc::clone(self.groups(&key).entry(key).or_default())
+    }
+
     /// The sessions of an endpoint type at this moment.
     pub(crate) fn of_endpoint(&self, type_id: TypeId) -> Arc<[Session]> {
         self.members(&GroupKey::Endpoint(type_id)).unwrap_or_default()
@@ -245,6 +262,12 @@ impl Sessions {
     fn groups(&self, key: &GroupKey) -> MutexGuard<'_, HashMap<GroupKey, Arc<Group>>> {
         let shard = &self.0.groups[self.0.hasher.hash_one(key) as usize % SHARDS];
         shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Group({} sessions)", self.members().all.len())
     }
 }
 

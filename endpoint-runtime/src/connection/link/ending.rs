@@ -1,5 +1,6 @@
 //! How a connection ends: the closing handshake (RFC 6455 7), from whichever side, and what becomes of it when there is none.
 
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -7,7 +8,7 @@ use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 use super::{Input, Link, Phase, Turn};
-use crate::message::{CloseCode, CloseReason, ClosedBy};
+use crate::message::{CloseCode, CloseReason, ClosedBy, Text};
 use crate::wire::{Role, Violation};
 
 impl Link {
@@ -78,11 +79,16 @@ impl Link {
     }
 
     pub(super) fn lose_by(&mut self, error: &std::io::Error) {
-        self.lose(&format!("the connection was lost: {}", error.kind()));
+        // What most peers do who go without a word costs no allocation.
+        let text = match error.kind() {
+            ErrorKind::ConnectionReset => Text::from_static("the connection was lost: connection reset"),
+            kind => format!("the connection was lost: {kind}").into(),
+        };
+        self.lose(text);
     }
 
     /// Nothing more can come or go.
-    pub(super) fn lose(&mut self, text: &str) {
+    pub(super) fn lose(&mut self, text: impl Into<Text>) {
         if self.phase == Phase::Gone {
             return;
         }

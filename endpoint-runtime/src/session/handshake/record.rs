@@ -148,3 +148,57 @@ fn written(uri: &Uri) -> Cow<'_, str> {
         _ => Cow::Owned(uri.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(uri: &str, headers: &[(&'static str, &'static str)], ends: Ends) -> Record {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        Record::new(&uri.parse().unwrap(), &headers.collect(), &ends)
+    }
+
+    #[test]
+    fn what_was_kept_is_found_again() {
+        let headers = [("host", "example.com"), ("cookie", ""), ("x-long", "a longer value")];
+        let remote = Some("[fe80::1%3]:1".parse().unwrap());
+        let local = Some("127.0.0.1:8080".parse().unwrap());
+        let table = [
+            ("/chat/blue?lang=en&x=?", "/chat/blue", Some("lang=en&x=?")),
+            ("/", "/", None),
+            ("/?", "/", Some("")),
+            ("http://example.com/p?q", "/p", Some("q")),
+            ("http://example.com", "/", None),
+            ("*", "*", None),
+        ];
+        for (uri, path, query) in table {
+            let record = record(uri, &headers, Ends { remote, local, secure: false });
+            assert_eq!(*record.uri(), uri, "{uri}");
+            assert_eq!(record.path_and_query(), (path, query), "{uri}");
+            assert_eq!((record.uri().path(), record.uri().query()), (path, query), "{uri}");
+            assert_eq!((record.remote(), record.local()), (remote, local));
+            let all = record
+                .headers()
+                .map(|(name, value)| [name, value].map(|text| std::str::from_utf8(text).unwrap()));
+            assert_eq!(all.map(|[name, value]| (name, value)).collect::<Vec<_>>(), headers);
+            assert_eq!(record.map().len(), headers.len());
+        }
+    }
+
+    #[test]
+    fn it_is_as_long_as_its_texts() {
+        let ends = Ends { local: Some("127.0.0.1:8080".parse().unwrap()), ..Ends::default() };
+        let record = record("/chat", &[("host", "example.com"), ("x", "y")], ends);
+        let (lengths, texts, addresses) = (2 * 2 + 2 * 4, 5 + 4 + 11 + 1 + 1, 1 + 7);
+        assert_eq!(record.bytes.len(), lengths + texts + addresses);
+    }
+
+    #[test]
+    fn no_headers_and_no_addresses() {
+        let record = record("/", &[], Ends::default());
+        assert_eq!((record.remote(), record.local()), (None, None));
+        assert_eq!(record.all("host").count(), 0);
+    }
+}
