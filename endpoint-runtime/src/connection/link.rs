@@ -23,7 +23,7 @@ use super::output::Output;
 use super::timers::Timers;
 use super::transport::Transport;
 use crate::endpoint::Form;
-use crate::message::{CloseCode, CloseReason, ClosedBy, Incoming};
+use crate::message::{CloseCode, CloseReason, ClosedBy, Incoming, Text};
 use crate::session::Session;
 use crate::session::outbox::{Frame, Outgoing, Queued};
 use crate::wire::{Decoder, Gate, Role, Step, Violation};
@@ -92,9 +92,9 @@ pub(super) struct Link {
     /// When the phase began.
     since: Instant,
     /// Why the session ends; set when it is no longer open.
-    reason: Option<CloseReason>,
+    reason: Option<Box<CloseReason>>,
     /// What the peer did wrong, until the driver takes it.
-    violation: Option<Violation>,
+    violation: Option<Box<Violation>>,
     /// When the peer was last heard of; when anything last went either way; when the socket last took anything.
     heard: Instant,
     active: Instant,
@@ -251,12 +251,12 @@ impl Link {
 
     /// Why the session ended, once it has.
     pub(super) fn reason(&self) -> Option<&CloseReason> {
-        self.reason.as_ref()
+        self.reason.as_deref()
     }
 
     /// What the peer did wrong, once.
     pub(super) fn take_violation(&mut self) -> Option<Violation> {
-        self.violation.take()
+        self.violation.take().map(|violation| *violation)
     }
 
     // ---- the turn
@@ -314,10 +314,10 @@ impl Link {
             (self.retuned, self.hurried) = (true, true);
         }
         if signals.aborted {
-            self.lose(match self.role {
+            self.lose(Text::from_static(match self.role {
                 Role::Server => "the server has stopped",
                 Role::Client => "the client has stopped",
-            });
+            }));
         }
     }
 
@@ -566,7 +566,7 @@ impl Link {
         match self.input.poll_fill(&mut self.transport, cx) {
             Poll::Pending => Turn::Wait,
             Poll::Ready(Ok(0)) => {
-                self.lose("the connection was lost without a closing handshake");
+                self.lose(Text::from_static("the connection was lost without a closing handshake"));
                 Turn::Again
             }
             Poll::Ready(Ok(_)) => {

@@ -30,6 +30,10 @@ const LARGE: usize = 8 * 1024;
 /// The longest payload whose length fits into the second byte of a header (RFC 6455 5.2).
 const MAX_SHORT: u8 = 125;
 
+/// A block of this size or more is made as small as `SHRUNK` before it is freed: see [`give_back`].
+const HUGE: usize = 128 * 1024;
+const SHRUNK: usize = 1024;
+
 /// Slices in one vectored write.
 const SLICES: usize = 16;
 
@@ -288,8 +292,10 @@ impl Output {
             let step = bytes.min(part.len());
             part.advance(step);
             bytes -= step;
-            if part.is_empty() {
-                self.parts.pop_front();
+            if part.is_empty()
+                && let Some(part) = self.parts.pop_front()
+            {
+                give_back(part);
             }
         }
         self.written += bytes;
@@ -362,6 +368,20 @@ impl Output {
     fn put_masked_close(&mut self, code: CloseCode, text: &str) {
         let key = rand::random();
         self.gather(|small| wire::put_masked_close(small, code, text, key));
+    }
+}
+
+/// Frees what a payload lay in, if it is nobody else's.
+///
+/// glibc takes the largest block that was ever freed for the size of what is needed often, and from then on keeps twice as much
+/// in its heap. A block that is small when it is freed teaches it nothing: then the memory of a large message goes back to the system.
+fn give_back(payload: Bytes) {
+    if payload.is_unique() {
+        let mut block = Vec::from(payload);
+        if block.capacity() >= HUGE {
+            block.truncate(SHRUNK);
+            block.shrink_to(SHRUNK);
+        }
     }
 }
 
