@@ -125,7 +125,7 @@ impl Output {
         match &frame {
             Frame::Text(payload) if payload.len() < usize::from(self.short) => self.put_short(0x81, payload),
             Frame::Binary(payload) if payload.len() < usize::from(self.short) => {
-                self.put_short(0x82, payload)
+                self.put_short(0x82, payload);
             }
             _ => self.put_any(frame),
         }
