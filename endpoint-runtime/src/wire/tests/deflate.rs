@@ -5,7 +5,7 @@ mod properties;
 use flate2::{Compress, Compression, FlushCompress};
 
 use super::*;
-use crate::wire::{Deflater, Window};
+use super::super::{Deflater, Window};
 
 const RSV1: u8 = 0x40;
 const RSV2: u8 = 0x20;
