@@ -4,8 +4,8 @@ mod properties;
 
 use flate2::{Compress, Compression, FlushCompress};
 
-use super::*;
 use super::super::{Deflater, Window};
+use super::*;
 
 const RSV1: u8 = 0x40;
 const RSV2: u8 = 0x20;
