@@ -9,6 +9,7 @@
 mod always_alive;
 mod arguments;
 mod binary_forms;
+mod broadcast;
 mod closing;
 mod coders;
 mod compressed;
