@@ -143,9 +143,13 @@ impl Output {
 
     #[inline(never)]
     fn put_any(&mut self, frame: Frame) {
-        if self.compressing.is_some() && self.put_compressed(&frame) {
-            return;
+        let is_for_it = |compressing: &Compressing| compressing.is_for(&frame);
+        if !(self.compressing.as_ref().is_some_and(is_for_it) && self.put_compressed(&frame)) {
+            self.put_as_it_is(frame);
         }
+    }
+
+    fn put_as_it_is(&mut self, frame: Frame) {
         let (opcode, fin, payload) = match frame {
             Frame::Text(payload) => (OpCode::Data(Data::Text), true, payload),
             Frame::Binary(payload) => (OpCode::Data(Data::Binary), true, payload),
