@@ -20,9 +20,9 @@ const KEPT: usize = 1024;
 thread_local! {
     /// Whether a handler runs on this thread, so that a turn will end.
     static COLLECTING: Cell<bool> = const { Cell::new(false) };
+    /// Whether anybody was noted. Most turns need not look further.
+    static ANYBODY: Cell<bool> = const { Cell::new(false) };
     static NOTED: RefCell<Vec<Session>> = const { RefCell::new(Vec::new()) };
-    /// Whether there are any.
-    static ANY: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs a handler; [`send`] is to be called at the end of its turn.
@@ -42,7 +42,7 @@ pub(super) fn note(session: &Session) -> bool {
     let collecting = COLLECTING.get();
     if collecting {
         NOTED.with_borrow_mut(|noted| noted.push(session.clone()));
-        ANY.set(true);
+        ANYBODY.set(true);
     }
     collecting
 }
@@ -50,14 +50,13 @@ pub(super) fn note(session: &Session) -> bool {
 /// Writes to all who were noted on this thread.
 #[inline]
 pub(crate) fn send() {
-    if ANY.get() {
+    if ANYBODY.replace(false) {
         send_to_all();
     }
 }
 
-#[inline(never)]
+#[cold]
 fn send_to_all() {
-    ANY.set(false);
     // The thread may be at its end, with its locals gone: then nothing was noted either.
     let Ok(mut noted) = NOTED.try_with(RefCell::take) else { return };
     while noted.len() > GO {
