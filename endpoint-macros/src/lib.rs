@@ -55,6 +55,7 @@ use crate::runtime::Runtime;
 /// | `ping_interval = "25s"` | how long the peer may be silent before it is pinged; `"off"` for never |
 /// | `send_buffer = 1_048_576` | bytes that may be queued for one slow peer |
 /// | `overflow = disconnect`, `wait`, `drop_newest` or `drop_oldest` | what becomes of a message beyond that |
+/// | `compression = on`, `context` or `off` | whether messages are compressed, each by itself or with those before it in mind |
 /// | `origins = ["https://example.com"]` | which web pages may connect; the default is those of the same origin, `"*"` is any |
 /// | `crate = path` | where the runtime is, if it is not a dependency of this package by name |
 ///
@@ -103,6 +104,7 @@ pub fn server_endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream
 /// | `ping_interval = "25s"` | how long the peer may be silent before it is pinged; `"off"` for never |
 /// | `send_buffer = 1_048_576` | bytes that may be queued for a slow peer |
 /// | `overflow = disconnect`, `wait`, `drop_newest` or `drop_oldest` | what becomes of a message beyond that |
+/// | `compression = on`, `context` or `off` | whether messages are compressed, each by itself or with those before it in mind |
 /// | `crate = path` | where the runtime is, if it is not a dependency of this package by name |
 ///
 /// What is left out comes from the settings of the client. Values are written as for [`macro@server_endpoint`].

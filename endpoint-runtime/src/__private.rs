@@ -18,7 +18,7 @@ pub use crate::exporter::Registration;
 pub use crate::handshake::AnyConfigurator;
 pub use crate::message::{Bytes, CloseReason, Kind, Object, Text, Value};
 pub use crate::session::Handshake;
-pub use crate::settings::Overflow;
+pub use crate::settings::{Compression, Overflow};
 
 use std::ops::Deref;
 

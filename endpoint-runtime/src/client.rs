@@ -40,7 +40,7 @@ pub use self::tls::ClientTls;
 use crate::context::{ApplicationContext, Components};
 use crate::endpoint::Coders;
 use crate::session::{Extension, Seeds, Session, Sessions};
-use crate::settings::{Overflow, Settings};
+use crate::settings::{Compression, Overflow, Settings};
 
 /// How long a client that shuts down waits for its sessions.
 const SHUTDOWN: Duration = Duration::from_secs(10);
@@ -322,6 +322,16 @@ impl Client {
     /// What becomes of a message for which there is no room. Default: [`Overflow::Disconnect`].
     pub fn overflow(self, overflow: Overflow) -> Self {
         self.with(|options| options.settings.overflow = overflow)
+    }
+
+    /// Whether messages are compressed, if the server can do it too (permessage-deflate). Default: [`Compression::On`].
+    pub fn compression(self, compression: Compression) -> Self {
+        self.with(|options| options.settings.compression = compression)
+    }
+
+    /// From how many bytes on a message is compressed. Default: 1 KiB.
+    pub fn compression_threshold(self, bytes: usize) -> Self {
+        self.with(|options| options.settings.compression_threshold = bytes)
     }
 
     /// How long a handler may go on when its session has ended. Default: 5 s.

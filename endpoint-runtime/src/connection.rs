@@ -200,6 +200,9 @@ impl Connection {
             Outcome::Returned(Reply::One(message)) => {
                 self.answer(message).map_err(|error| Outcome::Returned(Reply::Failed(error)))
             }
+            Outcome::Returned(Reply::Uncompressed(message)) => {
+                self.put(Frame::plain(message)).map_err(|error| Outcome::Returned(Reply::Failed(error)))
+            }
             Outcome::Returned(Reply::Unhandled) => {
                 // Our own pings are answered too, and few endpoints care.
                 if !pong {
@@ -300,6 +303,7 @@ impl Connection {
         match outcome {
             Outcome::Returned(Reply::Nothing | Reply::Unhandled) => Ok(()),
             Outcome::Returned(Reply::One(message)) => self.answer(message),
+            Outcome::Returned(Reply::Uncompressed(message)) => self.put(Frame::plain(message)),
             Outcome::Returned(Reply::Many(items)) => Box::pin(self.send_all(items)).await,
             Outcome::Returned(part @ (Reply::Fragment(_) | Reply::Object(_))) => {
                 Box::pin(self.send_all(Box::pin(stream::iter([part])))).await
@@ -320,7 +324,11 @@ impl Connection {
 
     /// Sends a reply, behind everything that was sent before it.
     fn answer(&mut self, message: Message) -> Result<()> {
-        if self.link.reply(Frame::from(message)) { Ok(()) } else { self.undelivered() }
+        self.put(Frame::from(message))
+    }
+
+    fn put(&mut self, frame: Frame) -> Result<()> {
+        if self.link.reply(frame) { Ok(()) } else { self.undelivered() }
     }
 
     /// Sends what the items of a stream come to, each when there is room for it.
@@ -331,7 +339,10 @@ impl Connection {
             while let Some(item) = items.next().await {
                 match item {
                     Reply::Nothing | Reply::Unhandled => {}
-                    Reply::One(message) => session.send_at_the_peers_pace(message).await?,
+                    Reply::One(message) => session.send_at_the_peers_pace(message.into()).await?,
+                    Reply::Uncompressed(message) => {
+                        session.send_at_the_peers_pace(Frame::plain(message)).await?;
+                    }
                     Reply::Object(object) => session.send_encoded(object).await.map_err(sending)?,
                     Reply::Fragment(fragment) => session.send_fragment(fragment).await?,
                     Reply::Failed(error) => return Err(error),

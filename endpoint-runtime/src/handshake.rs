@@ -3,6 +3,7 @@
 //! What is wrong with a request is answered in HTTP, with the status that says it and a line that explains it; a request that is
 //! refused never becomes a socket.
 
+pub(crate) mod compression;
 mod configurator;
 mod negotiation;
 mod origin;

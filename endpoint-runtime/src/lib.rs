@@ -61,6 +61,7 @@ pub use crate::message::Protobuf;
 pub use crate::message::{
     BinaryReader, CloseCode, CloseReason, ClosedBy, DecodeError, Decoded, EncodeError, Encoded, Fragment,
     FragmentData, FromMessage, Incoming, IntoMessage, Kind, Message, Parsed, Ping, Pong, Text, TextReader,
+    Uncompressed,
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
 pub use crate::server::{Address, Container, EndpointService, ResponseBody, Server};
@@ -69,7 +70,7 @@ pub use crate::session::{
     Handshake, InvalidExtensions, InvalidSessionId, MessageHandlerId, Receipt, SendError, Session, SessionId,
     Sessions, TextWriter, TrySendError,
 };
-pub use crate::settings::{Overflow, Settings, SettingsError};
+pub use crate::settings::{Compression, Overflow, Settings, SettingsError};
 
 /// Everything that an endpoint's source usually needs.
 pub mod prelude {
@@ -82,12 +83,12 @@ pub mod prelude {
     #[cfg(feature = "protobuf")]
     pub use crate::Protobuf;
     pub use crate::{
-        ApplicationContext, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason, Configurator,
-        Container, DecodeError, Decoded, Decoder, Encoded, Encoder, Endpoint, EndpointConfig, Error,
-        Fragment, FromContext, FromMessage, Handshake, Inject, IntoMessage, Message, Overflow, Parsed, Ping,
-        Pong, Principal, Query, Refusal, Replies, Result, ServerEndpointConfig, Session, SessionId, Sessions,
-        Text, TextReader, TextWriter, client_endpoint, handlers, on_close, on_error, on_message, on_open,
-        server_endpoint,
+        ApplicationContext, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason, Compression,
+        Configurator, Container, DecodeError, Decoded, Decoder, Encoded, Encoder, Endpoint, EndpointConfig,
+        Error, Fragment, FromContext, FromMessage, Handshake, Inject, IntoMessage, Message, Overflow, Parsed,
+        Ping, Pong, Principal, Query, Refusal, Replies, Result, ServerEndpointConfig, Session, SessionId,
+        Sessions, Text, TextReader, TextWriter, Uncompressed, client_endpoint, handlers, on_close, on_error,
+        on_message, on_open, server_endpoint,
     };
 }
 

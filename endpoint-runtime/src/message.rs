@@ -15,6 +15,7 @@ mod object;
 mod protobuf;
 mod reader;
 mod text;
+mod uncompressed;
 
 use std::any::{TypeId, type_name};
 use std::fmt;
@@ -38,6 +39,7 @@ pub use self::protobuf::Protobuf;
 pub use self::reader::{BinaryReader, TextReader};
 pub(crate) use self::reader::{Fed, Feed};
 pub use self::text::Text;
+pub use self::uncompressed::Uncompressed;
 
 /// A whole message of the application (RFC 6455 5.6).
 ///

@@ -33,7 +33,7 @@ pub(crate) use self::attributes::Seeds;
 pub use self::audience::{Audience, Delivery};
 pub use self::config::EndpointConfig;
 pub(crate) use self::current::Current;
-pub(crate) use self::extension::is_token;
+pub(crate) use self::extension::{DEFLATE, is_token};
 pub use self::extension::{Extension, InvalidExtensions};
 pub(crate) use self::handshake::Ends;
 pub use self::handshake::Handshake;
@@ -320,7 +320,6 @@ impl Session {
     }
 
     /// What was agreed on about compression, if anything was.
-    #[expect(dead_code, reason = "the connection is to look at it")]
     pub(crate) fn deflate(&self) -> Option<Deflate> {
         self.0.handshake.deflate
     }

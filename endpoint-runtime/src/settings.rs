@@ -16,6 +16,7 @@
 //! bytes or as `"64KiB"`, `"1MiB"`, `"1GiB"`; lists as arrays, or in one string with commas. Whatever is not
 //! understood is an error, and all errors come at once.
 
+mod compression;
 mod error;
 mod keys;
 mod limits;
@@ -26,6 +27,7 @@ mod value;
 use std::path::Path;
 use std::time::Duration;
 
+pub use compression::Compression;
 pub use error::SettingsError;
 pub use overflow::Overflow;
 
@@ -86,6 +88,19 @@ pub struct Settings {
 
     /// What becomes of a message for which `send_buffer` has no room. Default: [`Overflow::Disconnect`].
     pub overflow: Overflow,
+
+    /// Whether messages are compressed on connections whose peer can do it too (permessage-deflate). Default:
+    /// [`Compression::On`].
+    ///
+    /// [`Compression::Context`] sends less where messages are small and alike, and costs each connection some
+    /// hundred kilobytes. Without the feature `deflate` nothing is compressed, whatever stands here.
+    pub compression: Compression,
+
+    /// From how many bytes on a message is compressed. Default: 1,024 (1 KiB). 0 is every message.
+    ///
+    /// Lower saves traffic, and costs time for each message; what is far below 1 KiB fits into one packet of
+    /// the network anyway.
+    pub compression_threshold: usize,
 
     /// Whose pages may connect: `https://example.com`, each as browsers write it in `Origin`, or `*` for any.
     /// Default: `None`, pages of the same origin only.
@@ -156,6 +171,8 @@ impl Default for Settings {
             send_buffer: 1024 * 1024,
             send_timeout: Duration::from_secs(20),
             overflow: Overflow::Disconnect,
+            compression: Compression::On,
+            compression_threshold: 1024,
             origins: None,
             handler_grace: Duration::from_secs(5),
             close_timeout: Duration::from_secs(5),

@@ -19,11 +19,12 @@ mod text;
 mod violation;
 
 pub(crate) use decoder::{Decoder, Delivery, Gate, Step};
-pub(crate) use deflate::Deflate;
+pub(crate) use deflate::{Deflate, Deflater, Window};
 #[cfg(test)]
 use encoder::MAX_HEADER;
 pub(crate) use encoder::{
-    mask_in_place, mask_into, may_be_sent, put_close, put_frame, put_header, put_masked, put_masked_close,
+    mark_compressed, mask_in_place, mask_into, may_be_sent, put_close, put_frame, put_header, put_masked,
+    put_masked_close,
 };
 pub(crate) use violation::Violation;
 

@@ -34,6 +34,7 @@ pub(crate) struct Options {
     pub(crate) ping_interval: Option<Timeout>,
     pub(crate) send_buffer: Option<Expr>,
     pub(crate) overflow: Option<Ident>,
+    pub(crate) compression: Option<Ident>,
     pub(crate) origins: Option<Vec<LitStr>>,
     pub(crate) require_subprotocol: Option<LitBool>,
     /// `crate = path`
@@ -83,6 +84,7 @@ impl Side {
                 "ping_interval",
                 "send_buffer",
                 "overflow",
+                "compression",
                 "origins",
                 "crate",
             ],
@@ -95,6 +97,7 @@ impl Side {
                 "ping_interval",
                 "send_buffer",
                 "overflow",
+                "compression",
                 "crate",
             ],
         }
@@ -117,6 +120,7 @@ impl Options {
             ping_interval: None,
             send_buffer: None,
             overflow: None,
+            compression: None,
             origins: None,
             require_subprotocol: None,
             runtime: None,
@@ -226,6 +230,9 @@ impl Options {
             "overflow" => {
                 self.overflow =
                     value::word(&value, &["disconnect", "wait", "drop_newest", "drop_oldest"], problems);
+            }
+            "compression" => {
+                self.compression = value::word(&value, &["on", "context", "off"], problems);
             }
             "origins" => {
                 self.origins = value::list(&value, "https://example.com", value::origin_fault, problems);

@@ -182,6 +182,7 @@ fn declaration(endpoint: &Endpoint, options: &Options, runtime: &Runtime) -> Tok
         ping_interval,
         send_buffer,
         overflow,
+        compression,
         origins,
         require_subprotocol,
         ..
@@ -194,6 +195,7 @@ fn declaration(endpoint: &Endpoint, options: &Options, runtime: &Runtime) -> Tok
         ("ping_interval", ping_interval.as_ref().map(timeout)),
         ("send_buffer", send_buffer.as_ref().map(ToTokens::to_token_stream)),
         ("overflow", overflow.as_ref().map(|policy| policy_of(&policy.to_string(), runtime))),
+        ("compression", compression.as_ref().map(|word| compression_of(&word.to_string(), runtime))),
         ("origins", origins.as_ref().map(list)),
         ("require_subprotocol", require_subprotocol.as_ref().map(ToTokens::to_token_stream)),
     ];
@@ -219,6 +221,15 @@ fn policy_of(word: &str, runtime: &Runtime) -> TokenStream {
         _ => quote!(Disconnect),
     };
     quote!(#runtime::Overflow::#policy)
+}
+
+fn compression_of(word: &str, runtime: &Runtime) -> TokenStream {
+    let compression = match word {
+        "context" => quote!(Context),
+        "off" => quote!(Off),
+        _ => quote!(On),
+    };
+    quote!(#runtime::Compression::#compression)
 }
 
 /// `fn needs`, if anything is injected.

@@ -11,7 +11,8 @@ impl ::endpoint_runtime::__private::Declared for Listener {
             ::endpoint_runtime::__private::Place::new(::core::file!(), ::core::line!()),
         )
         .subprotocols(&["chat.v2"])
-        .idle_timeout(::core::option::Option::Some(60000u64));
+        .idle_timeout(::core::option::Option::Some(60000u64))
+        .compression(::endpoint_runtime::__private::Compression::Off);
     fn coders() -> ::endpoint_runtime::__private::Coders {
         let coders = ::endpoint_runtime::__private::Coders::none();
         let coders = <Csv<

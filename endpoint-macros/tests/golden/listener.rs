@@ -1,5 +1,5 @@
 /// Hears a room, in parts.
-#[client_endpoint(subprotocols = ["chat.v2"], decoders = [Csv<Row>, boards::BoardDecoder], encoders = [Csv<Row>], idle_timeout = "60s")]
+#[client_endpoint(subprotocols = ["chat.v2"], decoders = [Csv<Row>, boards::BoardDecoder], encoders = [Csv<Row>], idle_timeout = "60s", compression = off)]
 struct Listener {
     heard: mpsc::Sender<Text>,
 }

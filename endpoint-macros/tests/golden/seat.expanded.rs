@@ -18,6 +18,7 @@ impl ::endpoint_runtime::__private::Declared for Seat {
         .ping_interval(::core::option::Option::None)
         .send_buffer(16 * LIMIT)
         .overflow(::endpoint_runtime::__private::Overflow::Disconnect)
+        .compression(::endpoint_runtime::__private::Compression::Context)
         .origins(&["https://example.com"])
         .require_subprotocol(true);
 }

@@ -9,6 +9,7 @@
     ping_interval = "off",
     send_buffer = 16 * LIMIT,
     overflow = disconnect,
+    compression = context,
     origins = ["https://example.com"],
 )]
 struct Seat {

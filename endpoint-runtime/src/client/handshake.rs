@@ -12,13 +12,16 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::proxy::basic;
 use super::target::Target;
-use crate::handshake::names;
+use crate::handshake::{compression, names};
 use crate::message::Text;
-use crate::session::Extension;
+use crate::session::{DEFLATE, Extension};
+use crate::settings::Compression;
+use crate::wire::Deflate;
 
 /// A request for a WebSocket, about to be sent.
 pub(super) struct Asking {
     pub(super) headers: HeaderMap,
+    compression: Compression,
     key: String,
 }
 
@@ -30,6 +33,7 @@ impl Asking {
         more: &HeaderMap,
         subprotocols: &[String],
         extensions: &[Extension],
+        compression: Compression,
         trusted: bool,
         finish: impl FnOnce(&mut HeaderMap),
     ) -> Self {
@@ -60,11 +64,12 @@ impl Asking {
             headers.insert(SEC_WEBSOCKET_KEY, key);
         }
         headers.remove(SEC_WEBSOCKET_EXTENSIONS);
-        let offer: Vec<_> = extensions.iter().map(ToString::to_string).collect();
+        let deflate = compression::offer(compression);
+        let offer: Vec<_> = extensions.iter().chain(&deflate).map(ToString::to_string).collect();
         if let Some(offer) = HeaderValue::try_from(offer.join(", ")).ok().filter(|offer| !offer.is_empty()) {
             headers.insert(SEC_WEBSOCKET_EXTENSIONS, offer);
         }
-        Asking { headers, key }
+        Asking { headers, compression, key }
     }
 
     pub(super) fn request(&self, target: &Target) -> Request<Empty<Bytes>> {
@@ -96,11 +101,17 @@ impl Asking {
         {
             return Err(format!("it uses the extension `{}`, which was not offered", foreign.name()));
         }
+        let mut compressed = extensions.iter().filter(|used| used.name() == DEFLATE);
+        let deflate =
+            compressed.next().map(|used| compression::settle(self.compression, used)).transpose()?;
+        if compressed.next().is_some() {
+            return Err(format!("it uses the extension `{DEFLATE}` twice"));
+        }
         match only(answer, &SEC_WEBSOCKET_PROTOCOL)? {
             Some(chosen) if !names_exactly(&self.headers, &SEC_WEBSOCKET_PROTOCOL, chosen) => {
                 Err(format!("it speaks the subprotocol `{chosen}`, which was not offered"))
             }
-            chosen => Ok(Agreed { subprotocol: chosen.map(Text::from), extensions }),
+            chosen => Ok(Agreed { subprotocol: chosen.map(Text::from), extensions, deflate }),
         }
     }
 }
@@ -110,6 +121,7 @@ impl Asking {
 pub(super) struct Agreed {
     pub(super) subprotocol: Option<Text>,
     pub(super) extensions: Vec<Extension>,
+    pub(super) deflate: Option<Deflate>,
 }
 
 /// The extensions that a message names, in all lines of the header.
@@ -145,9 +157,14 @@ mod tests {
     use super::*;
 
     fn asking(subprotocols: &[&str]) -> Asking {
+        compressing(Compression::Off, subprotocols)
+    }
+
+    fn compressing(compression: Compression, subprotocols: &[&str]) -> Asking {
         let subprotocols: Vec<_> = subprotocols.iter().map(ToString::to_string).collect();
         let target = Target::parse("ws://bo:secret@server.example:9000/chat?x=1").unwrap();
-        Asking::new(&target, &HeaderMap::new(), &subprotocols, &[Extension::new("x-one")], true, |_| {})
+        let own = [Extension::new("x-one")];
+        Asking::new(&target, &HeaderMap::new(), &subprotocols, &own, compression, true, |_| {})
     }
 
     /// A good answer, with one header replaced, or one more line of it.
@@ -189,7 +206,7 @@ mod tests {
         let mut more = HeaderMap::new();
         more.insert("authorization", "Bearer x".parse().unwrap());
         more.insert("x-more", "1".parse().unwrap());
-        let asking = Asking::new(&target, &more, &[], &[], false, |headers| {
+        let asking = Asking::new(&target, &more, &[], &[], Compression::Off, false, |headers| {
             headers.insert("cookie", "a=b".parse().unwrap());
             headers.insert("upgrade", "h2c".parse().unwrap());
             headers.insert("sec-websocket-key", "x".parse().unwrap());

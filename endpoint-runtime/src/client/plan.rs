@@ -143,8 +143,9 @@ impl Plan {
     async fn ask(&self, target: &Target, trusted: bool, progress: &Progress) -> Result<Asked, ConnectError> {
         let options = &self.options;
         let finish = |headers: &mut _| options.before_request.iter().for_each(|act| act(headers));
+        let (own, compression) = (&options.extensions, self.home.limits.compression);
         let asking =
-            Asking::new(target, &options.headers, &self.subprotocols, &options.extensions, trusted, finish);
+            Asking::new(target, &options.headers, &self.subprotocols, own, compression, trusted, finish);
         let uri = target.uri();
         let handshake = |ends| Handshake::of_client(&uri, &asking.headers, ends);
         // What the endpoint's parameters want of the URL can be seen before anybody is bothered.
@@ -169,6 +170,7 @@ impl Plan {
                 let agreed = asking.accept(&head.headers).map_err(ConnectError::Invalid)?;
                 let mut handshake = handshake(ends);
                 handshake.answered(&head.headers, agreed.subprotocol, agreed.extensions);
+                handshake.deflate = agreed.deflate;
                 options.attributes.sow(handshake.attributes());
                 let session = Session::new(Arc::clone(&self.home), handshake);
                 let (transport, read_ahead) = Transport::from_upgraded(stream);

@@ -16,7 +16,8 @@ use super::plan::Plan;
 use super::{Backoff, Client, ClientEndpoint, ClientInstance, ConnectError, Connecting};
 use crate::connection::Upgraded;
 use crate::error::Result;
-use crate::message::{CloseCode, CloseReason, ClosedBy, IntoMessage, Message};
+use crate::message::{CloseCode, CloseReason, ClosedBy, IntoMessage};
+use crate::session::outbox::Frame;
 use crate::session::{SendError, Session};
 use crate::wire::may_be_sent;
 
@@ -240,7 +241,7 @@ impl Connection {
     /// # Errors
     /// As [`Session::send`]; [`SendError::Full`] if there was no connection in that time.
     pub async fn send(&self, message: impl IntoMessage) -> Result<(), SendError> {
-        let message: Message = message.into_message()?;
+        let frame = Frame::of(message)?;
         let deadline = Instant::now() + self.shared.send_timeout;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -248,7 +249,7 @@ impl Connection {
                 Ok(session) => session.map_err(SendError::Closed)?,
                 Err(_) => return Err(SendError::Full),
             };
-            match session.send(message.clone()).await {
+            match session.send_frame(frame.clone()).await {
                 // It was lost while we looked. It will not be shown to us again.
                 Err(SendError::Closed(_)) => {}
                 sent => return sent,

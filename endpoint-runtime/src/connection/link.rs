@@ -115,12 +115,14 @@ impl Link {
         timers: Timers,
         role: Role,
     ) -> Self {
-        let (now, forms) = (Instant::now(), session.forms());
+        let (now, forms, deflate) = (Instant::now(), session.forms(), session.deflate());
         Link {
             transport,
             input: Input::new(read_ahead),
-            output: Output::new(role),
-            decoder: Decoder::new(role, forms.text_delivery(), forms.binary_delivery()),
+            output: Output::new(role)
+                .compressing(deflate.map(|deflate| deflate.ours), session.limits().compression_threshold),
+            decoder: Decoder::new(role, forms.text_delivery(), forms.binary_delivery())
+                .inflating(deflate.map(|deflate| deflate.theirs)),
             role,
             session,
             timers,
@@ -338,7 +340,7 @@ impl Link {
             deliver(late);
             return Decoded::Message;
         }
-        if self.input.is_empty() {
+        if self.input.is_empty() && !self.decoder.owes() {
             return Decoded::Nothing;
         }
         if self.retuned && !self.decoder.is_amid_message() {

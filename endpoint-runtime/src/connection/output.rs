@@ -3,6 +3,8 @@
 //! Small frames are gathered in one buffer that belongs to the thread while the connection has its turn; large payloads are
 //! written from where they lie. Everything that is queued when the socket is writable goes in one call.
 
+mod compressed;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -14,10 +16,11 @@ use tokio::io::AsyncWrite;
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
+use self::compressed::Compressing;
 use super::transport::Transport;
 use crate::message::{CloseCode, CloseReason};
 use crate::session::SendError;
-use crate::session::outbox::{DataKind, Frame, Outgoing};
+use crate::session::outbox::{DataKind, Frame, Outgoing, Shared};
 use crate::wire::{self, Role};
 
 /// A payload of this size or more is not copied. Below, a copy is cheaper than a slot in a vectored write.
@@ -37,6 +40,8 @@ thread_local! {
 pub(super) struct Output {
     /// A client masks what it sends.
     role: Role,
+    /// What compresses messages, if that was agreed on.
+    compressing: Option<Compressing>,
     /// What goes first: large payloads, and what was gathered before them.
     parts: VecDeque<Bytes>,
     /// What goes last: small frames, gathered; written up to `written`.
@@ -57,6 +62,7 @@ impl Output {
     pub(super) fn new(role: Role) -> Self {
         Output {
             role,
+            compressing: None,
             parts: VecDeque::new(),
             small: Vec::new(),
             written: 0,
@@ -97,10 +103,15 @@ impl Output {
     }
 
     pub(super) fn put_frame(&mut self, frame: Frame) {
+        if self.compressing.is_some() && self.put_compressed(&frame) {
+            return;
+        }
         let (opcode, fin, payload) = match frame {
             Frame::Text(payload) => (OpCode::Data(Data::Text), true, payload),
             Frame::Binary(payload) => (OpCode::Data(Data::Binary), true, payload),
-            Frame::Fragment { kind, first, last, payload } => {
+            Frame::Plain(kind, payload) => (OpCode::Data(kind.opcode()), true, payload),
+            Frame::Shared(shared) => return self.put_shared(&shared),
+            Frame::Fragment { kind, first, last, payload, .. } => {
                 (OpCode::Data(data_opcode(kind, first)), last, payload)
             }
             Frame::Ping(payload) => (OpCode::Control(Control::Ping), true, payload),
@@ -119,6 +130,22 @@ impl Output {
         }
     }
 
+    /// What goes to many is encoded already, unless it has to be masked.
+    fn put_shared(&mut self, shared: &Shared) {
+        match self.role {
+            Role::Server => self.put_encoded(shared.encoded()),
+            Role::Client => self.put_masked(true, OpCode::Data(shared.kind().opcode()), shared.message()),
+        }
+    }
+
+    fn put_encoded(&mut self, frame: &Bytes) {
+        if frame.len() < LARGE {
+            self.gather(|small| small.extend_from_slice(frame));
+        } else {
+            self.put_large(frame.clone());
+        }
+    }
+
     pub(super) fn put_pong(&mut self, payload: &[u8]) {
         let opcode = OpCode::Control(Control::Pong);
         match self.role {
@@ -134,11 +161,13 @@ impl Output {
         }
     }
 
-    /// Puts a payload behind its header, from where it lies.
+    /// Puts a payload behind its header, or a whole frame, from where it lies.
     fn put_large(&mut self, payload: Bytes) {
-        self.parts.push_back(Bytes::copy_from_slice(&self.small[self.written..]));
-        self.small.clear();
-        self.written = 0;
+        if self.written < self.small.len() {
+            self.parts.push_back(Bytes::copy_from_slice(&self.small[self.written..]));
+            self.small.clear();
+            self.written = 0;
+        }
         self.queued_total += payload.len() as u64;
         self.parts.push_back(payload);
     }
@@ -273,9 +302,5 @@ impl Output {
 
 /// The opcode of a fragment: only the first says what the message is (RFC 6455 5.4).
 fn data_opcode(kind: DataKind, first: bool) -> Data {
-    match (first, kind) {
-        (false, _) => Data::Continue,
-        (true, DataKind::Text) => Data::Text,
-        (true, DataKind::Binary) => Data::Binary,
-    }
+    if first { kind.opcode() } else { Data::Continue }
 }

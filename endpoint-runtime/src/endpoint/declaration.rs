@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::handshake::AnyConfigurator;
 use crate::message::CloseReason;
 use crate::session::Handshake;
-use crate::settings::Overflow;
+use crate::settings::{Compression, Overflow};
 
 /// A place in the source, for people who look for the cause of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +50,8 @@ pub(crate) struct Options {
     pub(crate) ping_interval: Option<Option<Duration>>,
     pub(crate) send_buffer: Option<usize>,
     pub(crate) overflow: Option<Overflow>,
+    pub(crate) compression: Option<Compression>,
+    pub(crate) compression_threshold: Option<usize>,
     pub(crate) origins: Option<Vec<String>>,
 }
 
@@ -68,6 +70,7 @@ pub struct Declaration {
     ping_interval: Option<Option<Duration>>,
     send_buffer: Option<usize>,
     overflow: Option<Overflow>,
+    compression: Option<Compression>,
     origins: Option<&'static [&'static str]>,
 }
 
@@ -92,6 +95,7 @@ impl Declaration {
             ping_interval: None,
             send_buffer: None,
             overflow: None,
+            compression: None,
             origins: None,
         }
     }
@@ -153,6 +157,12 @@ impl Declaration {
         self
     }
 
+    /// `compression = ..`
+    pub const fn compression(mut self, compression: Compression) -> Self {
+        self.compression = Some(compression);
+        self
+    }
+
     /// `origins = [..]`
     pub const fn origins(mut self, origins: &'static [&'static str]) -> Self {
         self.origins = Some(origins);
@@ -169,6 +179,8 @@ impl Declaration {
             ping_interval: self.ping_interval,
             send_buffer: self.send_buffer,
             overflow: self.overflow,
+            compression: self.compression,
+            compression_threshold: None,
             origins: self.origins.map(owned),
         }
     }
@@ -312,7 +324,8 @@ mod tests {
         idle_timeout = "off",
         ping_interval = "250ms",
         send_buffer = 8,
-        overflow = drop_newest
+        overflow = drop_newest,
+        compression = context
     )]
     struct Listener;
 
@@ -333,6 +346,7 @@ mod tests {
         assert_eq!(options.idle_timeout, Some(None));
         assert_eq!(options.ping_interval, Some(Some(Duration::from_millis(250))));
         assert_eq!(options.overflow, Some(Overflow::DropNewest));
+        assert_eq!(options.compression, Some(Compression::Context));
         assert_eq!((options.origins, options.require_subprotocol), (None, false));
     }
 

@@ -15,6 +15,8 @@ pub enum Reply {
     Nothing,
     /// One message to the peer.
     One(Message),
+    /// One message to the peer, that is not to be compressed.
+    Uncompressed(Message),
     /// A part of a message.
     Fragment(Fragment<Message>),
     /// A value for one of the endpoint's encoders.
@@ -32,6 +34,7 @@ impl fmt::Debug for Reply {
         f.write_str(match self {
             Reply::Nothing => "Nothing",
             Reply::One(_) => "One",
+            Reply::Uncompressed(_) => "Uncompressed",
             Reply::Object(_) => "Object",
             Reply::Fragment(_) => "Fragment",
             Reply::Many(_) => "Many",
@@ -84,7 +87,8 @@ impl IntoReply for () {
 impl<T: IntoMessage> IntoReply for T {
     fn into_reply(self) -> Reply {
         match self.into_message() {
-            Ok(message) => Reply::One(message),
+            Ok(message) if T::MAY_BE_COMPRESSED => Reply::One(message),
+            Ok(message) => Reply::Uncompressed(message),
             Err(error) => Reply::Failed(Error::Encode(error)),
         }
     }

@@ -10,7 +10,7 @@ use super::launcher::{AnnotatedLauncher, FactoryLauncher};
 use crate::endpoint::{Coders, Endpoint, Handlers, Options, Place, ServerDeclared};
 use crate::handshake::{AnyConfigurator, Configurator};
 use crate::session::{Extension, Seeds};
-use crate::settings::Overflow;
+use crate::settings::{Compression, Overflow};
 
 /// An endpoint to be deployed: path, options, and how its instances are made (Jakarta's `ServerEndpointConfig`, SE-05 to SE-07).
 ///
@@ -220,6 +220,18 @@ impl ServerEndpointConfigBuilder {
     /// What happens when there are more.
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.0.options.overflow = Some(overflow);
+        self
+    }
+
+    /// Whether its messages are compressed.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.0.options.compression = Some(compression);
+        self
+    }
+
+    /// From how many bytes on a message is compressed.
+    pub fn compression_threshold(mut self, bytes: usize) -> Self {
+        self.0.options.compression_threshold = Some(bytes);
         self
     }
 

@@ -89,6 +89,9 @@ pub trait Configurator: Send + Sync + 'static {
     /// endpoint's configuration names; what is not installed, or not requested, cannot be agreed on.
     ///
     /// Usually all that are requested and installed, in requested order and with the requested parameters.
+    ///
+    /// `permessage-deflate` is installed unless the endpoint's `compression` is off. It is the runtime's own: whether it is agreed on is
+    /// decided here, with which parameters is not, so it is returned as it was requested, or by its name alone.
     fn extensions(&self, installed: &[Extension], requested: &[Extension]) -> Vec<Extension> {
         negotiation::all_installed(installed, requested)
     }

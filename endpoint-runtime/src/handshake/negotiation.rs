@@ -14,12 +14,14 @@ use http::header::{
 use http::{Response, StatusCode};
 use tokio::time::timeout;
 
+use super::compression::{self, Agreement, is_as_it_is};
 use super::configurator::AnyConfigurator;
 use super::{Opening, OriginRule, unavailable};
 use crate::endpoint::Refusal;
 use crate::error::Panicked;
 use crate::message::Text;
-use crate::session::{Extension, Handshake, Home, Seeds};
+use crate::session::{DEFLATE, Extension, Handshake, Home, Seeds};
+use crate::wire::Deflate;
 
 /// On which terms an endpoint accepts a handshake.
 pub(crate) struct Terms {
@@ -86,7 +88,9 @@ impl Terms {
                 "none of the subprotocols that this endpoint speaks was offered",
             ));
         }
-        handshake.agreed = self.extensions(home, &offered).into();
+        let (agreed, deflate) = self.extensions(home, &offered);
+        handshake.agreed = agreed.into();
+        handshake.deflate = deflate;
         Ok(())
     }
 
@@ -113,19 +117,24 @@ impl Terms {
         offered.then_some(chosen)
     }
 
-    fn extensions(&self, home: &Home, offered: &[Extension]) -> Vec<Extension> {
-        let installed = home.extensions();
-        let Some(configurator) = &self.configurator else { return all_installed(installed, offered) };
-        let mut agreed: Vec<Extension> = Vec::new();
-        for extension in configurator.extensions(installed, offered) {
-            let in_list = |list: &[Extension]| list.iter().any(|other| other.name() == extension.name());
-            if in_list(installed) && in_list(offered) && !in_list(&agreed) && extension.is_well_formed() {
-                agreed.push(extension);
-            } else {
-                tracing::warn!(path = home.path, %extension, "the configurator chose an extension that cannot be agreed on: it is left out");
+    /// What is agreed on, and what it says about compression.
+    fn extensions(&self, home: &Home, offered: &[Extension]) -> (Vec<Extension>, Option<Deflate>) {
+        let mut agreement = compression::answer(home.limits.compression, offered);
+        let mut agreed = match &self.configurator {
+            Some(configurator) => chosen(&**configurator, home, offered, agreement.as_ref()),
+            None => all_installed(home.installed(), offered),
+        };
+        let mut deflate = None;
+        agreed.retain_mut(|extension| {
+            if extension.name() != DEFLATE {
+                return true;
             }
-        }
-        agreed
+            let Some(agreement) = agreement.take() else { return false };
+            deflate = Some(agreement.deflate);
+            *extension = agreement.extension;
+            true
+        });
+        (agreed, deflate)
     }
 
     /// 101, as the configurator wants it.
@@ -143,6 +152,31 @@ impl Terms {
 /// The first of the client's subprotocols that the endpoint speaks (Jakarta A10: the javadoc's order).
 pub(super) fn first_supported(supported: &[Text], requested: &[&str]) -> Option<Text> {
     requested.iter().find_map(|requested| supported.iter().find(|name| **name == **requested).cloned())
+}
+
+/// What the configurator chooses, as far as it can be agreed on.
+fn chosen(
+    configurator: &dyn AnyConfigurator,
+    home: &Home,
+    offered: &[Extension],
+    compression: Option<&Agreement>,
+) -> Vec<Extension> {
+    let installed = home.installed();
+    let mut agreed: Vec<Extension> = Vec::new();
+    for extension in configurator.extensions(installed, offered) {
+        let in_list = |list: &[Extension]| list.iter().any(|other| other.name() == extension.name());
+        if in_list(installed)
+            && in_list(offered)
+            && !in_list(&agreed)
+            && extension.is_well_formed()
+            && (extension.name() != DEFLATE || is_as_it_is(&extension, offered, compression))
+        {
+            agreed.push(extension);
+        } else {
+            tracing::warn!(path = home.path, %extension, "the configurator chose an extension that cannot be agreed on: it is left out");
+        }
+    }
+    agreed
 }
 
 /// What is requested and installed, in requested order; of one that is offered several times, the offer that is preferred.

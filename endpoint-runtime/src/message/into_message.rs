@@ -18,6 +18,10 @@ use crate::error::BoxError;
     note = "what an encoder of the endpoint encodes is sent by `session.send_object(..)`, or returned as `Encoded<T>`; a part of a message by `session.send_fragment(..)`"
 )]
 pub trait IntoMessage {
+    /// Whether the message may be compressed: a constant, so that nothing is asked for each message.
+    #[doc(hidden)]
+    const MAY_BE_COMPRESSED: bool = true;
+
     /// Makes the message.
     ///
     /// # Errors

@@ -97,8 +97,8 @@ impl Audience {
 
     /// [`send`](Self::send) for those who cannot await: every queue has the message when this returns.
     pub fn post(&self, message: impl IntoMessage) -> Delivery {
-        let frame = match message.into_message() {
-            Ok(message) => Frame::from(message),
+        let frame = match Frame::of(message) {
+            Ok(frame) => frame.share(),
             Err(error) => {
                 tracing::warn!(%error, "a broadcast could not be encoded");
                 return Delivery { error: Some(error), ..Delivery::default() };

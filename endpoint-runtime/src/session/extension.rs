@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// The one that the runtime has itself: messages are compressed (RFC 7692 7).
+pub(crate) const DEFLATE: &str = "permessage-deflate";
+
 /// An extension with its parameters, in the order of the header (Jakarta EX-01).
 ///
 /// ```
@@ -73,6 +76,10 @@ impl Extension {
     pub(crate) fn fault(&self) -> Option<String> {
         if !self.is_well_formed() {
             Some(format!("`{self}` is not an extension: its names are letters, digits and some signs"))
+        } else if self.name == DEFLATE {
+            Some(format!(
+                "the extension `{self}` changes frames, which is the runtime's own business: `compression` says whether it is used"
+            ))
         } else if self.name.starts_with("permessage-") {
             Some(format!("the extension `{self}` changes frames, which an endpoint cannot do"))
         } else {

@@ -34,7 +34,8 @@ impl Session {
             Message::Text(text) => (DataKind::Text, text.into_bytes()),
             Message::Binary(bytes) => (DataKind::Binary, bytes),
         };
-        self.send_part(Part { owner: Owner::here(), kind, payload, last: fragment.last }).await
+        let (owner, last) = (Owner::here(), fragment.last);
+        self.send_part(Part { owner, kind, payload, last, compressed: false }).await
     }
 
     async fn send_part(&self, part: Part) -> Result<(), SendError> {

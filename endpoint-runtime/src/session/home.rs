@@ -4,15 +4,17 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{EndpointConfig, Sessions};
+use super::{DEFLATE, EndpointConfig, Extension, Sessions};
 use crate::context::ApplicationContext;
 use crate::endpoint::{Options, Reception};
-use crate::settings::{Overflow, Settings};
+use crate::settings::{Compression, Overflow, Settings};
 
 /// One deployed endpoint, as its sessions see it: what is configured for it, and where it is deployed.
 #[derive(Debug)]
 pub(crate) struct Home {
     config: EndpointConfig,
+    /// The extensions that can be agreed on: the endpoint's own, and compression.
+    installed: Vec<Extension>,
     /// Who takes its messages.
     pub(crate) reception: Reception,
     pub(crate) sessions: Sessions,
@@ -29,7 +31,9 @@ impl Home {
         sessions: Sessions,
         application: ApplicationContext,
     ) -> Self {
+        let compression = config.limits.compression.is_possible().then(|| Extension::new(DEFLATE));
         Home {
+            installed: config.extensions.iter().cloned().chain(compression).collect(),
             config,
             reception,
             sessions,
@@ -41,6 +45,10 @@ impl Home {
 
     pub(crate) fn config(&self) -> &EndpointConfig {
         &self.config
+    }
+
+    pub(crate) fn installed(&self) -> &[Extension] {
+        &self.installed
     }
 
     /// From now on nobody is at home.
@@ -72,6 +80,9 @@ pub(crate) struct Limits {
     pub(crate) send_buffer: usize,
     pub(crate) send_timeout: Duration,
     pub(crate) overflow: Overflow,
+    pub(crate) compression: Compression,
+    /// Messages of fewer bytes go as they are.
+    pub(crate) compression_threshold: usize,
     pub(crate) handler_grace: Duration,
     pub(crate) close_timeout: Duration,
 }
@@ -85,6 +96,8 @@ impl Limits {
             ping_interval: options.ping_interval.unwrap_or(self.ping_interval),
             send_buffer: options.send_buffer.unwrap_or(self.send_buffer),
             overflow: options.overflow.unwrap_or(self.overflow),
+            compression: options.compression.unwrap_or(self.compression),
+            compression_threshold: options.compression_threshold.unwrap_or(self.compression_threshold),
             ..self
         }
     }
@@ -100,6 +113,8 @@ impl From<&Settings> for Limits {
             send_buffer: settings.send_buffer,
             send_timeout: settings.send_timeout,
             overflow: settings.overflow,
+            compression: settings.compression,
+            compression_threshold: settings.compression_threshold,
             handler_grace: settings.handler_grace,
             close_timeout: settings.close_timeout,
         }

@@ -7,6 +7,7 @@
 
 mod frame;
 mod open;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use tokio::sync::{Semaphore, oneshot};
 pub(crate) use self::frame::{DataKind, Frame, Outgoing};
 use self::open::Open;
 pub(crate) use self::open::{Caller, NotNow, Owner, Part};
+pub(crate) use self::shared::Shared;
 use super::send::SendError;
 use crate::message::{CloseCode, CloseReason, ClosedBy};
 use crate::settings::Overflow;

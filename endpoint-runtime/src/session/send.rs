@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
+use super::outbox::Frame;
 use crate::message::{CloseReason, EncodeError, IntoMessage, Message};
 
 /// A message was not sent.
@@ -169,15 +170,15 @@ impl Future for Receipt {
 /// Several messages, queued together and so written together: see [`Session::batch`](crate::Session::batch).
 #[derive(Debug, Default)]
 pub struct Batch {
-    pub(crate) messages: Vec<Message>,
+    pub(crate) frames: Vec<Frame>,
     pub(crate) error: Option<EncodeError>,
 }
 
 impl Batch {
     /// Adds a message. One that cannot be encoded makes the whole batch fail.
     pub fn send(&mut self, message: impl IntoMessage) -> &mut Self {
-        match message.into_message() {
-            Ok(message) => self.messages.push(message),
+        match Frame::of(message) {
+            Ok(frame) => self.frames.push(frame),
             Err(error) => self.error = self.error.take().or(Some(error)),
         }
         self

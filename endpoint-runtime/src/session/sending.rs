@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::outbox::{Caller, Frame, Outgoing, Refused};
 use super::{Batch, CLOSING, OPEN, Receipt, SendError, Session, TrySendError};
-use crate::message::{IntoMessage, Message};
+use crate::message::IntoMessage;
 use crate::settings::Overflow;
 
 /// The largest payload of a ping or pong, bytes (RFC 6455 5.5).
@@ -23,7 +23,13 @@ impl Session {
     /// `overflow = disconnect` has closed the session. Under `drop_newest` and `drop_oldest` nobody waits and a dropped message
     /// is no error, only [counted](Self::dropped).
     pub async fn send(&self, message: impl IntoMessage) -> Result<(), SendError> {
-        let frame = message.into_message()?.into();
+        let frame = Frame::of(message)?;
+        self.queue(Outgoing { frame, done: None }).await
+    }
+
+    /// Sends what was made of a message already, as [`send`](Self::send) does.
+    #[cfg(feature = "client")]
+    pub(crate) async fn send_frame(&self, frame: Frame) -> Result<(), SendError> {
         self.queue(Outgoing { frame, done: None }).await
     }
 
@@ -32,7 +38,7 @@ impl Session {
     /// # Errors
     /// There is none, or the session is closing or closed: the message is given back.
     pub fn try_send(&self, message: impl IntoMessage) -> Result<(), TrySendError> {
-        let frame = message.into_message().map_err(TrySendError::Encode)?.into();
+        let frame = Frame::of(message).map_err(TrySendError::Encode)?;
         self.0.outbox.try_push(Outgoing { frame, done: None }, self.limits().send_buffer).map_err(
             |(back, refused)| {
                 let message = back.frame.into_message();
@@ -50,7 +56,7 @@ impl Session {
     /// As [`send`](Self::send); or the connection ended first; or the same task has a message in fragments open, and would wait for itself.
     pub async fn send_and_flush(&self, message: impl IntoMessage) -> Result<(), SendError> {
         let (done, receiver) = oneshot::channel();
-        let frame = message.into_message()?.into();
+        let frame = Frame::of(message)?;
         if self.0.outbox.is_written_by(Caller::here()) {
             return Err(SendError::Unfinished);
         }
@@ -62,10 +68,10 @@ impl Session {
     /// of the endpoint's `overflow`.
     pub fn post(&self, message: impl IntoMessage) -> Receipt {
         let (done, receiver) = oneshot::channel();
-        match message.into_message() {
-            Ok(message) => {
+        match Frame::of(message) {
+            Ok(frame) => {
                 // An error reaches the receipt by way of `done`.
-                let _ = self.push(Outgoing { frame: message.into(), done: Some(done) });
+                let _ = self.push(Outgoing { frame, done: Some(done) });
                 Receipt::waiting(receiver)
             }
             Err(error) => Receipt::failed(error.into()),
@@ -101,11 +107,7 @@ impl Session {
         if let Some(error) = batch.error {
             return Err(error.into());
         }
-        let outgoing = batch
-            .messages
-            .into_iter()
-            .map(|message| Outgoing { frame: message.into(), done: None })
-            .collect();
+        let outgoing = batch.frames.into_iter().map(|frame| Outgoing { frame, done: None }).collect();
         self.queue_all(outgoing).await
     }
 
@@ -147,8 +149,8 @@ impl Session {
 
     /// Sends a message when there is room for it, whatever `overflow` says: so a stream of replies, which may be endless, is asked
     /// for its next item only then.
-    pub(crate) async fn send_at_the_peers_pace(&self, message: Message) -> Result<(), SendError> {
-        self.queue_or_wait(Outgoing { frame: message.into(), done: None }).await
+    pub(crate) async fn send_at_the_peers_pace(&self, frame: Frame) -> Result<(), SendError> {
+        self.queue_or_wait(Outgoing { frame, done: None }).await
     }
 
     async fn queue_or_wait(&self, outgoing: Outgoing) -> Result<(), SendError> {

@@ -57,12 +57,27 @@ impl Session {
 }
 
 macro_rules! writers {
-    ($($(#[$doc:meta])* $name:ident),*) => {$(
+    ($($(#[$doc:meta])* $name:ident: $example:literal),*) => {$(
         $(#[$doc])*
         #[must_use = "a message that is not finished is not sent"]
         pub struct $name(Writer);
 
         impl $name {
+            /// Asks for the message to be compressed (RFC 7692), which one in fragments is not by itself. To be said before the first
+            /// write; without effect if the peers have not agreed on compression.
+            ///
+            /// ```
+            /// # use endpoint_runtime::prelude::*;
+            /// # async fn f(session: &Session) {
+            #[doc = $example]
+            /// # let _ = writer;
+            /// # }
+            /// ```
+            pub fn compressed(mut self) -> Self {
+                self.0.compressed |= !self.0.written;
+                self
+            }
+
             /// Ends the message; the same as [`AsyncWriteExt::shutdown`](tokio::io::AsyncWriteExt::shutdown).
             ///
             /// Without any write before it no message is sent. A write of nothing is a write: then the message is empty.
@@ -98,7 +113,7 @@ macro_rules! writers {
 
 writers! {
     /// Writes one text message: see [`Session::text_writer`], and [`BinaryWriter`] for how it behaves.
-    TextWriter,
+    TextWriter: "let writer = session.text_writer().compressed();",
 
     /// Writes one binary message: see [`Session::binary_writer`].
     ///
@@ -114,7 +129,7 @@ writers! {
     /// # Dropping it
     /// A message of which nothing has gone out is not sent. One of which a part has cannot be taken back, nor be passed off as whole: the
     /// session closes with 1011.
-    BinaryWriter
+    BinaryWriter: "let writer = session.binary_writer().compressed();"
 }
 
 type Sending = Pin<Box<dyn Future<Output = Result<(), SendError>> + Send>>;
@@ -123,6 +138,7 @@ struct Writer {
     session: Session,
     owner: Owner,
     kind: DataKind,
+    compressed: bool,
     gathered: Vec<u8>,
     /// How much of it is known to be whole characters; of binary data, all is.
     sound: usize,
@@ -149,6 +165,7 @@ impl Writer {
             session,
             owner: Owner::writer(),
             kind,
+            compressed: false,
             gathered: Vec::new(),
             sound: 0,
             written: false,
@@ -230,7 +247,8 @@ impl Writer {
         let rest = self.gathered.split_off(self.sound);
         let payload = Bytes::from(std::mem::replace(&mut self.gathered, rest));
         self.sound = 0;
-        let part = Part { owner: self.owner, kind: self.kind, payload, last };
+        let (owner, kind, compressed) = (self.owner, self.kind, self.compressed);
+        let part = Part { owner, kind, payload, last, compressed };
         match self.session.try_part(part) {
             Ok(()) => Ok(()),
             Err((part, NotNow::Full | NotNow::Busy)) => {

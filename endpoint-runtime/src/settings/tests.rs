@@ -37,6 +37,8 @@ fn everything() -> Settings {
         send_buffer: 70_000,
         send_timeout: seconds(2),
         overflow: Overflow::DropOldest,
+        compression: Compression::Context,
+        compression_threshold: 2048,
         origins: Some(vec!["https://example.com".into(), "http://localhost:3000".into()]),
         handler_grace: Duration::ZERO,
         close_timeout: Duration::from_millis(250),
@@ -62,6 +64,8 @@ fn everything_can_be_set_in_the_file() {
         send_buffer = 70_000
         send_timeout = "2s"
         overflow = "drop_oldest"
+        compression = "context"
+        compression_threshold = "2KiB"
         origins = ["https://example.com", "http://localhost:3000"]
         handler_grace = "0s"
         close_timeout = "250ms"
@@ -86,6 +90,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ENDPOINT_SEND_BUFFER", "70000"),
     ("ENDPOINT_SEND_TIMEOUT", "2s"),
     ("ENDPOINT_OVERFLOW", "drop_oldest"),
+    ("ENDPOINT_COMPRESSION", "context"),
+    ("ENDPOINT_COMPRESSION_THRESHOLD", "2048"),
     ("ENDPOINT_ORIGINS", "https://example.com,http://localhost:3000"),
     ("ENDPOINT_HANDLER_GRACE", "0s"),
     ("ENDPOINT_CLOSE_TIMEOUT", "250ms"),
@@ -125,6 +131,18 @@ fn overflow_has_four_policies() {
 }
 
 #[test]
+fn compression_has_three_words() {
+    for word in [Compression::On, Compression::Context, Compression::Off] {
+        assert_eq!(read(&format!("compression = \"{word}\""), &[]).unwrap().compression, word);
+        assert_eq!(read("", &[("ENDPOINT_COMPRESSION", word.as_str())]).unwrap().compression, word);
+    }
+    let defaults = Settings::default();
+    assert_eq!((defaults.compression, defaults.compression_threshold), (Compression::On, 1024));
+    // Every message may be compressed.
+    assert_eq!(read("compression_threshold = 0", &[]).unwrap().compression_threshold, 0);
+}
+
+#[test]
 fn a_bad_file_is_told_with_line_and_column() {
     let not_a_duration = "is not a duration: write one like \"250ms\", \"30s\", \"5m\", \"1h\", or \"off\"";
     let not_a_size = "is not a size: write a number of bytes, or \"64KiB\", \"1MiB\", \"1GiB\"";
@@ -141,8 +159,8 @@ fn a_bad_file_is_told_with_line_and_column() {
         (
             "\n [server]\nport = 1\n",
             "2:3: `server` is not a setting: there are `bind`, `max_message_size`, `idle_timeout`, `ping_interval`, \
-             `pong_timeout`, `send_buffer`, `send_timeout`, `overflow`, `origins`, `handler_grace`, `close_timeout`, \
-             `drain_timeout`, `drain_batch`, `drain_interval`, `max_connections`, `max_head_size`, `max_headers`, \
+             `pong_timeout`, `send_buffer`, `send_timeout`, `overflow`, `compression`, `compression_threshold`, `origins`, \
+             `handler_grace`, `close_timeout`, `drain_timeout`, `drain_batch`, `drain_interval`, `max_connections`, `max_head_size`, `max_headers`, \
              `head_timeout` and `handshake_timeout`",
         ),
         ("ping_interval = 25s", "1:17: string values must be quoted, expected literal string"),
@@ -169,6 +187,15 @@ fn a_bad_file_is_told_with_line_and_column() {
             "1:12: `overflow`: \"drop\" is not what can be done on overflow: write one of \"disconnect\", \"wait\", \
              \"drop_newest\", \"drop_oldest\"",
         ),
+        (
+            "compression = true",
+            "1:15: `compression`: true says nothing about compression: write one of \"on\", \"context\", \"off\"",
+        ),
+        (
+            "compression = \"deflate\"",
+            "1:15: `compression`: \"deflate\" says nothing about compression: write one of \"on\", \"context\", \"off\"",
+        ),
+        ("compression_threshold = \"1KB\"", &format!("1:25: `compression_threshold`: \"1KB\" {not_a_size}")),
     ];
     for (file, problem) in table {
         assert_eq!(problems(file, &[]), [format!("{FILE}:{problem}")], "{file}");

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use super::compression::Compression;
 use super::overflow::Overflow;
 
 /// A year. Adding it to the present cannot overflow a clock, and whoever wants more means "off".
@@ -81,6 +82,17 @@ impl Value<'_> {
         found.ok_or_else(|| {
             let names = Overflow::ALL.map(|policy| format!("{:?}", policy.as_str())).join(", ");
             format!("{self} is not what can be done on overflow: write one of {names}")
+        })
+    }
+
+    pub(super) fn compression(&self) -> Result<Compression, String> {
+        let found = match self {
+            Self::Text(text) => Compression::ALL.into_iter().find(|word| word.as_str() == text.trim()),
+            _ => None,
+        };
+        found.ok_or_else(|| {
+            let names = Compression::ALL.map(|word| format!("{:?}", word.as_str())).join(", ");
+            format!("{self} says nothing about compression: write one of {names}")
         })
     }
 }

@@ -77,6 +77,29 @@ impl Assembly {
         }
     }
 
+    /// Hands the finished message over with its last piece. One that is all of it is copied, to memory of just the size.
+    pub(super) fn deliver_with(
+        &mut self,
+        piece: &[u8],
+        outlook: Outlook,
+    ) -> Result<Step<'static>, Violation> {
+        match self {
+            Self::Text(text) if text.len() == 0 => {
+                *self = Self::None;
+                let text = simdutf8::basic::from_utf8(piece).map_err(|_| not_utf8(NotUtf8))?;
+                Ok(Step::Text(Cow::Owned(text.to_owned())))
+            }
+            Self::Binary(bytes) if bytes.is_empty() => {
+                *self = Self::None;
+                Ok(Step::Binary(Cow::Owned(piece.to_owned())))
+            }
+            _ => {
+                self.append(piece, outlook)?;
+                self.deliver()
+            }
+        }
+    }
+
     /// Hands a piece on (already unmasked) that is a part by itself; `None` if nothing of it can be read yet.
     pub(super) fn part<'p>(&mut self, piece: &'p [u8], last: bool) -> Result<Option<Step<'p>>, Violation> {
         let step = match self {
@@ -87,7 +110,7 @@ impl Assembly {
                 }
                 (last || !part.is_empty()).then_some(Step::TextPart(part, last))
             }
-            _ => (last || !piece.is_empty()).then_some(Step::BinaryPart(piece, last)),
+            _ => (last || !piece.is_empty()).then_some(Step::BinaryPart(Cow::Borrowed(piece), last)),
         };
         if last {
             *self = Self::None;

@@ -1,11 +1,14 @@
 //! Bytes in, messages and control frames out: the receiving half of RFC 6455 (sections 5, 7 and 8).
 
+mod inflating;
+
 use std::borrow::Cow;
 
 use tokio_tungstenite::tungstenite;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
 use super::assembly::{Assembly, Outlook};
+use super::deflate::{Inflater, Window};
 use super::header::{self, Header};
 use super::mask::Key;
 use super::text::Text;
@@ -27,7 +30,7 @@ pub(crate) enum Step<'b> {
     /// Everything usable was consumed. What is left of the input is at most an incomplete header (13 bytes) or an
     /// incomplete control frame (130 bytes); it must be given again with more bytes behind it.
     Incomplete,
-    /// The next byte belongs to a data frame and [`Gate::ControlOnly`] keeps it.
+    /// The next byte belongs to a data frame and [`Gate::ControlOnly`] keeps it, or a part of a compressed message.
     Held,
     /// A text message; borrowed when it lay in the input as one frame.
     Text(Cow<'b, str>),
@@ -36,13 +39,24 @@ pub(crate) enum Step<'b> {
     /// A part of a text message, cut at a code point, and whether it is the last.
     TextPart(Cow<'b, str>, bool),
     /// A part of a binary message, and whether it is the last.
-    BinaryPart(&'b [u8], bool),
+    BinaryPart(Cow<'b, [u8]>, bool),
     /// A ping, to be answered with its payload.
     Ping(&'b [u8]),
     /// A pong, asked for or not.
     Pong(&'b [u8]),
     /// The peer's close frame; `None` when it is empty, which readers of codes call 1005.
     Close(Option<(CloseCode, Cow<'b, str>)>),
+}
+
+impl Step<'_> {
+    /// A part that does not lie in the input.
+    fn into_owned(self) -> Step<'static> {
+        match self {
+            Step::TextPart(part, last) => Step::TextPart(Cow::Owned(part.into_owned()), last),
+            Step::BinaryPart(part, last) => Step::BinaryPart(Cow::Owned(part.into_owned()), last),
+            _ => Step::Incomplete,
+        }
+    }
 }
 
 /// How messages of one kind are received.
@@ -52,6 +66,25 @@ pub(crate) enum Delivery {
     Whole(usize),
     /// In parts, as they arrive, of any number: nothing is kept.
     Parts,
+}
+
+/// A [`Delivery`] in half its size, for a decoder is part of every idle connection. No message has so many bytes that the number that
+/// stands for parts were missed.
+#[derive(Debug, Clone, Copy)]
+struct Packed(usize);
+
+impl Packed {
+    fn new(delivery: Delivery) -> Self {
+        match delivery {
+            Delivery::Whole(limit) => Self(limit.min(usize::MAX - 1)),
+            Delivery::Parts => Self(usize::MAX),
+        }
+    }
+
+    #[inline]
+    fn get(self) -> Delivery {
+        if self.0 == usize::MAX { Delivery::Parts } else { Delivery::Whole(self.0) }
+    }
 }
 
 /// The most bytes of one part.
@@ -64,17 +97,25 @@ const PART: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Decoder {
     role: Role,
-    text: Delivery,
-    binary: Delivery,
+    text: Packed,
+    binary: Packed,
     assembly: Assembly,
     /// How the message that has begun is received.
-    current: Delivery,
+    current: Packed,
     /// How much payload the current data frame still owes; 0 between frames.
     owed: u64,
     /// The mask of what is owed.
     key: Key,
     /// Whether the current data frame is the last of its message.
     last_frame: bool,
+    /// How the peer compresses, if it may (RFC 7692).
+    window: Option<Window>,
+    /// Whether the message that has begun is compressed.
+    compressed: bool,
+    /// Whether it may have come to more than was told.
+    owes: bool,
+    /// What inflates it; between messages only if they may refer to each other.
+    inflater: Option<Box<Inflater>>,
 }
 
 impl Decoder {
@@ -82,24 +123,39 @@ impl Decoder {
     pub(crate) fn new(role: Role, text: Delivery, binary: Delivery) -> Self {
         Self {
             role,
-            text,
-            binary,
+            text: Packed::new(text),
+            binary: Packed::new(binary),
             assembly: Assembly::None,
-            current: text,
+            current: Packed::new(text),
             owed: 0,
             key: Key::default(),
             last_frame: false,
+            window: None,
+            compressed: false,
+            owes: false,
+            inflater: None,
         }
+    }
+
+    /// Compressed messages are all right too, if that was agreed on.
+    pub(crate) fn inflating(mut self, window: Option<Window>) -> Self {
+        self.window = window;
+        self
     }
 
     /// Changes how messages are received, from the next one on: the one that has begun ends as it began.
     pub(crate) fn deliver(&mut self, text: Delivery, binary: Delivery) {
-        (self.text, self.binary) = (text, binary);
+        (self.text, self.binary) = (Packed::new(text), Packed::new(binary));
     }
 
     /// Whether a message has begun and not ended.
     pub(crate) fn is_amid_message(&self) -> bool {
         !matches!(self.assembly, Assembly::None)
+    }
+
+    /// Whether there may be something to tell without any more input.
+    pub(crate) fn owes(&self) -> bool {
+        self.owes
     }
 
     /// Reads on until something is worth telling. `input` begins at the first byte that was not yet consumed; the
@@ -116,19 +172,27 @@ impl Decoder {
     ) -> Result<(usize, Step<'b>), Violation> {
         let total = input.len();
         let mut rest = input;
+        if self.owes
+            && gate == Gate::Open
+            && let (_, Some(step)) = self.inflate(&mut [])?
+        {
+            return Ok((0, step));
+        }
         loop {
-            let Some(&next) = rest.first() else { return Ok((total, Step::Incomplete)) };
+            let Some(&next) = rest.first() else {
+                return Ok((total, if self.owes { Step::Held } else { Step::Incomplete }));
+            };
             let consumed = total - rest.len();
             let between_frames = self.owed == 0;
             if gate == Gate::ControlOnly && (!between_frames || header::is_data(next)) {
                 return Ok((consumed, Step::Held));
             }
             if between_frames {
-                let Some(header) = header::parse(rest, self.role)? else {
+                let Some(header) = header::parse(rest, self.role, self.window.is_some())? else {
                     return Ok((consumed, Step::Incomplete));
                 };
                 if let OpCode::Data(data) = header.frame.opcode {
-                    self.check_message(data, header.payload)?;
+                    self.check_message(data, &header)?;
                 }
                 let whole = header.end().filter(|&end| end <= rest.len());
                 match (header.frame.opcode, whole) {
@@ -140,6 +204,7 @@ impl Decoder {
                     (OpCode::Data(data), Some(end))
                         if header.frame.is_final
                             && data != Data::Continue
+                            && !header.frame.rsv1
                             && self.delivery(data) != Delivery::Parts =>
                     {
                         let payload = unmasked(&mut rest[..end], &header);
@@ -151,7 +216,16 @@ impl Decoder {
                     }
                 }
             }
-            let (piece, after) = rest.split_at_mut(self.next_piece(rest.len()));
+            let piece = self.next_piece(rest.len());
+            if self.compressed {
+                let (used, step) = self.inflate(&mut rest[..piece])?;
+                rest = &mut rest[used..];
+                match step {
+                    Some(step) => return Ok((total - rest.len(), step)),
+                    None => continue,
+                }
+            }
+            let (piece, after) = rest.split_at_mut(piece);
             rest = after;
             if let Some(step) = self.take_in(piece)? {
                 return Ok((total - rest.len(), step));
@@ -165,9 +239,15 @@ impl Decoder {
         self.assembly.capacity()
     }
 
+    /// Whether the decoder keeps an inflater, which is far more.
+    #[cfg(test)]
+    pub(super) fn keeps_inflater(&self) -> bool {
+        self.inflater.is_some()
+    }
+
     /// Whether a data frame may come now, and with so much payload (RFC 6455, 5.4).
     #[inline]
-    fn check_message(&self, data: Data, payload: u64) -> Result<(), Violation> {
+    fn check_message(&self, data: Data, header: &Header) -> Result<(), Violation> {
         let begun = !matches!(self.assembly, Assembly::None);
         match (data, begun) {
             (Data::Continue, false) => {
@@ -177,7 +257,9 @@ impl Decoder {
             (_, true) => return Err(Violation::protocol("new message inside a fragmented one")),
         }
         if let Delivery::Whole(limit) = self.delivery(data)
-            && payload.saturating_add(self.assembly.len() as u64) > limit as u64
+            && header.payload.saturating_add(self.assembly.len() as u64) > limit as u64
+            // What counts is what the message comes to.
+            && !(header.frame.rsv1 || self.compressed)
         {
             return Err(Violation::too_large(limit));
         }
@@ -187,23 +269,31 @@ impl Decoder {
     /// How the message is received that a frame of this kind belongs to.
     #[inline]
     fn delivery(&self, data: Data) -> Delivery {
-        match data {
+        let packed = match data {
             Data::Text => self.text,
             Data::Binary => self.binary,
             // Reserved ones do not pass the header's own check.
             Data::Continue | Data::Reserved(_) => self.current,
-        }
+        };
+        packed.get()
     }
 
     /// Gets ready for the payload of a data frame that passed [`Self::check_message`].
     fn begin_frame(&mut self, data: Data, header: &Header) {
-        self.current = self.delivery(data);
-        match (data, self.current) {
+        let delivery = self.delivery(data);
+        self.current = Packed::new(delivery);
+        match (data, delivery) {
             (Data::Text, _) => self.assembly = Assembly::Text(Text::default()),
             (Data::Binary, Delivery::Whole(_)) => self.assembly = Assembly::Binary(Vec::new()),
             (Data::Binary, Delivery::Parts) => self.assembly = Assembly::Parts,
             // Reserved ones do not pass the header's own check.
             (Data::Continue | Data::Reserved(_), _) => {}
+        }
+        if data != Data::Continue {
+            self.compressed = header.frame.rsv1;
+            if let Some(window) = self.window.filter(|_| self.compressed && self.inflater.is_none()) {
+                self.inflater = Inflater::borrow(window);
+            }
         }
         self.owed = header.payload;
         self.key = Key::new(header.frame.mask.unwrap_or_default());
@@ -212,7 +302,7 @@ impl Decoder {
 
     /// How much of what is there belongs to the current data frame, and may be taken at once.
     fn next_piece(&self, available: usize) -> usize {
-        let most = if self.current == Delivery::Parts { PART } else { usize::MAX };
+        let most = if self.current.get() == Delivery::Parts { PART } else { usize::MAX };
         // No more than `available`, so nothing is cut off.
         self.owed.min(available.min(most) as u64) as usize
     }
@@ -225,7 +315,7 @@ impl Decoder {
         let announced = self.owed;
         self.owed -= piece.len() as u64;
         let last = self.owed == 0 && self.last_frame;
-        match self.current {
+        match self.current.get() {
             Delivery::Parts => self.assembly.part(piece, last),
             Delivery::Whole(limit) => {
                 // No more than the limit, so nothing is cut off.

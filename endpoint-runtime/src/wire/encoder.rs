@@ -5,6 +5,7 @@ use tokio_tungstenite::tungstenite;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, OpCode};
 
 use super::MAX_CONTROL;
+use super::header::RSV1;
 use super::mask::Key;
 
 /// The longest header: two bytes, eight of length, four of mask.
@@ -26,6 +27,13 @@ pub(crate) fn put_header(out: &mut Vec<u8>, fin: bool, opcode: OpCode, len: usiz
     }
     if let Some(key) = mask {
         out.extend_from_slice(&key);
+    }
+}
+
+/// Says in the header of a message's first frame, which begins here, that the message is compressed (RFC 7692 6).
+pub(crate) fn mark_compressed(frame: &mut [u8]) {
+    if let Some(first) = frame.first_mut() {
+        *first |= RSV1;
     }
 }
 

@@ -25,11 +25,11 @@ impl Header {
 }
 
 /// Reads the header at the start of `bytes`; `None` while it is incomplete. Bytes are judged in their order and as
-/// soon as they are there, so the verdict does not depend on how many arrive at once.
+/// soon as they are there, so the verdict does not depend on how many arrive at once. `deflate`: messages may be compressed.
 #[inline]
-pub(super) fn parse(bytes: &[u8], role: Role) -> Result<Option<Header>, Violation> {
+pub(super) fn parse(bytes: &[u8], role: Role, deflate: bool) -> Result<Option<Header>, Violation> {
     let [first, after @ ..] = bytes else { return Ok(None) };
-    let opcode = opcode(*first)?;
+    let opcode = opcode(*first, deflate)?;
     let [second, after @ ..] = after else { return Ok(None) };
     let short = second & 0x7f;
     check_mask_bit(*second, role)?;
@@ -55,7 +55,8 @@ pub(super) fn parse(bytes: &[u8], role: Role) -> Result<Option<Header>, Violatio
         }
         Role::Client => (None, after),
     };
-    let frame = FrameHeader { is_final: first & 0x80 != 0, opcode, mask, ..NO_EXTENSION };
+    let frame =
+        FrameHeader { is_final: first & 0x80 != 0, rsv1: first & RSV1 != 0, opcode, mask, ..NO_EXTENSION };
     Ok(Some(Header { frame, size: bytes.len() - after.len(), payload }))
 }
 
@@ -64,6 +65,9 @@ pub(super) fn parse(bytes: &[u8], role: Role) -> Result<Option<Header>, Violatio
 pub(super) fn is_data(first: u8) -> bool {
     first & 0x08 == 0
 }
+
+/// The bit that says that a message is compressed (RFC 7692 6).
+pub(super) const RSV1: u8 = 0x40;
 
 const NO_EXTENSION: FrameHeader = FrameHeader {
     is_final: true,
@@ -75,9 +79,9 @@ const NO_EXTENSION: FrameHeader = FrameHeader {
 };
 
 #[inline]
-fn opcode(first: u8) -> Result<OpCode, Violation> {
+fn opcode(first: u8, deflate: bool) -> Result<OpCode, Violation> {
     if first & 0x70 != 0 {
-        return Err(Violation::protocol("reserved bit set without an extension that defines it"));
+        check_reserved_bits(first, deflate)?;
     }
     let opcode = OpCode::from(first & 0x0f);
     match opcode {
@@ -87,6 +91,18 @@ fn opcode(first: u8) -> Result<OpCode, Violation> {
         OpCode::Control(_) if first & 0x80 == 0 => Err(Violation::protocol("fragmented control frame")),
         _ => Ok(opcode),
     }
+}
+
+/// The first frame of a message says that it is compressed, if that was agreed on, and nothing else may be said.
+#[inline(never)]
+fn check_reserved_bits(first: u8, deflate: bool) -> Result<(), Violation> {
+    if !deflate || first & 0x70 != RSV1 {
+        return Err(Violation::protocol("reserved bit set without an extension that defines it"));
+    }
+    if !is_data(first) || first & 0x0f == 0 {
+        return Err(Violation::protocol("RSV1 set on a frame that begins no message"));
+    }
+    Ok(())
 }
 
 #[inline]

@@ -14,6 +14,11 @@ impl Key {
         Self(u32::from_le_bytes(key))
     }
 
+    /// Passes over so many bytes of the payload.
+    pub(super) fn skip(&mut self, bytes: usize) {
+        self.0 = self.0.rotate_right(8 * (bytes % 4) as u32);
+    }
+
     /// Masks or unmasks the next piece of the payload in place.
     #[inline]
     pub(super) fn apply(&mut self, payload: &mut [u8]) {

@@ -1,6 +1,8 @@
 //! The wire as a whole: bytes go in, in pieces of every size, and what a connection would see comes out.
 
 mod autobahn;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod limits;
 mod parts;
 mod properties;
@@ -150,7 +152,7 @@ fn owned(step: Step<'_>) -> Event {
         Step::Text(text) => Event::Text(text.into_owned()),
         Step::Binary(bytes) => Event::Binary(bytes.into_owned()),
         Step::TextPart(part, last) => Event::TextPart(part.into_owned(), last),
-        Step::BinaryPart(part, last) => Event::BinaryPart(part.to_vec(), last),
+        Step::BinaryPart(part, last) => Event::BinaryPart(part.into_owned(), last),
         Step::Ping(payload) => Event::Ping(payload.to_vec()),
         Step::Pong(payload) => Event::Pong(payload.to_vec()),
         Step::Close(body) => Event::Close(body.map(|(code, reason)| (code.into(), reason.into_owned()))),

@@ -28,6 +28,12 @@ impl Violation {
         Self { code: CloseCode::Invalid, reason: Cow::Borrowed(reason) }
     }
 
+    /// 1007: what is declared to be compressed is not, or not whole.
+    #[cold]
+    pub(super) fn corrupt(reason: &'static str) -> Self {
+        Self { code: CloseCode::Invalid, reason: Cow::Borrowed(reason) }
+    }
+
     /// 1009: the message is, or announces to be, longer than `limit` bytes. The reason names the setting, because the
     /// one who reads it is usually looking for it.
     #[cold]

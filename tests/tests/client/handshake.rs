@@ -107,7 +107,7 @@ async fn answers_that_break_the_rules_are_no_connections() {
         ("two subprotocols", Box::new(|request| switching(request, "Sec-WebSocket-Protocol: a, b\r\n"))),
         (
             "extension",
-            Box::new(|request| switching(request, "Sec-WebSocket-Extensions: permessage-deflate\r\n")),
+            Box::new(|request| switching(request, "Sec-WebSocket-Extensions: permessage-bzip2\r\n")),
         ),
     ];
     for (name, answer) in cases {

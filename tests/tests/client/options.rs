@@ -17,7 +17,13 @@ async fn extensions_are_offered_in_their_order_and_what_the_server_takes_is_agre
     let serve = async {
         let mut peer = raw.accept().await;
         let request = peer.request().await;
-        assert_eq!(request.header("sec-websocket-extensions"), Some("x-two; id=7; sampled, x-one"));
+        assert_eq!(
+            request.header("sec-websocket-extensions"),
+            Some(concat!(
+                "x-two; id=7; sampled, x-one, permessage-deflate; client_max_window_bits; ",
+                "server_no_context_takeover; client_no_context_takeover"
+            ))
+        );
         peer.write(switching(&request, "Sec-WebSocket-Extensions: x-two; id=8\r\n").as_bytes()).await;
         peer
     };

@@ -155,7 +155,7 @@ impl Case {
 #[tokio::test(start_paused = true)]
 async fn every_hook_is_asked_and_obeyed() {
     const NO_SUBPROTOCOL: &str = "subprotocol supported v2 | v1 requested ";
-    const NO_EXTENSIONS: &str = "extensions installed x-one | x-two requested ";
+    const NO_EXTENSIONS: &str = "extensions installed x-one | x-two | permessage-deflate requested ";
     const NOTHING_AGREED: &str = "modify_handshake request /n/hooks response None None";
     const CONFIGURE: &str = "configure true true";
     let table = [
@@ -236,7 +236,7 @@ async fn every_hook_is_asked_and_obeyed() {
             told: vec![
                 "check_origin None",
                 NO_SUBPROTOCOL,
-                "extensions installed x-one | x-two requested x-two; a=1; b | x-none | x-one",
+                "extensions installed x-one | x-two | permessage-deflate requested x-two; a=1; b | x-none | x-one",
                 "modify_handshake request /n/hooks response None Some(\"x-two; a=1; b, x-one\")",
                 CONFIGURE,
                 "on_open \"\" x-two; a=1; b | x-one",
@@ -251,7 +251,7 @@ async fn every_hook_is_asked_and_obeyed() {
             told: vec![
                 "check_origin None",
                 NO_SUBPROTOCOL,
-                "extensions installed x-one | x-two requested x-two; a=1 | x-one",
+                "extensions installed x-one | x-two | permessage-deflate requested x-two; a=1 | x-one",
                 "modify_handshake request /n/hooks response None Some(\"x-two; a=2\")",
                 CONFIGURE,
                 "on_open \"\" x-two; a=2",
@@ -265,7 +265,7 @@ async fn every_hook_is_asked_and_obeyed() {
             told: vec![
                 "check_origin None",
                 NO_SUBPROTOCOL,
-                "extensions installed x-one | x-two requested x-two | x-one",
+                "extensions installed x-one | x-two | permessage-deflate requested x-two | x-one",
                 NOTHING_AGREED,
                 CONFIGURE,
                 "on_open \"\" ",

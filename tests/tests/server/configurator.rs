@@ -150,7 +150,7 @@ async fn the_hooks_are_called_in_their_order() {
         "check_origin /ordered/a%20b true",
         "check Some(\"a b\") a component",
         "subprotocol [\"b\", \"a\"] [\"a\", \"b\"]",
-        "extensions 0 x; y=1",
+        "extensions 1 x; y=1",
         "modify_handshake Some(\"b\") true",
         "configure true None",
         "on_open Some(\"configured\") Some(\"admitted\")",
@@ -307,7 +307,7 @@ struct Chooses(fn() -> Vec<Extension>);
 
 impl Configurator for Chooses {
     fn extensions(&self, installed: &[Extension], requested: &[Extension]) -> Vec<Extension> {
-        assert_eq!((installed.len(), requested.len()), (2, 2));
+        assert_eq!((installed.len(), requested.len()), (3, 2));
         self.0()
     }
 }
@@ -330,7 +330,11 @@ async fn extensions_are_agreed_on_in_requested_order() {
     let table = [
         ("x-two; a=1; b, x-none, x-one; c=\"d e\"", Some("x-two; a=1; b, x-one; c=\"d e\"")),
         ("x-one; a=1, x-one", Some("x-one; a=1")),
-        ("permessage-deflate; client_max_window_bits", None),
+        ("permessage-bzip2; client_max_window_bits", None),
+        (
+            "x-two, permessage-deflate; client_max_window_bits, x-one",
+            Some("x-two, permessage-deflate; server_no_context_takeover; client_no_context_takeover, x-one"),
+        ),
         ("", None),
     ];
     for (offered, expected) in table {

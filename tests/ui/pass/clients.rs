@@ -22,6 +22,7 @@ mod rooms {
         ping_interval = "250ms",
         send_buffer = 1_048_576,
         overflow = drop_oldest,
+        compression = "off",
         crate = endpoint_runtime,
     )]
     pub(crate) struct Listener {

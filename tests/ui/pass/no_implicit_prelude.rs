@@ -49,6 +49,7 @@ impl B {
     "/a/{room}",
     idle_timeout = "1m",
     overflow = wait,
+    compression = on,
     decoders = [Plain],
     configurator = Plain,
 )]

@@ -29,6 +29,7 @@ mod rooms {
         ping_interval = "250ms",
         send_buffer = 1_048_576,
         overflow = drop_oldest,
+        compression = context,
         origins = ["https://example.com", "http://localhost:3000"],
     )]
     #[derive(Clone)]

@@ -40,15 +40,15 @@ impl Parts {
     pub(super) fn binary(
         &mut self,
         form: Form,
-        part: &[u8],
+        part: Cow<'_, [u8]>,
         last: bool,
         deliver: &mut dyn FnMut(Incoming<'_>),
     ) -> Decoded {
         if self.form(form, last) != Form::Stream {
-            deliver(Incoming::BinaryPart(Cow::Borrowed(part), last));
+            deliver(Incoming::BinaryPart(part, last));
             return Decoded::Message;
         }
-        match self.pass_on(part, last) {
+        match self.pass_on(&part, last) {
             Some(fed) => {
                 deliver(Incoming::BinaryStream(BinaryReader::fed(fed)));
                 Decoded::Message

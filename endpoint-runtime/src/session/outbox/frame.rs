@@ -1,9 +1,13 @@
 //! [`Frame`]: a message, a part of one, or a control frame on its way out.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::Data;
 
-use crate::message::{Message, Text};
+use super::Shared;
+use crate::message::{EncodeError, IntoMessage, Message, Text};
 use crate::session::SendError;
 
 /// What a queued frame costs beside its payload, so that empty messages are not free.
@@ -17,16 +21,22 @@ pub(crate) struct Outgoing {
     pub(crate) done: Option<oneshot::Sender<Result<(), SendError>>>,
 }
 
-/// The payload is shared, never copied: a broadcast puts the same bytes into every outbox.
+/// The payload is shared, never copied.
 #[derive(Clone, Debug)]
 pub(crate) enum Frame {
     Text(Bytes),
     Binary(Bytes),
+    /// A whole message that is not to be compressed.
+    Plain(DataKind, Bytes),
+    /// A message that goes to others too: a broadcast puts the same one into every outbox.
+    Shared(Arc<Shared>),
     /// A part of a message (RFC 6455 5.4). Only the first has the opcode, only the last ends the message.
     Fragment {
         kind: DataKind,
         first: bool,
         last: bool,
+        /// Whether the message is to be compressed, if that was agreed on. All its fragments say the same.
+        compressed: bool,
         payload: Bytes,
     },
     Ping(Bytes),
@@ -51,6 +61,14 @@ impl DataKind {
         }
     }
 
+    /// The opcode of its first frame.
+    pub(crate) fn opcode(self) -> Data {
+        match self {
+            DataKind::Text => Data::Text,
+            DataKind::Binary => Data::Binary,
+        }
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             DataKind::Text => "text",
@@ -60,9 +78,28 @@ impl DataKind {
 }
 
 impl Frame {
+    /// The message of a value: to be compressed, unless the value says that it is not.
+    pub(crate) fn of<M: IntoMessage>(message: M) -> Result<Self, EncodeError> {
+        let message = message.into_message()?;
+        Ok(if M::MAY_BE_COMPRESSED { Frame::from(message) } else { Frame::plain(message) })
+    }
+
+    /// A message that is not to be compressed.
+    pub(crate) fn plain(message: Message) -> Self {
+        match message {
+            Message::Text(text) => Frame::Plain(DataKind::Text, text.into_bytes()),
+            Message::Binary(bytes) => Frame::Plain(DataKind::Binary, bytes),
+        }
+    }
+
     pub(crate) fn payload(&self) -> &[u8] {
         match self {
-            Frame::Text(bytes) | Frame::Binary(bytes) | Frame::Ping(bytes) | Frame::Pong(bytes) => bytes,
+            Frame::Text(bytes)
+            | Frame::Binary(bytes)
+            | Frame::Plain(_, bytes)
+            | Frame::Ping(bytes)
+            | Frame::Pong(bytes) => bytes,
+            Frame::Shared(shared) => shared.payload(),
             Frame::Fragment { payload, .. } => payload,
             Frame::Mark => &[],
         }
@@ -77,7 +114,7 @@ impl Frame {
 
     /// Whether it is a whole message, which may wait behind another, or be dropped.
     pub(super) fn is_message(&self) -> bool {
-        matches!(self, Frame::Text(_) | Frame::Binary(_))
+        matches!(self, Frame::Text(_) | Frame::Binary(_) | Frame::Plain(..) | Frame::Shared(_))
     }
 
     /// Whether a message ends with it.
@@ -85,15 +122,31 @@ impl Frame {
         self.is_message() || matches!(self, Frame::Fragment { last: true, .. })
     }
 
+    /// The same for many sessions, if it is a whole message: encoded here, once.
+    pub(crate) fn share(self) -> Self {
+        match self {
+            Frame::Text(payload) => Frame::Shared(Arc::new(Shared::new(DataKind::Text, &payload))),
+            Frame::Binary(payload) => Frame::Shared(Arc::new(Shared::new(DataKind::Binary, &payload))),
+            Frame::Plain(kind, payload) => Frame::Shared(Arc::new(Shared::new(kind, &payload).plain())),
+            other => other,
+        }
+    }
+
     /// The message again, for a sender that gets it back.
     pub(crate) fn into_message(self) -> Message {
         match self {
             // What was text is text; the check is paid on a path that gives up anyway.
-            Frame::Text(bytes) => match Text::from_utf8(bytes.clone()) {
-                Some(text) => Message::Text(text),
-                None => Message::Binary(bytes),
-            },
-            Frame::Binary(bytes) | Frame::Ping(bytes) | Frame::Pong(bytes) => Message::Binary(bytes),
+            Frame::Text(bytes) | Frame::Plain(DataKind::Text, bytes) => {
+                match Text::from_utf8(bytes.clone()) {
+                    Some(text) => Message::Text(text),
+                    None => Message::Binary(bytes),
+                }
+            }
+            Frame::Binary(bytes)
+            | Frame::Plain(DataKind::Binary, bytes)
+            | Frame::Ping(bytes)
+            | Frame::Pong(bytes) => Message::Binary(bytes),
+            Frame::Shared(shared) => shared.whole().into_message(),
             Frame::Fragment { payload, .. } => Message::Binary(payload),
             Frame::Mark => Message::Binary(Bytes::new()),
         }

@@ -71,6 +71,8 @@ pub(crate) struct Part {
     pub(crate) kind: DataKind,
     pub(crate) payload: Bytes,
     pub(crate) last: bool,
+    /// Whether the message is to be compressed, if that was agreed on.
+    pub(crate) compressed: bool,
 }
 
 /// Why a part was not queued.
@@ -164,9 +166,10 @@ impl State {
     }
 
     fn put_fragment(&mut self, part: Part) {
-        let Part { owner, kind, payload, last } = part;
+        let Part { owner, kind, payload, last, compressed } = part;
         let first = self.open.is_none();
-        self.put_in_front(Outgoing { frame: Frame::Fragment { kind, first, last, payload }, done: None });
+        let frame = Frame::Fragment { kind, first, last, compressed, payload };
+        self.put_in_front(Outgoing { frame, done: None });
         let caller = Caller::here();
         let open = self.open.get_or_insert_with(|| Box::new(Open::new(owner, kind, caller)));
         open.writer = caller;

@@ -74,7 +74,8 @@ fn a_receipt_learns_of_a_dropped_message() {
 // ---- while a message is open
 
 fn part(owner: Owner, text: &'static str, last: bool) -> Part {
-    Part { owner, kind: DataKind::Text, payload: Bytes::from_static(text.as_bytes()), last }
+    let payload = Bytes::from_static(text.as_bytes());
+    Part { owner, kind: DataKind::Text, payload, last, compressed: false }
 }
 
 fn push_part(outbox: &Outbox, part: Part) -> Result<(), NotNow> {

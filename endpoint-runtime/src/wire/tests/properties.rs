@@ -138,12 +138,12 @@ fn role() -> impl Strategy<Value = Role> {
 }
 
 /// How a stream arrives: lengths of chunks, over and over.
-fn arrival() -> impl Strategy<Value = Vec<usize>> {
+pub(super) fn arrival() -> impl Strategy<Value = Vec<usize>> {
     prop::collection::vec(prop_oneof![1..5usize, 1..200usize, 1..70_000usize], 1..8)
 }
 
 /// Whether a handler is busy when a chunk arrives, over and over.
-fn gates() -> impl Strategy<Value = Vec<Gate>> {
+pub(super) fn gates() -> impl Strategy<Value = Vec<Gate>> {
     prop::collection::vec(prop_oneof![Just(Gate::Open), Just(Gate::ControlOnly)], 1..8)
 }
 
@@ -154,7 +154,7 @@ fn arrive(role: Role, limit: usize, bytes: &[u8], lengths: &[usize], gates: &[Ga
 }
 
 impl Reader {
-    fn arrive(&mut self, bytes: &[u8], lengths: &[usize], gates: &[Gate]) {
+    pub(super) fn arrive(&mut self, bytes: &[u8], lengths: &[usize], gates: &[Gate]) {
         let mut rest = bytes;
         for (length, gate) in lengths.iter().cycle().zip(gates.iter().cycle()) {
             // Thousands of steps on long frames would show nothing that short ones do not.
@@ -278,6 +278,7 @@ proptest! {
         key in any::<[u8; 4]>(),
         cut in 0..=MAX_HEADER,
         role in role(),
+        deflate in any::<bool>(),
     ) {
         let mut bytes = vec![first, second];
         bytes.extend(length);
@@ -285,7 +286,7 @@ proptest! {
         let bytes = &bytes[..cut];
         let mut cursor = Cursor::new(bytes);
         let theirs = FrameHeader::parse(&mut cursor);
-        match header::parse(bytes, role) {
+        match header::parse(bytes, role, deflate) {
             Ok(Some(ours)) => {
                 let (header, payload) = theirs.unwrap().expect("a whole header");
                 prop_assert_eq!((ours.frame, ours.payload), (header, payload));
