@@ -16,20 +16,20 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
 
-use self::link::Link;
-use self::routing::route;
+use self::link::{Answer, Link};
+use self::routing::{Elsewhere, route};
 pub(crate) use self::timers::Timers;
 pub(crate) use self::transport::Transport;
 use crate::endpoint::{Context, Decoders, Dispatch, Reply, Slot};
 use crate::error::{Error, Panicked, ProtocolError, Result};
 use crate::message::{CloseReason, ClosedBy, Incoming, Message};
 use crate::session::outbox::Frame;
-use crate::session::{SendError, Session};
+use crate::session::{SendError, Session, fan_out};
 use crate::wire::Role;
 
 /// The replies of one call.
@@ -53,6 +53,18 @@ enum Outcome<T> {
     Panicked(Panicked),
     /// The session had ended, and the handler's grace was over.
     Cancelled,
+}
+
+/// What came in, and what became of it.
+enum Received {
+    /// No more can come.
+    Nothing,
+    /// How the handler ended, and whether it was one of a ping or pong. For as long as it runs it counts as cancelled.
+    Handled(Outcome<Reply>, bool),
+    /// It does not go to a method of the endpoint, or not yet.
+    Elsewhere(Box<(Elsewhere, bool)>),
+    /// It was replied to, but the reply cannot be sent.
+    Undelivered,
 }
 
 /// Runs one connection: makes its instance, and calls it until the session has ended. Then the instance is given back, for a client
@@ -93,7 +105,7 @@ fn unexpected() -> CloseReason {
 
 /// Runs a piece of the user's code that is not a future.
 fn attempt<T>(session: &Session, act: impl FnOnce() -> T) -> Outcome<T> {
-    match catch_unwind(AssertUnwindSafe(|| session.sessions().enter(act))) {
+    match catch_unwind(AssertUnwindSafe(|| session.sessions().enter(|| fan_out::collect(act)))) {
         Ok(value) => Outcome::Returned(value),
         Err(payload) => Outcome::Panicked(panicked(session, &*payload)),
     }
@@ -186,14 +198,112 @@ impl Connection {
 
     /// Until no more can come.
     async fn messages<D: Dispatch>(&mut self, instance: &mut D) {
-        while let Some((outcome, pong)) = self.message(instance).await {
-            if let Err(other) = self.settle_at_once(outcome, pong) {
-                Box::pin(self.settle_or_fail(instance, other)).await;
+        loop {
+            let outcome = match self.message(instance).await {
+                Received::Nothing => return,
+                Received::Handled(outcome, pong) => self.settle_at_once(outcome, pong),
+                Received::Elsewhere(elsewhere) => {
+                    let (elsewhere, pong) = *elsewhere;
+                    let outcome = Box::pin(self.go_elsewhere(instance, elsewhere)).await;
+                    self.settle_at_once(outcome, pong)
+                }
+                Received::Undelivered => {
+                    self.undelivered().map_err(|error| Outcome::Returned(Reply::Failed(error)))
+                }
+            };
+            if let Err(outcome) = outcome {
+                Box::pin(self.settle_or_fail(instance, outcome)).await;
             }
         }
     }
 
+    /// The next message of which there is more to do than to reply, and how its handler ended.
+    ///
+    /// A method that is no `async fn` is called, and its reply taken, while the message lies in the reader's buffer, one message after the
+    /// other. The future of one that is, is made there, at the place where it stays, and polled there and then.
+    #[inline(always)]
+    async fn message<D: Dispatch>(&mut self, instance: &mut D) -> Received {
+        let (link, session) = (&mut self.link, &self.session);
+        let context = Context::new(session);
+        let mut received = Received::Nothing;
+        let mut lent = Some(instance);
+        let mut running = pin!(None);
+        poll_fn(|cx| {
+            if running.is_none() {
+                let mut within = std::task::Context::from_waker(cx.waker());
+                let mut deliver = |incoming: Incoming<'_>| {
+                    let pong = matches!(incoming, Incoming::Ping(_) | Incoming::Pong(_));
+                    let incoming = if session.is_direct() {
+                        incoming
+                    } else {
+                        match route(session, incoming) {
+                            Ok(incoming) => incoming,
+                            Err(other) => {
+                                // Boxed: what most sessions never have does not weigh on all of them.
+                                received = Received::Elsewhere(Box::new((other, pong)));
+                                return Answer::Wait;
+                            }
+                        }
+                    };
+                    let handled = attempt(session, || {
+                        let mut message = Slot::new(incoming);
+                        let at_once = lent.as_deref_mut()?.message_at_once(context, &mut message);
+                        if at_once.is_some() {
+                            return at_once;
+                        }
+                        running.set(Some(lent.take()?.message(context, message)));
+                        match running.as_mut().as_pin_mut()?.poll(&mut within) {
+                            Poll::Ready(reply) => Some(reply),
+                            Poll::Pending => None,
+                        }
+                    });
+                    let outcome = match handled {
+                        // The instance is lent to a future, which is done but still there.
+                        Outcome::Returned(Some(reply)) if lent.is_none() => Outcome::Returned(reply),
+                        Outcome::Returned(Some(Reply::Nothing)) => return Answer::Nothing,
+                        Outcome::Returned(Some(Reply::One(message))) => {
+                            return Answer::Reply(Frame::from(message));
+                        }
+                        Outcome::Returned(Some(reply)) => Outcome::Returned(reply),
+                        Outcome::Returned(None) | Outcome::Cancelled => Outcome::Cancelled,
+                        Outcome::Panicked(panicked) => Outcome::Panicked(panicked),
+                    };
+                    received = Received::Handled(outcome, pong);
+                    Answer::Wait
+                };
+                match ready!(link.poll_message(cx, &mut deliver)) {
+                    link::Progress::Delivered => {}
+                    link::Progress::Undelivered => {
+                        received = Received::Undelivered;
+                        return Poll::Ready(());
+                    }
+                    link::Progress::Ended => return Poll::Ready(()),
+                }
+                if !matches!(received, Received::Handled(Outcome::Cancelled, _)) {
+                    return Poll::Ready(());
+                }
+                link.handler_begins(Some(session.limits().handler_grace));
+            } else if let Some(future) = running.as_mut().as_pin_mut() {
+                let outcome = match attempt(session, || future.poll(cx)) {
+                    Outcome::Returned(Poll::Ready(reply)) => Outcome::Returned(reply),
+                    Outcome::Panicked(panicked) => Outcome::Panicked(panicked),
+                    Outcome::Returned(Poll::Pending) | Outcome::Cancelled => Outcome::Cancelled,
+                };
+                if !matches!(outcome, Outcome::Cancelled) {
+                    if let Received::Handled(waiting, _) = &mut received {
+                        *waiting = outcome;
+                    }
+                    return Poll::Ready(());
+                }
+            }
+            link.poll_beside(cx)
+        })
+        .await;
+        received
+    }
+
     /// Does what most return values ask for. The others come back: it takes a future to deal with them.
+    #[inline]
     fn settle_at_once(&mut self, outcome: Outcome<Reply>, pong: bool) -> Result<(), Outcome<Reply>> {
         match outcome {
             Outcome::Returned(Reply::Nothing) => Ok(()),
@@ -218,50 +328,6 @@ impl Connection {
         if let Err(error) = self.settle(outcome).await {
             self.fail(instance, error).await;
         }
-    }
-
-    /// The next message, and whether it was a pong; `None` when no more can come.
-    async fn message<D: Dispatch>(&mut self, instance: &mut D) -> Option<(Outcome<Reply>, bool)> {
-        // In a block of its own: what is needed to receive does not lie beside what runs the handler.
-        let (made, elsewhere) = {
-            let (link, session) = (&mut self.link, &self.session);
-            let context = Context::new(session);
-            let (mut made, mut elsewhere) = (None, None);
-            let mut lent = Some(&mut *instance);
-            let mut deliver = |incoming: Incoming<'_>| {
-                if let Some(instance) = lent.take() {
-                    let pong = matches!(incoming, Incoming::Ping(_) | Incoming::Pong(_));
-                    let incoming = if session.is_direct() {
-                        incoming
-                    } else {
-                        match route(session, incoming) {
-                            Ok(incoming) => incoming,
-                            // Boxed: what most sessions never have does not weigh on all of them.
-                            Err(other) => return elsewhere = Some(Box::new((other, pong))),
-                        }
-                    };
-                    // What the method takes of the message is made here, while it lies in the reader's buffer.
-                    let future = attempt(session, move || instance.message(context, Slot::new(incoming)));
-                    made = Some((future, pong));
-                }
-            };
-            poll_fn(|cx| link.poll_message(cx, &mut deliver)).await;
-            (made, elsewhere)
-        };
-        if let Some(elsewhere) = elsewhere {
-            drop(made);
-            let (elsewhere, pong) = *elsewhere;
-            return Some((Box::pin(self.go_elsewhere(instance, elsewhere)).await, pong));
-        }
-        let (made, pong) = made?;
-        let future = match made {
-            Outcome::Returned(future) => future,
-            Outcome::Panicked(panicked) => return Some((Outcome::Panicked(panicked), pong)),
-            Outcome::Cancelled => return Some((Outcome::Cancelled, pong)),
-        };
-        let (link, session) = (&mut self.link, &self.session);
-        let grace = Some(session.limits().handler_grace);
-        Some((drive(link, session, grace, pin!(future)).await, pong))
     }
 
     /// The last things: the session leaves the registry, `on_close` runs, the transport is closed.
@@ -295,7 +361,7 @@ impl Connection {
     /// Nothing is delivered to anybody.
     async fn wait_for_the_end(&mut self) {
         let link = &mut self.link;
-        while poll_fn(|cx| link.poll_message(cx, &mut |_| {})).await == link::Progress::Delivered {}
+        poll_fn(|cx| link.poll_message(cx, &mut |_| Answer::Nothing)).await;
     }
 
     /// Does what a method's return value asks for. An error is for `on_error`.
@@ -323,6 +389,7 @@ impl Connection {
     }
 
     /// Sends a reply, behind everything that was sent before it.
+    #[inline]
     fn answer(&mut self, message: Message) -> Result<()> {
         self.put(Frame::from(message))
     }

@@ -5,6 +5,7 @@ mod audience;
 mod config;
 mod current;
 mod extension;
+pub(crate) mod fan_out;
 mod forms;
 mod fragments;
 mod handshake;
@@ -21,7 +22,7 @@ mod writer;
 
 use std::fmt;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use once_cell::race::OnceBox;
@@ -67,13 +68,10 @@ struct Inner {
     handshake: Handshake,
     outbox: Outbox,
     phase: AtomicU8,
-    /// Set when a timer of the connection has come due: see `connection::timers`.
-    timer: AtomicBool,
-    /// Set when the connection is to end without further ado.
-    aborted: AtomicBool,
-    /// The limits that were changed for this session, and whether the connection has yet to look at them.
+    /// What the connection is to look at: [`TIMER`], [`RETUNED`], [`ABORTED`].
+    signals: AtomicU8,
+    /// The limits that were changed for this session.
     tuning: OnceBox<Tuning>,
-    retuned: AtomicBool,
     memberships: Mutex<Memberships>,
     /// Cancels what was spawned through the session; made when first asked for.
     scope: OnceLock<CancellationToken>,
@@ -92,6 +90,27 @@ struct Memberships {
     gone: bool,
 }
 
+/// What a connection is told from elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Signals {
+    /// A timer has come due: see `connection::timers`.
+    pub(crate) timer: bool,
+    /// The session's limits or message handlers were changed.
+    pub(crate) retuned: bool,
+    /// The connection is to end without further ado. This stays.
+    pub(crate) aborted: bool,
+}
+
+const TIMER: u8 = 1;
+const RETUNED: u8 = 2;
+const ABORTED: u8 = 4;
+
+impl Inner {
+    fn signal(&self, signal: u8) {
+        self.signals.fetch_or(signal, Ordering::Release);
+    }
+}
+
 const OPEN: u8 = 0;
 const CLOSING: u8 = 1;
 const CLOSED: u8 = 2;
@@ -105,10 +124,8 @@ impl Session {
             handshake,
             outbox: Outbox::default(),
             phase: AtomicU8::new(OPEN),
-            timer: AtomicBool::new(false),
-            aborted: AtomicBool::new(false),
+            signals: AtomicU8::new(0),
             tuning: OnceBox::new(),
-            retuned: AtomicBool::new(false),
             memberships: Mutex::default(),
             scope: OnceLock::new(),
             reason: OnceLock::new(),
@@ -332,19 +349,30 @@ impl Session {
         WeakSession(Arc::downgrade(&self.0))
     }
 
-    /// Whether a timer has come due since the last look.
-    pub(crate) fn take_timer(&self) -> bool {
-        self.0.timer.load(Ordering::Relaxed) && self.0.timer.swap(false, Ordering::AcqRel)
+    /// Whether the connection has been told something since the last look.
+    #[inline]
+    pub(crate) fn is_signalled(&self) -> bool {
+        self.0.signals.load(Ordering::Relaxed) != 0
+    }
+
+    /// What the connection has been told since the last look.
+    pub(crate) fn take_signals(&self) -> Signals {
+        let signals = self.0.signals.fetch_and(ABORTED, Ordering::AcqRel);
+        Signals {
+            timer: signals & TIMER != 0,
+            retuned: signals & RETUNED != 0,
+            aborted: signals & ABORTED != 0,
+        }
     }
 
     /// Ends the connection without a closing handshake, whatever it is doing.
     pub(crate) fn abort(&self) {
-        self.0.aborted.store(true, Ordering::Release);
+        self.0.signal(ABORTED);
         self.0.outbox.wake();
     }
 
     pub(crate) fn is_aborted(&self) -> bool {
-        self.0.aborted.load(Ordering::Acquire)
+        self.0.signals.load(Ordering::Acquire) & ABORTED != 0
     }
 
     /// Puts it where others find it.
@@ -420,7 +448,7 @@ impl WeakSession {
     /// Tells the connection that a timer has come due.
     pub(crate) fn ring(&self) {
         if let Some(inner) = self.0.upgrade() {
-            inner.timer.store(true, Ordering::Release);
+            inner.signal(TIMER);
             inner.outbox.wake();
         }
     }

@@ -92,8 +92,8 @@ pub struct Settings {
     /// Whether messages are compressed on connections whose peer can do it too (permessage-deflate). Default:
     /// [`Compression::On`].
     ///
-    /// [`Compression::Context`] sends less where messages are small and alike, and costs each connection some
-    /// hundred kilobytes. Without the feature `deflate` nothing is compressed, whatever stands here.
+    /// [`Compression::Context`] sends less where messages are small and alike, and costs each connection a
+    /// few hundred kilobytes. Without the feature `deflate` nothing is compressed, whatever stands here.
     pub compression: Compression,
 
     /// From how many bytes on a message is compressed. Default: 1,024 (1 KiB). 0 is every message.

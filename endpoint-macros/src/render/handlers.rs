@@ -20,6 +20,7 @@ pub(crate) fn handlers(handlers: &Handlers, runtime: &Runtime) -> TokenStream {
         needs_of_all(handlers, runtime),
         admission(handlers, runtime),
         Some(lifecycle(handlers, Event::Open, runtime)),
+        messages_at_once(handlers, runtime),
         messages(handlers, runtime),
         Some(lifecycle(handlers, Event::Close, runtime)),
         errors(handlers, runtime),
@@ -138,21 +139,53 @@ fn lifecycle_of(handler: &Handler, self_type: &TokenStream, runtime: &Runtime) -
     quote!(#(#conditions)* #signature #body)
 }
 
-/// `fn message`: finds the method for a message, makes its parameters while the message still lies in the reader's buffer, and
-/// calls it: at once if it is no `async fn`, else in the future.
-fn messages(handlers: &Handlers, runtime: &Runtime) -> Option<TokenStream> {
-    let methods: Vec<_> = handlers.of(Event::Message).enumerate().collect();
-    let (_, first) = methods.first()?;
-    let waiting: Vec<_> = methods.iter().filter(|(_, handler)| handler.is_async).collect();
-    let span = match waiting[..] {
-        [] => first.name.span(),
+/// The `#[on_message]` methods that wait, or those that do not, each with its number.
+fn message_methods(handlers: &Handlers, that_wait: bool) -> Vec<(usize, &Handler)> {
+    let methods = handlers.of(Event::Message).enumerate();
+    methods.filter(|(_, handler)| handler.is_async == that_wait).collect()
+}
+
+/// Where the compiler points when it means the whole of a function: at its only method, or at the type if it has several. It says
+/// itself which of them.
+fn place_of(methods: &[(usize, &Handler)], handlers: &Handlers) -> Span {
+    match methods {
         [(_, one)] => one.name.span(),
-        // Any of them may be the one that the compiler complains about; it says itself which.
         _ => ends(&handlers.self_type)[0],
+    }
+}
+
+/// `fn message_at_once`: finds the method for a message among those that are no `async fn`, and calls it while the message still lies in the
+/// reader's buffer.
+fn messages_at_once(handlers: &Handlers, runtime: &Runtime) -> Option<TokenStream> {
+    let methods = message_methods(handlers, false);
+    let (_, first) = methods.first()?;
+    let leave = |reply: TokenStream| quote!(return ::core::option::Option::Some(#reply));
+    let branches = methods.iter().map(|(index, handler)| {
+        let called = leave(call(handler, &handlers.self_type, runtime));
+        branch(*index, handler, &quote!(&mut *__message), leave, &called, runtime)
+    });
+    let span = first.name.span();
+    let at = runtime.at(span);
+    let this = instance(span, &handlers.self_type);
+    let [context, message] = [quote!(__context), quote!(__message)];
+    let signature = quote_spanned! {span=>
+        fn message_at_once<'a>(
+            #this: &'a mut #at::Held<Self>,
+            #context: #at::Context<'a>,
+            #message: &mut #at::Slot<'_>,
+        ) -> ::core::option::Option<#at::Reply>
     };
-    let branches: TokenStream =
-        methods.iter().map(|(index, handler)| branch(*index, handler, &waiting, handlers, runtime)).collect();
-    let choice = choice(&waiting, &branches, handlers, runtime);
+    let body = braced(quote!(#(#branches)* ::core::option::Option::None), span);
+    Some(quote!(#signature #body))
+}
+
+/// `fn message`: finds the method for a message among those that wait, makes its parameters while the message still lies in the reader's
+/// buffer, and calls it in the future.
+fn messages(handlers: &Handlers, runtime: &Runtime) -> Option<TokenStream> {
+    let methods = message_methods(handlers, true);
+    methods.first()?;
+    let span = place_of(&methods, handlers);
+    let choice = choice(&methods, handlers, runtime);
     let at = runtime.at(span);
     let this = instance(span, &handlers.self_type);
     let [context, message] = [quote!(__context), quote!(__message)];
@@ -256,31 +289,17 @@ fn variant_name(index: usize) -> Ident {
     format_ident!("Method{index}", span = Span::mixed_site())
 }
 
-/// If the message is of this method's kind: the method is called, or put off with its parameters if it waits.
+/// If the message is of this method's kind: its parameters are made of what `data` borrows, and it is `called`.
 fn branch(
     index: usize,
     handler: &Handler,
-    waiting: &[&(usize, &Handler)],
-    handlers: &Handlers,
+    data: &TokenStream,
+    leave: impl Fn(TokenStream) -> TokenStream,
+    called: &TokenStream,
     runtime: &Runtime,
 ) -> TokenStream {
-    let conditions = &handler.conditions;
-    let kinds = kinds_name(index);
-    let leave = |reply: TokenStream| {
-        if waiting.is_empty() {
-            quote!(return ::core::future::ready(#reply))
-        } else {
-            quote!(break 'call __Call::Done(#reply))
-        }
-    };
-    let made = make(handler, &quote!(&mut __message), leave, runtime);
-    let called = if handler.is_async {
-        let variant = variant_name(index);
-        let locals = handler.parameters.iter().map(|parameter| &parameter.local);
-        quote!(break 'call __Call::#variant((#(#locals,)*)))
-    } else {
-        leave(call(handler, &handlers.self_type, runtime))
-    };
+    let (conditions, kinds) = (&handler.conditions, kinds_name(index));
+    let made = make(handler, data, leave, runtime);
     quote! {
         #(#conditions)*
         if #runtime::takes(&__message, #kinds) {
@@ -291,27 +310,21 @@ fn branch(
 }
 
 /// The future that `fn message` returns.
-fn choice(
-    waiting: &[&(usize, &Handler)],
-    branches: &TokenStream,
-    handlers: &Handlers,
-    runtime: &Runtime,
-) -> TokenStream {
-    if waiting.is_empty() {
-        return quote! {
-            #branches
-            ::core::future::ready(#runtime::Reply::Unhandled)
-        };
-    }
-    let [mut generics, mut variants, mut arms]: [_; 3] = std::array::from_fn(|_| TokenStream::new());
-    for (index, handler) in waiting {
+fn choice(methods: &[(usize, &Handler)], handlers: &Handlers, runtime: &Runtime) -> TokenStream {
+    let [mut branches, mut generics, mut variants, mut arms]: [_; 4] =
+        std::array::from_fn(|_| TokenStream::new());
+    for (index, handler) in methods {
         let conditions = &handler.conditions;
         let (variant, parameters) = (variant_name(*index), format_ident!("P{index}"));
         let locals = handler.parameters.iter().map(|parameter| &parameter.local);
+        let locals = quote!((#(#locals,)*));
+        let leave = |reply: TokenStream| quote!(break 'call __Call::Done(#reply));
+        let called = quote!(break 'call __Call::#variant(#locals));
+        branches.extend(branch(*index, handler, &quote!(&mut __message), leave, &called, runtime));
         let reply = call(handler, &handlers.self_type, runtime);
         generics.extend(quote!(#(#conditions)* #parameters,));
         variants.extend(quote!(#(#conditions)* #variant(#parameters),));
-        arms.extend(quote!(#(#conditions)* __Call::#variant((#(#locals,)*)) => #reply,));
+        arms.extend(quote!(#(#conditions)* __Call::#variant(#locals) => #reply,));
     }
     quote! {
         enum __Call<#generics> {

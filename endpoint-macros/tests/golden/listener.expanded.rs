@@ -116,6 +116,39 @@ const _: () = {
             >>::admit(__handshake)?;
             ::core::result::Result::Ok(())
         }
+        fn message_at_once<'a>(
+            __this: &'a mut ::endpoint_runtime::__private::Held<Self>,
+            __context: ::endpoint_runtime::__private::Context<'a>,
+            __message: &mut ::endpoint_runtime::__private::Slot<'_>,
+        ) -> ::core::option::Option<::endpoint_runtime::__private::Reply> {
+            if ::endpoint_runtime::__private::takes(&__message, __KINDS_1) {
+                let __parameter_1 = match <Decoded<
+                    Row,
+                > as ::endpoint_runtime::__private::Argument<
+                    ::endpoint_runtime::__private::OnMessage,
+                    _,
+                >>::take(__context, &mut *__message) {
+                    ::core::result::Result::Ok(value) => value,
+                    ::core::result::Result::Err(error) => {
+                        return ::core::option::Option::Some(
+                            ::endpoint_runtime::__private::failed(error),
+                        );
+                    }
+                };
+                return ::core::option::Option::Some(
+                    <Encoded<
+                        Row,
+                    > as ::endpoint_runtime::__private::IntoReply>::reply(
+                        Listener::row(
+                            ::endpoint_runtime::__private::shared::<Self>(__this),
+                            __parameter_1,
+                        ),
+                        __context,
+                    ),
+                );
+            }
+            ::core::option::Option::None
+        }
         fn message<'a>(
             __this: &'a mut ::endpoint_runtime::__private::Held<Self>,
             __context: ::endpoint_runtime::__private::Context<'a>,
@@ -143,32 +176,6 @@ const _: () = {
                         }
                     };
                     break 'call __Call::Method0((part,));
-                }
-                if ::endpoint_runtime::__private::takes(&__message, __KINDS_1) {
-                    let __parameter_1 = match <Decoded<
-                        Row,
-                    > as ::endpoint_runtime::__private::Argument<
-                        ::endpoint_runtime::__private::OnMessage,
-                        _,
-                    >>::take(__context, &mut __message) {
-                        ::core::result::Result::Ok(value) => value,
-                        ::core::result::Result::Err(error) => {
-                            break 'call __Call::Done(
-                                ::endpoint_runtime::__private::failed(error),
-                            );
-                        }
-                    };
-                    break 'call __Call::Done(
-                        <Encoded<
-                            Row,
-                        > as ::endpoint_runtime::__private::IntoReply>::reply(
-                            Listener::row(
-                                ::endpoint_runtime::__private::shared::<Self>(__this),
-                                __parameter_1,
-                            ),
-                            __context,
-                        ),
-                    );
                 }
                 __Call::Done(::endpoint_runtime::__private::Reply::Unhandled)
             };

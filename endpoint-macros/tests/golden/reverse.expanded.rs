@@ -67,26 +67,24 @@ const _: () = {
             >>::admit(__handshake)?;
             ::core::result::Result::Ok(())
         }
-        fn message<'a>(
+        fn message_at_once<'a>(
             __this: &'a mut ::endpoint_runtime::__private::Held<Self>,
             __context: ::endpoint_runtime::__private::Context<'a>,
-            mut __message: ::endpoint_runtime::__private::Slot<'_>,
-        ) -> impl ::core::future::Future<
-            Output = ::endpoint_runtime::__private::Reply,
-        > + ::core::marker::Send + use<'a> {
+            __message: &mut ::endpoint_runtime::__private::Slot<'_>,
+        ) -> ::core::option::Option<::endpoint_runtime::__private::Reply> {
             if ::endpoint_runtime::__private::takes(&__message, __KINDS_0) {
                 let text = match <String as ::endpoint_runtime::__private::Argument<
                     ::endpoint_runtime::__private::OnMessage,
                     _,
-                >>::take(__context, &mut __message) {
+                >>::take(__context, &mut *__message) {
                     ::core::result::Result::Ok(value) => value,
                     ::core::result::Result::Err(error) => {
-                        return ::core::future::ready(
+                        return ::core::option::Option::Some(
                             ::endpoint_runtime::__private::failed(error),
                         );
                     }
                 };
-                return ::core::future::ready(
+                return ::core::option::Option::Some(
                     <String as ::endpoint_runtime::__private::IntoReply>::reply(
                         Reverse::reverse(
                             ::endpoint_runtime::__private::shared::<Self>(__this),
@@ -96,7 +94,7 @@ const _: () = {
                     ),
                 );
             }
-            ::core::future::ready(::endpoint_runtime::__private::Reply::Unhandled)
+            ::core::option::Option::None
         }
     }
 };

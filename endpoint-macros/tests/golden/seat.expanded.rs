@@ -325,6 +325,49 @@ const _: () = {
                 __context,
             )
         }
+        fn message_at_once<'a>(
+            __this: &'a mut ::endpoint_runtime::__private::Held<Self>,
+            __context: ::endpoint_runtime::__private::Context<'a>,
+            __message: &mut ::endpoint_runtime::__private::Slot<'_>,
+        ) -> ::core::option::Option<::endpoint_runtime::__private::Reply> {
+            if ::endpoint_runtime::__private::takes(&__message, __KINDS_1) {
+                let bytes = match <[u8] as ::endpoint_runtime::__private::RefArgument<
+                    ::endpoint_runtime::__private::OnMessage,
+                    _,
+                >>::hold(__context, &mut *__message) {
+                    ::core::result::Result::Ok(value) => value,
+                    ::core::result::Result::Err(error) => {
+                        return ::core::option::Option::Some(
+                            ::endpoint_runtime::__private::failed(error),
+                        );
+                    }
+                };
+                let scale = match <Option<
+                    f32,
+                > as ::endpoint_runtime::__private::QueryArgument<
+                    _,
+                >>::take(__context, "scale") {
+                    ::core::result::Result::Ok(value) => value,
+                    ::core::result::Result::Err(error) => {
+                        return ::core::option::Option::Some(
+                            ::endpoint_runtime::__private::failed(error),
+                        );
+                    }
+                };
+                return ::core::option::Option::Some({
+                    let __returned = Seat::picture(
+                        ::endpoint_runtime::__private::shared::<Self>(__this),
+                        ::endpoint_runtime::__private::lend(&bytes),
+                        scale,
+                    );
+                    ::endpoint_runtime::__private::IntoReply::reply(
+                        __returned,
+                        __context,
+                    )
+                });
+            }
+            ::core::option::Option::None
+        }
         fn message<'a>(
             __this: &'a mut ::endpoint_runtime::__private::Held<Self>,
             __context: ::endpoint_runtime::__private::Context<'a>,
@@ -364,42 +407,6 @@ const _: () = {
                         }
                     };
                     break 'call __Call::Method0((__parameter_1, session));
-                }
-                if ::endpoint_runtime::__private::takes(&__message, __KINDS_1) {
-                    let bytes = match <[u8] as ::endpoint_runtime::__private::RefArgument<
-                        ::endpoint_runtime::__private::OnMessage,
-                        _,
-                    >>::hold(__context, &mut __message) {
-                        ::core::result::Result::Ok(value) => value,
-                        ::core::result::Result::Err(error) => {
-                            break 'call __Call::Done(
-                                ::endpoint_runtime::__private::failed(error),
-                            );
-                        }
-                    };
-                    let scale = match <Option<
-                        f32,
-                    > as ::endpoint_runtime::__private::QueryArgument<
-                        _,
-                    >>::take(__context, "scale") {
-                        ::core::result::Result::Ok(value) => value,
-                        ::core::result::Result::Err(error) => {
-                            break 'call __Call::Done(
-                                ::endpoint_runtime::__private::failed(error),
-                            );
-                        }
-                    };
-                    break 'call __Call::Done({
-                        let __returned = Seat::picture(
-                            ::endpoint_runtime::__private::shared::<Self>(__this),
-                            ::endpoint_runtime::__private::lend(&bytes),
-                            scale,
-                        );
-                        ::endpoint_runtime::__private::IntoReply::reply(
-                            __returned,
-                            __context,
-                        )
-                    });
                 }
                 if ::endpoint_runtime::__private::takes(&__message, __KINDS_2) {
                     let pong = match <Pong as ::endpoint_runtime::__private::Argument<

@@ -160,6 +160,10 @@ impl<D: Dispatch> Dispatch for Observed<D> {
         Reply::Nothing
     }
 
+    fn message_at_once(&mut self, context: Context<'_>, message: &mut Slot<'_>) -> Option<Reply> {
+        self.endpoint.message_at_once(context, message)
+    }
+
     fn message<'a>(
         &'a mut self,
         context: Context<'a>,

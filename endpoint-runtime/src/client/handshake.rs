@@ -157,14 +157,10 @@ mod tests {
     use super::*;
 
     fn asking(subprotocols: &[&str]) -> Asking {
-        compressing(Compression::Off, subprotocols)
-    }
-
-    fn compressing(compression: Compression, subprotocols: &[&str]) -> Asking {
         let subprotocols: Vec<_> = subprotocols.iter().map(ToString::to_string).collect();
         let target = Target::parse("ws://bo:secret@server.example:9000/chat?x=1").unwrap();
         let own = [Extension::new("x-one")];
-        Asking::new(&target, &HeaderMap::new(), &subprotocols, &own, compression, true, |_| {})
+        Asking::new(&target, &HeaderMap::new(), &subprotocols, &own, Compression::Off, true, |_| {})
     }
 
     /// A good answer, with one header replaced, or one more line of it.

@@ -4,7 +4,7 @@
 //! goes to sleep, keeps only what is left over, which is nothing but for the beginning of a header, or for messages that wait
 //! while a handler runs.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,13 +14,11 @@ use tokio::io::{AsyncRead, ReadBuf};
 use super::transport::Transport;
 
 /// Bytes that one read may bring. Large enough for a message of 64 KiB in one system call.
-const BUFFER: usize = 128 * 1024;
-
-/// Buffers that a thread keeps. More than one are in use only when a handler runs another runtime inside.
-const KEPT: usize = 2;
+const BUFFER_SIZE: usize = 128 * 1024;
 
 thread_local! {
-    static BUFFERS: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+    /// One is enough: more are in use only when a handler runs another runtime inside.
+    static BUFFER: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
 }
 
 #[derive(Debug, Default)]
@@ -63,17 +61,12 @@ impl Input {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let left = self.end - self.start;
-        match &mut self.buffer {
-            Some(buffer) if self.start > 0 => buffer.copy_within(self.start..self.end, 0),
-            Some(_) => {}
-            None => {
-                let mut buffer = borrow_buffer();
-                buffer[..left].copy_from_slice(&self.kept[self.start..self.end]);
-                self.kept = Vec::new();
-                self.buffer = Some(buffer);
-            }
+        if self.buffer.is_none() {
+            self.buffer = Some(borrow_buffer());
+            self.restore();
+        } else if self.start > 0 {
+            self.move_to_front();
         }
-        (self.start, self.end) = (0, left);
         let Some(buffer) = &mut self.buffer else { return Poll::Pending };
         let mut read = ReadBuf::new(&mut buffer[left..]);
         ready!(Pin::new(transport).poll_read(cx, &mut read))?;
@@ -82,11 +75,36 @@ impl Input {
         Poll::Ready(Ok(bytes))
     }
 
+    /// Brings what was left over back into the buffer.
+    #[inline]
+    fn restore(&mut self) {
+        if self.kept.capacity() > 0
+            && let Some(buffer) = &mut self.buffer
+        {
+            let left = std::mem::take(&mut self.kept);
+            let left = &left[self.start..self.end];
+            buffer[..left.len()].copy_from_slice(left);
+        }
+        (self.start, self.end) = (0, self.end - self.start);
+    }
+
+    #[inline]
+    fn move_to_front(&mut self) {
+        if !self.is_empty()
+            && let Some(buffer) = &mut self.buffer
+        {
+            buffer.copy_within(self.start..self.end, 0);
+        }
+        (self.start, self.end) = (0, self.end - self.start);
+    }
+
     /// The turn is over: gives the buffer back to the thread.
     pub(super) fn rest(&mut self) {
         let Some(buffer) = self.buffer.take() else { return };
-        self.kept = buffer[self.start..self.end].to_vec();
-        (self.start, self.end) = (0, self.kept.len());
+        if !self.is_empty() {
+            self.kept = buffer[self.start..self.end].to_vec();
+        }
+        (self.start, self.end) = (0, self.end - self.start);
         give_back(buffer);
     }
 }
@@ -100,15 +118,10 @@ impl Drop for Input {
 }
 
 fn borrow_buffer() -> Box<[u8]> {
-    BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; BUFFER].into_boxed_slice())
+    BUFFER.take().unwrap_or_else(|| vec![0; BUFFER_SIZE].into_boxed_slice())
 }
 
 fn give_back(buffer: Box<[u8]>) {
     // The thread may be at its end, with its locals gone: then the buffer goes too.
-    let _ = BUFFERS.try_with(|buffers| {
-        let mut buffers = buffers.borrow_mut();
-        if buffers.len() < KEPT {
-            buffers.push(buffer);
-        }
-    });
+    let _ = BUFFER.try_with(|kept| kept.set(Some(buffer)));
 }

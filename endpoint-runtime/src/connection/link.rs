@@ -7,6 +7,7 @@ mod clock;
 mod ending;
 mod late;
 mod parts;
+mod sharing;
 
 use std::borrow::Cow;
 use std::task::{Context, Poll};
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 use self::late::Late;
 use self::parts::Parts;
+use self::sharing::Sharing;
 use super::input::Input;
 use super::output::Output;
 use super::timers::Timers;
@@ -23,7 +25,7 @@ use super::transport::Transport;
 use crate::endpoint::Form;
 use crate::message::{CloseCode, CloseReason, ClosedBy, Incoming};
 use crate::session::Session;
-use crate::session::outbox::{Frame, Outgoing};
+use crate::session::outbox::{Frame, Outgoing, Queued};
 use crate::wire::{Decoder, Gate, Role, Step, Violation};
 
 /// Gathered replies of this size are written before more messages are looked at.
@@ -55,11 +57,26 @@ enum Phase {
 /// What the driver hears of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// A message was delivered.
+    /// A message was delivered, and there is more to do about it than to reply.
     Delivered,
+    /// A reply could not be sent: the session is closing.
+    Undelivered,
     /// There will be no more messages.
     Ended,
 }
+
+/// What is to be done about a message that was delivered.
+pub(super) enum Answer {
+    /// Nothing more.
+    Nothing,
+    /// A reply is to be sent.
+    Reply(Frame),
+    /// Whatever the driver says: no more is delivered before it has been asked.
+    Wait,
+}
+
+/// Where messages are delivered.
+pub(super) type Deliver<'d> = dyn FnMut(Incoming<'_>) -> Answer + 'd;
 
 #[derive(Debug)]
 pub(super) struct Link {
@@ -67,6 +84,7 @@ pub(super) struct Link {
     transport: Transport,
     input: Input,
     output: Output,
+    sharing: Sharing,
     decoder: Decoder,
     role: Role,
     timers: Timers,
@@ -103,8 +121,9 @@ pub(super) struct Link {
     /// The deadline that the timers know of, and whether something may come due before it. What was heard and sent only puts it off.
     armed: Option<Instant>,
     hurried: bool,
-    /// Messages and control frames in this turn.
+    /// Messages and control frames in this turn, and its time, once it is known.
     frames: u32,
+    clock: Option<Instant>,
 }
 
 impl Link {
@@ -121,6 +140,7 @@ impl Link {
             input: Input::new(read_ahead),
             output: Output::new(role)
                 .compressing(deflate.map(|deflate| deflate.ours), session.limits().compression_threshold),
+            sharing: Sharing::No,
             decoder: Decoder::new(role, forms.text_delivery(), forms.binary_delivery())
                 .inflating(deflate.map(|deflate| deflate.theirs)),
             role,
@@ -147,17 +167,15 @@ impl Link {
             armed: None,
             hurried: true,
             frames: 0,
+            clock: None,
         }
     }
 
     // ---- what the driver asks for
 
-    /// Goes on until a message is delivered or the session ends. Each call delivers one message at most.
-    pub(super) fn poll_message(
-        &mut self,
-        cx: &mut Context<'_>,
-        deliver: &mut dyn FnMut(Incoming<'_>),
-    ) -> Poll<Progress> {
+    /// Goes on until the driver has something to do or the session ends: messages are delivered, and replied to, one after the other.
+    #[inline]
+    pub(super) fn poll_message(&mut self, cx: &mut Context<'_>, deliver: &mut Deliver<'_>) -> Poll<Progress> {
         self.no_handler_runs();
         self.poll(cx, Gate::Open, deliver)
     }
@@ -165,7 +183,7 @@ impl Link {
     /// Goes on beside a handler, which has not finished. Ready when the handler must not go on, because the session has ended
     /// and its grace is over.
     pub(super) fn poll_beside(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let _ = self.poll(cx, Gate::ControlOnly, &mut |_| {});
+        let _ = self.poll(cx, Gate::ControlOnly, &mut |_| Answer::Nothing);
         if self.phase == Phase::Open {
             return Poll::Pending;
         }
@@ -186,7 +204,7 @@ impl Link {
     /// Goes on until nothing is left to do: the closing handshake is over, and the transport closed.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.no_handler_runs();
-        let _ = self.poll(cx, Gate::Open, &mut |_| {});
+        let _ = self.poll(cx, Gate::Open, &mut |_| Answer::Nothing);
         if self.phase == Phase::Gone { Poll::Ready(()) } else { Poll::Pending }
     }
 
@@ -206,6 +224,7 @@ impl Link {
         if self.phase != Phase::Open {
             return false;
         }
+        self.hold();
         let outbox = self.session.outbox();
         if !outbox.is_clear() || self.output.is_blocked() {
             // What the handler sent before it returned goes first, and so does a message that is open, so the reply stands in line.
@@ -231,34 +250,20 @@ impl Link {
 
     // ---- the turn
 
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        gate: Gate,
-        deliver: &mut dyn FnMut(Incoming<'_>),
-    ) -> Poll<Progress> {
-        if self.session.take_timer() {
-            (self.armed, self.hurried) = (None, true);
-            self.look_at_the_clock();
-        }
-        if self.session.take_retuned() {
-            (self.retuned, self.hurried) = (true, true);
-        }
-        if self.session.is_aborted() {
-            self.lose(match self.role {
-                Role::Server => "the server has stopped",
-                Role::Client => "the client has stopped",
-            });
-        }
+    fn poll(&mut self, cx: &mut Context<'_>, gate: Gate, deliver: &mut Deliver<'_>) -> Poll<Progress> {
+        self.hold();
         loop {
-            let turn = match self.phase {
-                Phase::Open | Phase::Closing => self.turn(cx, gate, deliver),
-                Phase::Finishing => self.finish(cx),
-                Phase::Lingering => self.linger(cx),
-                Phase::Gone => Turn::Wait,
+            if self.session.is_signalled() {
+                self.heed_signals();
+            }
+            let turn = if matches!(self.phase, Phase::Open | Phase::Closing) {
+                self.turn(cx, gate, deliver)
+            } else {
+                self.turn_at_the_end(cx)
             };
             match turn {
                 Turn::Delivered => return Poll::Ready(Progress::Delivered),
+                Turn::Undelivered => return Poll::Ready(Progress::Undelivered),
                 Turn::Again => continue,
                 Turn::Yield => cx.waker().wake_by_ref(),
                 Turn::Wait => {}
@@ -266,6 +271,7 @@ impl Link {
             self.rest(cx);
             // What came in while the waker was not yet registered would wake nobody.
             if matches!(turn, Turn::Wait) && (self.has_news() || (self.held && self.parts.reader_waits())) {
+                self.hold();
                 continue;
             }
             return match self.phase {
@@ -276,43 +282,101 @@ impl Link {
         }
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>, gate: Gate, deliver: &mut dyn FnMut(Incoming<'_>)) -> Turn {
-        if self.has_news() {
-            self.pump();
+    #[cold]
+    fn turn_at_the_end(&mut self, cx: &mut Context<'_>) -> Turn {
+        match self.phase {
+            Phase::Finishing => self.finish(cx),
+            Phase::Lingering => self.linger(cx),
+            Phase::Open | Phase::Closing | Phase::Gone => Turn::Wait,
+        }
+    }
+
+    /// What was told from elsewhere: a timer has come due, limits or handlers were changed, or all is over.
+    #[cold]
+    fn heed_signals(&mut self) {
+        let signals = self.session.take_signals();
+        if signals.timer {
+            (self.armed, self.hurried) = (None, true);
+            self.look_at_the_clock();
+        }
+        if signals.retuned {
+            (self.retuned, self.hurried) = (true, true);
+        }
+        if signals.aborted {
+            self.lose(match self.role {
+                Role::Server => "the server has stopped",
+                Role::Client => "the client has stopped",
+            });
+        }
+    }
+
+    #[inline(always)]
+    fn turn(&mut self, cx: &mut Context<'_>, gate: Gate, deliver: &mut Deliver<'_>) -> Turn {
+        let mut gate = gate;
+        if !self.session.outbox().is_clear() {
+            if self.has_news() {
+                self.pump();
+            }
+            if self.session.outbox().is_congested() {
+                gate = Gate::ControlOnly;
+            }
         }
         // While the socket takes nothing, or a message of fragments does not end, messages wait: their replies would pile up. What comes
         // beside them is heard.
         let blocked = self.output.is_blocked();
-        let gate = if blocked || self.session.outbox().is_congested() { Gate::ControlOnly } else { gate };
-        let mut decoded = Decoded::Later;
-        if blocked || (self.output.len() < FLUSH_AT && self.frames < TURN) {
-            decoded = self.decode(gate, deliver);
-            self.held = matches!(decoded, Decoded::Held);
+        if blocked {
+            gate = Gate::ControlOnly;
+        }
+        loop {
+            let mut decoded = Decoded::Later;
+            if blocked || (self.output.len() < FLUSH_AT && self.frames < TURN) {
+                decoded = self.decode(gate, deliver);
+                self.held = matches!(decoded, Decoded::Held);
+                match decoded {
+                    Decoded::Message | Decoded::Undelivered => {
+                        self.frames += 1;
+                        return if matches!(decoded, Decoded::Message) {
+                            Turn::Delivered
+                        } else {
+                            Turn::Undelivered
+                        };
+                    }
+                    Decoded::Done => {
+                        self.frames += 1;
+                        if self.has_changed() {
+                            return Turn::Again;
+                        }
+                        continue;
+                    }
+                    _ => {}
+                }
+            }
+            if blocked || !self.output.is_empty() {
+                match self.write(cx) {
+                    Poll::Ready(true) if !blocked => {}
+                    Poll::Ready(_) => return Turn::Again,
+                    Poll::Pending if !blocked => return Turn::Again,
+                    Poll::Pending if matches!(decoded, Decoded::Nothing) => {}
+                    Poll::Pending => return Turn::Wait,
+                }
+            }
             match decoded {
-                Decoded::Message => {
-                    self.frames += 1;
-                    return Turn::Delivered;
-                }
-                Decoded::Control => {
-                    self.frames += 1;
-                    return Turn::Again;
-                }
+                Decoded::Later if self.frames >= TURN => return Turn::Yield,
+                Decoded::Later => return Turn::Again,
+                Decoded::Held => return Turn::Wait,
                 _ => {}
             }
+            match self.read(cx) {
+                Turn::Again if !self.has_changed() => {}
+                turn => return turn,
+            }
         }
-        match self.write(cx) {
-            Poll::Ready(true) if !blocked => {}
-            Poll::Ready(_) => return Turn::Again,
-            Poll::Pending if !blocked => return Turn::Again,
-            Poll::Pending if matches!(decoded, Decoded::Nothing) => return self.read(cx),
-            Poll::Pending => return Turn::Wait,
-        }
-        match decoded {
-            Decoded::Later if self.frames >= TURN => Turn::Yield,
-            Decoded::Later => Turn::Again,
-            Decoded::Held => Turn::Wait,
-            _ => self.read(cx),
-        }
+    }
+
+    /// Whether there is more to look at than what the peer sent.
+    #[inline]
+    fn has_changed(&self) -> bool {
+        self.phase != Phase::Open || !self.session.outbox().is_clear() || self.session.is_signalled()
     }
 
     /// Whether there is something in the outbox that can be taken now. While the socket takes nothing it stays there, where
@@ -326,19 +390,51 @@ impl Link {
 
     fn pump(&mut self) {
         let budget = if self.output.is_blocked() { usize::MAX } else { FLUSH_AT as usize };
-        let output = &mut self.output;
-        if let Some(reason) = self.session.outbox().take(budget, |outgoing| output.put(outgoing)) {
+        let (output, sharing) = (&mut self.output, &mut self.sharing);
+        let put = |queued| {
+            if *sharing == Sharing::No && matches!(queued, Queued::Run(_)) {
+                *sharing = Sharing::Wanted;
+            }
+            output.put(queued);
+        };
+        if let Some(reason) = self.session.outbox().take(budget, put) {
             self.begin_closing(&reason);
         }
     }
 
-    fn decode(&mut self, gate: Gate, deliver: &mut dyn FnMut(Incoming<'_>)) -> Decoded {
+    /// Takes the next from the input. What most messages are is looked at first, and here; whatever else there may be, elsewhere.
+    #[inline(always)]
+    fn decode(&mut self, gate: Gate, deliver: &mut Deliver<'_>) -> Decoded {
+        let plain = gate == Gate::Open && self.phase == Phase::Open && !self.retuned;
+        if plain && self.late.is_empty() && !self.decoder.owes() {
+            if self.input.is_empty() {
+                return Decoded::Nothing;
+            }
+            let answer = match self.decoder.short_message(self.input.bytes()) {
+                Some(Ok((used, Step::Text(text)))) => Some((used, deliver(Incoming::Text(text)))),
+                Some(Ok((used, Step::Binary(bytes)))) => Some((used, deliver(Incoming::Binary(bytes)))),
+                Some(Err(violation)) => {
+                    self.violated(violation);
+                    return Decoded::Done;
+                }
+                _ => None,
+            };
+            if let Some((used, answer)) = answer {
+                self.input.consume(used);
+                return self.answered(answer);
+            }
+        }
+        self.decode_any(gate, deliver)
+    }
+
+    #[inline(never)]
+    fn decode_any(&mut self, gate: Gate, deliver: &mut Deliver<'_>) -> Decoded {
         // Once the session is closing, messages are of no interest, and the peer's close frame may stand behind some.
         let open = self.phase == Phase::Open;
         let free = open && gate == Gate::Open;
         if free && let Some(late) = self.late.next() {
-            deliver(late);
-            return Decoded::Message;
+            let answer = deliver(late);
+            return self.answered(answer);
         }
         if self.input.is_empty() && !self.decoder.owes() {
             return Decoded::Nothing;
@@ -351,21 +447,21 @@ impl Link {
             Ok(decoded) => decoded,
             Err(violation) => {
                 self.violated(violation);
-                return Decoded::Control;
+                return Decoded::Done;
             }
         };
         let mut closed = None;
-        let decoded = match step {
-            Step::Incomplete => Decoded::Nothing,
-            Step::Held => Decoded::Held,
-            Step::Text(text) if open => {
-                deliver(Incoming::Text(text));
-                Decoded::Message
+        let answer = match step {
+            Step::Incomplete => {
+                self.input.consume(used);
+                return Decoded::Nothing;
             }
-            Step::Binary(bytes) if open => {
-                deliver(Incoming::Binary(bytes));
-                Decoded::Message
+            Step::Held => {
+                self.input.consume(used);
+                return Decoded::Held;
             }
+            Step::Text(text) if open => deliver(Incoming::Text(text)),
+            Step::Binary(bytes) if open => deliver(Incoming::Binary(bytes)),
             Step::TextPart(part, last) if open => self.parts.text(self.text, part, last, deliver),
             Step::BinaryPart(part, last) if open => self.parts.binary(self.binary, part, last, deliver),
             Step::Ping(payload) => {
@@ -375,41 +471,48 @@ impl Link {
                     self.output.put_pong(payload);
                 }
                 match (open && self.pings, free) {
-                    (false, _) => Decoded::Control,
-                    (true, true) => {
-                        deliver(Incoming::Ping(Cow::Borrowed(payload)));
-                        Decoded::Message
-                    }
+                    (false, _) => Answer::Nothing,
+                    (true, true) => deliver(Incoming::Ping(Cow::Borrowed(payload))),
                     (true, false) => {
                         self.late.keep_ping(payload);
-                        Decoded::Control
+                        Answer::Nothing
                     }
                 }
             }
-            Step::Pong(payload) if free => {
-                deliver(Incoming::Pong(Cow::Borrowed(payload)));
-                Decoded::Message
-            }
+            Step::Pong(payload) if free => deliver(Incoming::Pong(Cow::Borrowed(payload))),
             Step::Pong(payload) => {
                 if open {
                     self.late.keep_pong(payload);
                 }
-                Decoded::Control
+                Answer::Nothing
             }
             Step::Close(frame) => {
                 closed = Some(match frame {
                     Some((code, text)) => CloseReason::new(code, text),
                     None => CloseReason::new(CloseCode::Status, ""),
                 });
-                Decoded::Control
+                Answer::Nothing
             }
-            Step::Text(_) | Step::Binary(_) | Step::TextPart(..) | Step::BinaryPart(..) => Decoded::Control,
+            Step::Text(_) | Step::Binary(_) | Step::TextPart(..) | Step::BinaryPart(..) => Answer::Nothing,
         };
         self.input.consume(used);
         if let Some(reason) = closed {
             self.peer_closed(reason.by(ClosedBy::Peer));
         }
-        decoded
+        self.answered(answer)
+    }
+
+    /// Does what is to be done about a message.
+    #[inline]
+    fn answered(&mut self, answer: Answer) -> Decoded {
+        match answer {
+            Answer::Nothing => Decoded::Done,
+            Answer::Reply(frame) => match self.reply(frame) {
+                true => Decoded::Done,
+                false => Decoded::Undelivered,
+            },
+            Answer::Wait => Decoded::Message,
+        }
     }
 
     /// Looks up again how messages are to be received.
@@ -428,7 +531,7 @@ impl Link {
         let (was_blocked, before) = (self.output.is_blocked(), self.output.len());
         let result = self.output.poll_write(&mut self.transport, cx);
         if self.output.len() < before || !was_blocked {
-            self.wrote = Instant::now();
+            self.wrote = self.now();
             self.active = self.wrote;
         }
         match result {
@@ -455,7 +558,7 @@ impl Link {
                 Turn::Again
             }
             Poll::Ready(Ok(_)) => {
-                self.heard = Instant::now();
+                self.heard = self.now();
                 self.active = self.heard;
                 // The next ping may be due before the answer to the last one was.
                 self.hurried |= self.pinged.take().is_some();
@@ -468,16 +571,23 @@ impl Link {
         }
     }
 
+    /// The time of this turn: it is looked up once.
+    fn now(&mut self) -> Instant {
+        *self.clock.get_or_insert_with(Instant::now)
+    }
+
     fn rest(&mut self, cx: &Context<'_>) {
         self.session.outbox().register(cx);
         self.parts.register(cx);
         self.input.rest();
         self.output.rest();
         self.frames = 0;
+        self.clock = None;
         if self.hurried || !self.output.is_empty() {
             self.arm();
             self.hurried = false;
         }
+        self.share();
     }
 }
 
@@ -485,6 +595,7 @@ impl Link {
 #[derive(Clone, Copy)]
 enum Turn {
     Delivered,
+    Undelivered,
     Again,
     /// There is more to do, but others are waiting.
     Yield,
@@ -495,10 +606,12 @@ enum Turn {
 /// What was found in the input.
 #[derive(Clone, Copy)]
 enum Decoded {
-    /// A message, which is delivered.
+    /// A message, of which the driver is to hear.
     Message,
+    /// A message whose reply cannot be sent.
+    Undelivered,
     /// Something that is dealt with.
-    Control,
+    Done,
     /// A message, which waits for the handler.
     Held,
     /// Not enough for anything.

@@ -5,10 +5,11 @@
 
 mod compressed;
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
@@ -20,7 +21,7 @@ use self::compressed::Compressing;
 use super::transport::Transport;
 use crate::message::{CloseCode, CloseReason};
 use crate::session::SendError;
-use crate::session::outbox::{DataKind, Frame, Outgoing, Shared};
+use crate::session::outbox::{DataKind, Frame, Outgoing, Queued, Run, Shared};
 use crate::wire::{self, Role};
 
 /// A payload of this size or more is not copied. Below, a copy is cheaper than a slot in a vectored write.
@@ -33,7 +34,7 @@ const SLICES: usize = 16;
 const KEPT: usize = 256 * 1024;
 
 thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 #[derive(Debug)]
@@ -92,7 +93,14 @@ impl Output {
         self.blocked
     }
 
-    pub(super) fn put(&mut self, outgoing: Outgoing) {
+    pub(super) fn put(&mut self, queued: Queued) {
+        match queued {
+            Queued::One(outgoing) => self.put_one(outgoing),
+            Queued::Run(run) => self.put_run(&run),
+        }
+    }
+
+    fn put_one(&mut self, outgoing: Outgoing) {
         self.put_frame(outgoing.frame);
         match outgoing.done {
             // A mark behind nothing.
@@ -131,6 +139,16 @@ impl Output {
     }
 
     /// What goes to many is encoded already, unless it has to be masked.
+    fn put_run(&mut self, run: &Run) {
+        let whole = self.role == Role::Server && !self.compresses(run.encoded());
+        if whole {
+            return self.put_encoded(run.encoded());
+        }
+        for message in run.messages() {
+            self.put_frame(Frame::Shared(Arc::clone(message)));
+        }
+    }
+
     fn put_shared(&mut self, shared: &Shared) {
         match self.role {
             Role::Server => self.put_encoded(shared.encoded()),
@@ -138,11 +156,12 @@ impl Output {
         }
     }
 
-    fn put_encoded(&mut self, frame: &Bytes) {
-        if frame.len() < LARGE {
-            self.gather(|small| small.extend_from_slice(frame));
+    /// Puts bytes that are frames, or the rest of some, already.
+    pub(super) fn put_encoded(&mut self, encoded: &Bytes) {
+        if encoded.len() < LARGE {
+            self.gather(|small| small.extend_from_slice(encoded));
         } else {
-            self.put_large(frame.clone());
+            self.put_large(encoded.clone());
         }
     }
 
@@ -191,15 +210,7 @@ impl Output {
             let result = if self.parts.is_empty() {
                 Pin::new(&mut *transport).poll_write(cx, &self.small[self.written..])
             } else {
-                let mut slices = [IoSlice::new(&[]); SLICES];
-                let mut count = 0;
-                let small = [&self.small[self.written..]];
-                let all = self.parts.iter().map(|part| &part[..]).chain(small);
-                for (slot, bytes) in slices.iter_mut().zip(all) {
-                    *slot = IoSlice::new(bytes);
-                    count += 1;
-                }
-                Pin::new(&mut *transport).poll_write_vectored(cx, &slices[..count])
+                self.poll_write_parts(transport, cx)
             };
             self.blocked = result.is_pending();
             match ready!(result)? {
@@ -212,6 +223,19 @@ impl Output {
         self.unflushed = flushed.is_pending();
         self.blocked = self.unflushed;
         flushed
+    }
+
+    #[inline(never)]
+    fn poll_write_parts(&self, transport: &mut Transport, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let mut count = 0;
+        let small = [&self.small[self.written..]];
+        let all = self.parts.iter().map(|part| &part[..]).chain(small);
+        for (slot, bytes) in slices.iter_mut().zip(all) {
+            *slot = IoSlice::new(bytes);
+            count += 1;
+        }
+        Pin::new(transport).poll_write_vectored(cx, &slices[..count])
     }
 
     fn advance(&mut self, mut bytes: usize) {
@@ -242,13 +266,15 @@ impl Output {
         if self.small.capacity() == 0 {
             return;
         }
-        let left = self.small[self.written..].to_vec();
-        let mut buffer = std::mem::replace(&mut self.small, left);
+        let mut buffer = std::mem::take(&mut self.small);
+        if self.written < buffer.len() {
+            self.small = buffer[self.written..].to_vec();
+        }
         self.written = 0;
-        buffer.clear();
         if buffer.capacity() <= KEPT {
+            buffer.clear();
             // The thread may be at its end, with its locals gone: then the buffer goes too.
-            let _ = BUFFER.try_with(|kept| kept.replace(buffer));
+            let _ = BUFFER.try_with(|kept| kept.set(buffer));
         }
         if self.parts.is_empty() && self.parts.capacity() > 0 {
             self.parts = VecDeque::new();

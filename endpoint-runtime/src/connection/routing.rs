@@ -125,7 +125,14 @@ impl Connection {
         };
         let grace = Some(session.limits().handler_grace);
         let context = Context::new(session);
-        match attempt(session, || instance.message(context, Slot::new(value))) {
+        let mut message = Slot::new(value);
+        match attempt(session, || instance.message_at_once(context, &mut message)) {
+            Outcome::Returned(None) => {}
+            Outcome::Returned(Some(reply)) => return Outcome::Returned(reply),
+            Outcome::Panicked(panicked) => return Outcome::Panicked(panicked),
+            Outcome::Cancelled => return Outcome::Cancelled,
+        }
+        match attempt(session, || instance.message(context, message)) {
             Outcome::Returned(future) => drive(link, session, grace, pin!(future)).await,
             Outcome::Panicked(panicked) => Outcome::Panicked(panicked),
             Outcome::Cancelled => Outcome::Cancelled,

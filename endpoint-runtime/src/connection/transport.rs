@@ -1,23 +1,30 @@
 //! [`Transport`]: the byte stream under a WebSocket, whatever it is.
 
+mod lent;
+
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Empty, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
+use tokio::net::tcp::OwnedWriteHalf;
 #[cfg(all(feature = "client", feature = "tls"))]
 use tokio_rustls::client::TlsStream;
+
+use self::lent::Lent;
 
 /// The stream that hyper gave back, as itself where we know it: so the connection is compiled once, and reads and writes reach
 /// the socket without a detour.
 #[derive(Debug)]
 pub(crate) enum Transport {
     Tcp(TcpStream),
+    /// The same, of which others may write too: see [`lend`](Self::lend).
+    Lent(Box<Lent>),
     #[cfg(unix)]
     Unix(UnixStream),
     Memory(DuplexStream),
@@ -26,6 +33,8 @@ pub(crate) enum Transport {
     Tls(Box<TlsStream<TcpStream>>),
     /// Another server's stream, as under a foreign hyper.
     Other(Box<TokioIo<Upgraded>>),
+    /// None, for the moment in which it becomes another.
+    Nothing(Empty),
 }
 
 impl Transport {
@@ -50,6 +59,29 @@ impl Transport {
         let upgraded = known!(upgraded, TlsStream<TcpStream> => Tls);
         (Transport::Other(Box::new(TokioIo::new(upgraded))), bytes::Bytes::new())
     }
+
+    /// Gives away the right to write, if that is possible here. What is written through the transport goes out all the same: who writes
+    /// when is to be agreed on elsewhere.
+    pub(super) fn lend(&mut self) -> Option<OwnedWriteHalf> {
+        match std::mem::replace(self, Transport::Nothing(tokio::io::empty())) {
+            Transport::Tcp(stream) => {
+                let (lent, half) = Lent::new(stream);
+                *self = Transport::Lent(Box::new(lent));
+                Some(half)
+            }
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// Gets back what was given away. To shut the stream down takes this.
+    pub(super) fn take_back(&mut self, half: OwnedWriteHalf) {
+        if let Transport::Lent(lent) = self {
+            lent.take_back(half);
+        }
+    }
 }
 
 macro_rules! each {
@@ -62,6 +94,8 @@ macro_rules! each {
             #[cfg(all(feature = "client", feature = "tls"))]
             Transport::Tls($io) => $act,
             Transport::Other($io) => $act,
+            Transport::Lent($io) => $act,
+            Transport::Nothing($io) => $act,
         }
     };
 }

@@ -247,7 +247,7 @@ pub trait ClientDeclared {}
 /// Implemented by `#[handlers]`: how an event reaches the methods.
 ///
 /// The futures capture the instance and the session, never the message: what a method takes of it is made before the
-/// future is, while the message still lies in the reader's buffer.
+/// future is, while the message still lies in the reader's buffer. A method that waits for nothing needs no future.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is declared an endpoint but has no handlers",
     label = "no `#[handlers] impl` block for this type",
@@ -280,7 +280,17 @@ pub trait Handlers: Declared {
         std::future::ready(Reply::Nothing)
     }
 
-    /// `#[on_message]`
+    /// `#[on_message]` on methods that are no `async fn`: the reply, or `None` if none of them takes the message.
+    fn message_at_once<'a>(
+        this: &'a mut Held<Self>,
+        context: Context<'a>,
+        message: &mut Slot<'_>,
+    ) -> Option<Reply> {
+        let _ = (this, context, message);
+        None
+    }
+
+    /// `#[on_message]` on methods that are an `async fn`.
     fn message<'a>(
         this: &'a mut Held<Self>,
         context: Context<'a>,

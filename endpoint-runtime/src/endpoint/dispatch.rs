@@ -17,6 +17,10 @@ pub(crate) trait Dispatch: Send + 'static {
         std::future::ready(Reply::Nothing)
     }
 
+    /// What replies to the message without waiting for anything, if something does.
+    fn message_at_once(&mut self, context: Context<'_>, message: &mut Slot<'_>) -> Option<Reply>;
+
+    /// What may have to wait.
     fn message<'a>(
         &'a mut self,
         context: Context<'a>,
@@ -42,6 +46,11 @@ pub(crate) struct Annotated<E: Handlers>(pub(crate) Held<E>);
 impl<E: Handlers> Dispatch for Annotated<E> {
     fn open<'a>(&'a mut self, context: Context<'a>) -> impl Future<Output = Reply> + Send + use<'a, E> {
         E::open(&mut self.0, context)
+    }
+
+    #[inline(always)]
+    fn message_at_once(&mut self, context: Context<'_>, message: &mut Slot<'_>) -> Option<Reply> {
+        E::message_at_once(&mut self.0, context, message)
     }
 
     #[inline(always)]

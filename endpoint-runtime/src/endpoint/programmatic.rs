@@ -85,6 +85,10 @@ impl<E: Endpoint> Dispatch for Programmatic<E> {
         reply(self.0.on_open(context.session()).await)
     }
 
+    fn message_at_once(&mut self, _: Context<'_>, _: &mut Slot<'_>) -> Option<Reply> {
+        None
+    }
+
     fn message<'a>(
         &'a mut self,
         context: Context<'a>,

@@ -226,6 +226,7 @@ impl StdError for DecodeError {
 impl FromMessage for String {
     const KIND: Kind = Kind::Text;
 
+    #[inline]
     fn from_message(message: Incoming<'_>) -> Result<Self, DecodeError> {
         message.into_text().map(Cow::into_owned)
     }
@@ -234,6 +235,7 @@ impl FromMessage for String {
 impl FromMessage for Text {
     const KIND: Kind = Kind::Text;
 
+    #[inline]
     fn from_message(message: Incoming<'_>) -> Result<Self, DecodeError> {
         message.into_text().map(Text::from)
     }
@@ -242,6 +244,7 @@ impl FromMessage for Text {
 impl FromMessage for Vec<u8> {
     const KIND: Kind = Kind::Binary;
 
+    #[inline]
     fn from_message(message: Incoming<'_>) -> Result<Self, DecodeError> {
         message.into_binary().map(Cow::into_owned)
     }
@@ -250,6 +253,7 @@ impl FromMessage for Vec<u8> {
 impl FromMessage for Bytes {
     const KIND: Kind = Kind::Binary;
 
+    #[inline]
     fn from_message(message: Incoming<'_>) -> Result<Self, DecodeError> {
         message.into_binary().map(|bytes| match bytes {
             Cow::Borrowed(bytes) => Bytes::copy_from_slice(bytes),
@@ -261,6 +265,7 @@ impl FromMessage for Bytes {
 impl FromMessage for Message {
     const KIND: Kind = Kind::Any;
 
+    #[inline]
     fn from_message(message: Incoming<'_>) -> Result<Self, DecodeError> {
         match message {
             Incoming::Text(text) => Ok(Message::Text(text.into())),

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::outbox::{Frame, Outgoing};
-use super::registry::GroupKey;
+use super::outbox::{Broadcast, Shared};
+use super::registry::{Group, GroupKey};
 use super::{Session, SessionId, Sessions};
 use crate::message::{CloseReason, ClosedBy, EncodeError, IntoMessage};
 
@@ -97,18 +97,25 @@ impl Audience {
 
     /// [`send`](Self::send) for those who cannot await: every queue has the message when this returns.
     pub fn post(&self, message: impl IntoMessage) -> Delivery {
-        let frame = match Frame::of(message) {
-            Ok(frame) => frame.share(),
+        let message = match Shared::of(message) {
+            Ok(message) => message,
             Err(error) => {
                 tracing::warn!(%error, "a broadcast could not be encoded");
                 return Delivery { error: Some(error), ..Delivery::default() };
             }
         };
+        let group = self.group();
+        let mut broadcast = Broadcast::new(message, group.as_ref().and_then(|group| group.last()));
         let mut delivery = Delivery::default();
-        self.for_each(|session| match session.push(Outgoing { frame: frame.clone(), done: None }) {
-            Ok(()) => delivery.queued += 1,
-            Err(_) => delivery.missed += 1,
+        self.for_each_of(&self.members(group.as_deref()), |session| {
+            match session.push_broadcast(&mut broadcast) {
+                Ok(()) => delivery.queued += 1,
+                Err(_) => delivery.missed += 1,
+            }
         });
+        if let Some(group) = group {
+            group.set_last(&broadcast.last());
+        }
         delivery
     }
 
@@ -161,19 +168,28 @@ impl Audience {
         list.into_iter()
     }
 
-    fn members(&self) -> Members {
+    /// The group, if it is one and has members.
+    fn group(&self) -> Option<Arc<Group>> {
         match &self.target {
-            Target::All => Members::Own(self.sessions.snapshot()),
-            Target::Group(key) => match self.sessions.members(key) {
-                Some(members) => Members::Shared(members),
-                None => Members::Own(Vec::new()),
-            },
+            Target::All => None,
+            Target::Group(key) => self.sessions.group(key),
         }
     }
 
-    fn for_each(&self, mut act: impl FnMut(&Session)) {
-        let members = self.members();
-        for session in members.iter() {
+    fn members(&self, group: Option<&Group>) -> Members {
+        match (&self.target, group) {
+            (_, Some(group)) => Members::Shared(group.snapshot()),
+            (Target::All, None) => Members::Own(self.sessions.snapshot()),
+            (Target::Group(_), None) => Members::Own(Vec::new()),
+        }
+    }
+
+    fn for_each(&self, act: impl FnMut(&Session)) {
+        self.for_each_of(&self.members(self.group().as_deref()), act);
+    }
+
+    fn for_each_of(&self, members: &[Session], mut act: impl FnMut(&Session)) {
+        for session in members {
             if self.except.is_empty() || !self.except.contains(session.id()) {
                 act(session);
             }

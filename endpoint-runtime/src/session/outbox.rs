@@ -5,25 +5,33 @@
 //! The lock is held for a push or a drain, never across user code or a system call. A few flags beside it tell the connection whether
 //! there is anything at all, so that a turn without sends from elsewhere takes no lock.
 
+mod direct;
 mod frame;
+#[cfg(all(test, shuttle))]
+mod model;
 mod open;
+mod run;
 mod shared;
+mod sync;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_util::task::AtomicWaker;
 use once_cell::race::OnceBox;
 use tokio::sync::{Semaphore, oneshot};
 
-pub(crate) use self::frame::{DataKind, Frame, Outgoing};
+use self::direct::{Direct, WRITER};
+pub(crate) use self::frame::{DataKind, Frame, Outgoing, Queued};
 use self::open::Open;
 pub(crate) use self::open::{Caller, NotNow, Owner, Part};
+pub(crate) use self::run::{Broadcast, Run};
 pub(crate) use self::shared::Shared;
+use self::sync::{AtomicU8, AtomicU64, Mutex, MutexGuard};
 use super::send::SendError;
 use crate::message::{CloseCode, CloseReason, ClosedBy};
 use crate::settings::Overflow;
@@ -44,11 +52,13 @@ const PENDING: u8 = 1;
 const OPEN: u8 = 2;
 /// So much stands behind that message that no more replies may.
 const CONGESTED: u8 = 4;
+/// The connection's task has been told so, or is about to be.
+const ANNOUNCED: u8 = 32;
 
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
-    /// [`PENDING`], [`OPEN`] and [`CONGESTED`].
+    /// [`PENDING`], [`ANNOUNCED`], [`OPEN`] and [`CONGESTED`]; and [`WRITER`].
     flags: AtomicU8,
     task: AtomicWaker,
     dropped: AtomicU64,
@@ -58,13 +68,16 @@ pub(crate) struct Outbox {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What goes next, and how many bytes it is.
-    queue: VecDeque<Outgoing>,
+    /// What goes next; behind it broadcasts, if they come last; and how many bytes all that is.
+    queue: VecDeque<Queued>,
+    run: Option<Arc<Run>>,
     bytes: usize,
     /// The message that goes out in fragments, and what waits for its end.
     open: Option<Box<Open>>,
+    /// The socket, if the connection's task has lent it out.
+    direct: Option<Box<Direct>>,
     /// Set once: nothing is queued any more.
-    closed: Option<CloseReason>,
+    closed: Option<Box<CloseReason>>,
     /// Senders that wait for room.
     waiting: Vec<Waker>,
 }
@@ -117,13 +130,46 @@ impl State {
 
     fn put_in_front(&mut self, outgoing: Outgoing) {
         self.bytes += outgoing.frame.cost();
-        self.queue.push_back(outgoing);
+        self.queue.extend(self.run.take().map(Queued::Run));
+        self.queue.push_back(Queued::One(outgoing));
     }
 
-    fn pop(&mut self) -> Option<Outgoing> {
-        let outgoing = self.queue.pop_front()?;
-        self.bytes -= outgoing.frame.cost();
-        Some(outgoing)
+    /// Puts a broadcast last, where no message is open.
+    fn put_broadcast(&mut self, broadcast: &mut Broadcast) {
+        self.bytes += broadcast.cost();
+        if let Some(run) = &mut self.run {
+            if let Some(joined) = broadcast.behind(run) {
+                *run = Arc::clone(joined);
+                return;
+            }
+            self.queue.extend(self.run.take().map(Queued::Run));
+        }
+        self.run = Some(Arc::clone(broadcast.alone()));
+    }
+
+    fn pop(&mut self) -> Option<Queued> {
+        let next = self.queue.pop_front().or_else(|| self.run.take().map(Queued::Run))?;
+        self.bytes -= next.cost();
+        Some(next)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.run.is_none()
+    }
+
+    /// Takes everything apart that goes next, message by message.
+    fn unroll(&mut self) -> VecDeque<Outgoing> {
+        let mut all = VecDeque::new();
+        for queued in self.queue.drain(..).chain(self.run.take().map(Queued::Run)) {
+            match queued {
+                Queued::One(outgoing) => all.push_back(outgoing),
+                Queued::Run(run) => all.extend(run.messages().iter().map(|message| {
+                    let frame = Frame::Shared(Arc::clone(message));
+                    Outgoing { frame, done: None }
+                })),
+            }
+        }
+        all
     }
 
     /// Wakes this task when there may be room.
@@ -137,7 +183,9 @@ impl State {
     fn make_room(&mut self, cost: usize, limit: usize) -> u64 {
         let behind = self.open.as_ref().map_or(0, |open| open.bytes);
         let enough = |front| fits(front + behind, cost, limit);
-        let mut dropped = drop_oldest(&mut self.queue, &mut self.bytes, enough);
+        let mut queue = self.unroll();
+        let mut dropped = drop_oldest(&mut queue, &mut self.bytes, enough);
+        self.queue = queue.into_iter().map(Queued::One).collect();
         let front = self.bytes;
         if let Some(open) = &mut self.open {
             let enough = |behind| fits(front + behind, cost, limit);
@@ -186,16 +234,22 @@ impl Outbox {
     }
 
     fn announce(&self) {
-        if self.flags.fetch_or(PENDING, Ordering::AcqRel) & PENDING == 0 {
+        // It is cleared when nothing is left to be taken.
+        if self.flags.load(Ordering::Acquire) & ANNOUNCED == 0 && self.has_become(PENDING) {
             self.task.wake();
         }
+    }
+
+    /// Sets flags, and says whether the connection's task has to be told.
+    fn has_become(&self, flags: u8) -> bool {
+        self.flags.fetch_or(flags | ANNOUNCED, Ordering::AcqRel) & ANNOUNCED == 0
     }
 
     /// Queues it if there is room.
     pub(crate) fn try_push(&self, outgoing: Outgoing, limit: usize) -> Result<(), (Outgoing, Refused)> {
         let mut state = self.state();
         if let Some(reason) = &state.closed {
-            let reason = reason.clone();
+            let reason = CloseReason::clone(reason);
             return Err((outgoing, Refused::Closed(reason)));
         }
         if !state.has_room_for(&outgoing.frame, limit) {
@@ -213,7 +267,7 @@ impl Outbox {
     pub(crate) fn try_push_all(&self, batch: &mut Vec<Outgoing>, limit: usize) -> Result<(), Refused> {
         let mut state = self.state();
         if let Some(reason) = &state.closed {
-            return Err(Refused::Closed(reason.clone()));
+            return Err(Refused::Closed(CloseReason::clone(reason)));
         }
         let has_room = match &batch[..] {
             [one] => state.has_room_for(&one.frame, limit),
@@ -260,7 +314,7 @@ impl Outbox {
     ) -> Result<(), SendError> {
         let mut state = self.state();
         if let Some(reason) = &state.closed {
-            let reason = reason.clone();
+            let reason = CloseReason::clone(reason);
             drop(state);
             finish(&mut outgoing, Err(SendError::Closed(reason.clone())));
             return Err(SendError::Closed(reason));
@@ -294,6 +348,35 @@ impl Outbox {
         Ok(())
     }
 
+    /// Queues a message that goes to others too, or does what the endpoint's `overflow` says; never waits. `note` is asked whether
+    /// [`write_directly`](Self::write_directly) will be called soon, if it may be; else the connection's task is told.
+    pub(crate) fn push_broadcast(
+        &self,
+        broadcast: &mut Broadcast,
+        limit: usize,
+        overflow: Overflow,
+        note: impl FnOnce() -> bool,
+    ) -> Result<(), SendError> {
+        let mut state = self.state();
+        if state.closed.is_some() || state.open.is_some() || !fits(state.bytes, broadcast.cost(), limit) {
+            drop(state);
+            let frame = Frame::Shared(Arc::clone(broadcast.message()));
+            return self.push(Outgoing { frame, done: None }, limit, overflow);
+        }
+        state.put_broadcast(broadcast);
+        // Somebody sees to what is there already, and so to this.
+        let news = !self.has_news();
+        let noted = news && state.direct.is_some() && note();
+        if noted {
+            self.flags.fetch_or(PENDING, Ordering::AcqRel);
+        }
+        drop(state);
+        if news && !noted {
+            self.announce();
+        }
+        Ok(())
+    }
+
     /// Queues several together, for the policies under which nobody waits: if there is no room for them all, the oldest are dropped
     /// to make it, or these are.
     pub(crate) fn push_all_or_drop(
@@ -305,7 +388,7 @@ impl Outbox {
         let cost = batch.iter().map(|outgoing| outgoing.frame.cost()).sum();
         let mut state = self.state();
         if let Some(reason) = &state.closed {
-            return Err(SendError::Closed(reason.clone()));
+            return Err(SendError::Closed(CloseReason::clone(reason)));
         }
         let mut dropped = 0;
         if !state.has_room(cost, limit) {
@@ -350,7 +433,7 @@ impl Outbox {
     ) -> Result<(), CloseReason> {
         let mut state = self.state();
         if let Some(reason) = &state.closed {
-            return Err(reason.clone());
+            return Err(CloseReason::clone(reason));
         }
         let mark = Outgoing { frame: Frame::Mark, done: Some(done) };
         match &mut state.open {
@@ -377,17 +460,18 @@ impl Outbox {
         let mut state = self.state();
         let first = state.closed.is_none();
         if first {
-            state.closed = Some(reason.clone());
+            state.closed = Some(Box::new(reason.clone()));
         }
         // What stands behind a message that will never end goes nowhere.
         let open = state.open.take();
         let mut discarded = open.map_or_else(VecDeque::new, |open| open.behind);
         if discard {
-            discarded.extend(state.queue.drain(..));
+            discarded.extend(state.unroll());
             state.bytes = 0;
         }
         let waiting = std::mem::take(&mut state.waiting);
-        self.flags.store(PENDING, Ordering::Release);
+        self.flags.fetch_and(WRITER, Ordering::AcqRel);
+        self.flags.fetch_or(PENDING | ANNOUNCED, Ordering::AcqRel);
         drop(state);
         let messages = discarded.iter().filter(|outgoing| outgoing.frame.ends_message()).count();
         self.dropped.fetch_add(messages as u64, Ordering::Relaxed);
@@ -404,7 +488,7 @@ impl Outbox {
 
     /// Why nothing is queued any more.
     pub(crate) fn closed(&self) -> Option<CloseReason> {
-        self.state().closed.clone()
+        self.state().closed.as_deref().cloned()
     }
 
     /// Messages that were dropped because the peer was too slow.
@@ -429,7 +513,7 @@ impl Outbox {
 
     /// Whether a message of the connection's own may overtake the queue: nothing waits, and no message is open.
     pub(crate) fn is_clear(&self) -> bool {
-        self.flags.load(Ordering::Acquire) == 0
+        self.flags.load(Ordering::Acquire) & (PENDING | OPEN | CONGESTED) == 0
     }
 
     /// Whether replies must wait until the open message has ended.
@@ -439,18 +523,18 @@ impl Outbox {
 
     /// Takes out up to `budget` bytes, at least one message if there is one. When nothing is left and the session is closing,
     /// the reason comes back. `each` runs under the lock, so it does no more than put the message somewhere else.
-    pub(crate) fn take(&self, budget: usize, mut each: impl FnMut(Outgoing)) -> Option<CloseReason> {
+    pub(crate) fn take(&self, budget: usize, mut each: impl FnMut(Queued)) -> Option<CloseReason> {
         let mut state = self.state();
         let mut bytes = 0;
         while bytes < budget {
-            let Some(outgoing) = state.pop() else { break };
-            bytes += outgoing.frame.cost();
-            each(outgoing);
+            let Some(queued) = state.pop() else { break };
+            bytes += queued.cost();
+            each(queued);
         }
         let mut closed = None;
-        if state.queue.is_empty() {
-            self.flags.fetch_and(!PENDING, Ordering::AcqRel);
-            closed.clone_from(&state.closed);
+        if state.is_empty() {
+            self.flags.fetch_and(!(PENDING | ANNOUNCED), Ordering::AcqRel);
+            closed = state.closed.as_deref().cloned();
             if state.queue.capacity() > KEPT_SLOTS {
                 state.queue = VecDeque::new();
             }

@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use super::audience::{Audience, Target};
+use super::outbox::Run;
 use super::{Session, SessionId};
 
 const SHARDS: usize = 16;
@@ -53,8 +54,10 @@ pub(crate) enum GroupKey {
 
 /// A set of sessions that is cheap to iterate.
 #[derive(Default)]
-struct Group {
+pub(crate) struct Group {
     members: Mutex<Members>,
+    /// The last broadcast to it, while somebody has it in the queue.
+    last: Mutex<Weak<Run>>,
 }
 
 #[derive(Default)]
@@ -67,6 +70,20 @@ struct Members {
 impl Group {
     fn members(&self) -> MutexGuard<'_, Members> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The members at this moment.
+    pub(crate) fn snapshot(&self) -> Arc<[Session]> {
+        self.members().snapshot()
+    }
+
+    /// The last broadcast to it, if somebody still has it in the queue.
+    pub(crate) fn last(&self) -> Option<Arc<Run>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+    }
+
+    pub(crate) fn set_last(&self, run: &Arc<Run>) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(run);
     }
 }
 
@@ -224,9 +241,12 @@ impl Sessions {
 
     /// The members of a group at this moment.
     pub(crate) fn members(&self, key: &GroupKey) -> Option<Arc<[Session]>> {
-        let group = Arc::clone(self.groups(key).get(key)?);
-        let snapshot = group.members().snapshot();
-        Some(snapshot)
+        self.group(key).map(|group| group.snapshot())
+    }
+
+    /// A group that has members.
+    pub(crate) fn group(&self, key: &GroupKey) -> Option<Arc<Group>> {
+        self.groups(key).get(key).cloned()
     }
 
     pub(crate) fn member_count(&self, key: &GroupKey) -> usize {

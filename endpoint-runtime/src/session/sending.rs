@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::outbox::{Caller, Frame, Outgoing, Refused};
-use super::{Batch, CLOSING, OPEN, Receipt, SendError, Session, TrySendError};
+use super::outbox::{Broadcast, Caller, Frame, Outgoing, Refused};
+use super::{Batch, CLOSING, OPEN, Receipt, SendError, Session, TrySendError, fan_out};
 use crate::message::IntoMessage;
 use crate::settings::Overflow;
 
@@ -200,12 +200,26 @@ impl Session {
     /// Queues without waiting, under the endpoint's `overflow`.
     pub(crate) fn push(&self, outgoing: Outgoing) -> Result<(), SendError> {
         let limits = self.limits();
-        let was_open = self.is_open();
         let result = self.0.outbox.push(outgoing, limits.send_buffer, limits.overflow);
-        if was_open && matches!(result, Err(SendError::Full)) && limits.overflow == Overflow::Disconnect {
+        self.note_if_too_slow(&result);
+        result
+    }
+
+    /// [`push`](Self::push) of what goes to others too.
+    pub(super) fn push_broadcast(&self, broadcast: &mut Broadcast) -> Result<(), SendError> {
+        let limits = self.limits();
+        let result = self
+            .0
+            .outbox
+            .push_broadcast(broadcast, limits.send_buffer, limits.overflow, || fan_out::note(self));
+        self.note_if_too_slow(&result);
+        result
+    }
+
+    fn note_if_too_slow(&self, result: &Result<(), SendError>) {
+        if matches!(result, Err(SendError::Full)) && self.limits().overflow == Overflow::Disconnect {
             self.note_too_slow();
         }
-        result
     }
 
     /// The peer takes nothing: the session closes with 1013.

@@ -1,10 +1,9 @@
 //! What one session has of its own where the others have their endpoint's limits: `idle_timeout`, `send_timeout`, and the sizes of messages.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Limits, Session};
+use super::{Limits, RETUNED, Session};
 
 /// Longer than any connection lasts, and short enough to be added to any time.
 const LONGEST: Duration = Duration::from_secs(8760 * 3600);
@@ -105,11 +104,6 @@ impl Session {
         }
     }
 
-    /// Whether a limit was changed since the last look.
-    pub(crate) fn take_retuned(&self) -> bool {
-        self.0.retuned.load(Ordering::Relaxed) && self.0.retuned.swap(false, Ordering::AcqRel)
-    }
-
     fn tune(&self, change: impl FnOnce(&mut Tuned)) {
         let tuning = self.0.tuning.get_or_init(|| Box::new(Tuning(Mutex::new(Tuned::from(self.limits())))));
         change(&mut tuning.values());
@@ -118,7 +112,7 @@ impl Session {
 
     /// Lets the connection look again at what may have changed.
     pub(super) fn retune(&self) {
-        self.0.retuned.store(true, Ordering::Release);
+        self.0.signal(RETUNED);
         // A deadline may be earlier now than what the connection has set its alarm for.
         self.0.outbox.wake();
     }

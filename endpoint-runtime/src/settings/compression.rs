@@ -17,7 +17,7 @@ pub enum Compression {
     #[default]
     On,
     /// With what was said before in mind, unless the peer does not want that: small messages that are alike become much smaller. Each
-    /// connection that compresses holds a compressor and a window for that, some hundred kilobytes.
+    /// connection that compresses holds a compressor and a window for that, a few hundred kilobytes.
     Context,
     /// Not at all: it is neither offered nor agreed on.
     Off,

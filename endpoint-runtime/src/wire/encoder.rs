@@ -12,12 +12,12 @@ use super::mask::Key;
 pub(crate) const MAX_HEADER: usize = 14;
 
 /// Appends the header of a frame with `len` bytes of payload, which the caller appends next (masked if `mask` is given).
-#[inline]
+#[inline(always)]
 pub(crate) fn put_header(out: &mut Vec<u8>, fin: bool, opcode: OpCode, len: usize, mask: Option<[u8; 4]>) {
     let first = u8::from(opcode) | if fin { 0x80 } else { 0 };
     let mask_bit = if mask.is_some() { 0x80 } else { 0 };
-    if let Ok(short @ 0..=125) = u8::try_from(len) {
-        out.extend_from_slice(&[first, mask_bit | short]);
+    if len <= 125 {
+        out.extend_from_slice(&[first, mask_bit | len as u8]);
     } else if let Ok(medium) = u16::try_from(len) {
         let [high, low] = medium.to_be_bytes();
         out.extend_from_slice(&[first, mask_bit | 126, high, low]);

@@ -4,6 +4,7 @@ import jakarta.websocket.ContainerProvider;
 import jakarta.websocket.DeploymentException;
 import jakarta.websocket.Endpoint;
 import jakarta.websocket.EndpointConfig;
+import jakarta.websocket.Extension;
 import jakarta.websocket.MessageHandler;
 import jakarta.websocket.PongMessage;
 import jakarta.websocket.Session;
@@ -18,6 +19,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
@@ -52,6 +54,30 @@ public final class Client {
 
     record Named(String name, Check check) {}
 
+    record Parameter(String name, String value) implements Extension.Parameter {
+        @Override
+        public String getName() {
+            return name;
+        }
+
+        @Override
+        public String getValue() {
+            return value;
+        }
+    }
+
+    record Deflate(List<Extension.Parameter> parameters) implements Extension {
+        @Override
+        public String getName() {
+            return "permessage-deflate";
+        }
+
+        @Override
+        public List<Extension.Parameter> getParameters() {
+            return parameters;
+        }
+    }
+
     /** A part of a message: its text, or how many bytes it has. */
     record Part(Object data, boolean last) {}
 
@@ -65,6 +91,10 @@ public final class Client {
         final Session session;
 
         Peer(String path, boolean partial, String origin, String... subprotocols) throws Exception {
+            this(path, partial, origin, List.of(), subprotocols);
+        }
+
+        Peer(String path, boolean partial, String origin, List<Extension> extensions, String... subprotocols) throws Exception {
             this.partial = partial;
             var configurator = new ClientEndpointConfig.Configurator() {
                 @Override
@@ -75,6 +105,7 @@ public final class Client {
             var config = ClientEndpointConfig.Builder.create()
                     .configurator(configurator)
                     .preferredSubprotocols(Arrays.asList(subprotocols))
+                    .extensions(extensions)
                     .build();
             session = CONTAINER.connectToServer(this, config, URI.create(URL + path));
         }
@@ -387,6 +418,34 @@ public final class Client {
         }
     }
 
+    static void compressed(String path, List<Extension.Parameter> offered, Set<String> agreed) throws Exception {
+        try (var peer = new Peer(path, false, null, List.of(new Deflate(offered)))) {
+            var words = new java.util.HashSet<String>();
+            for (var extension : peer.session.getNegotiatedExtensions()) {
+                words.add(extension.getName());
+                extension.getParameters().forEach(parameter -> words.add(parameter.getName()));
+            }
+            equal(words, agreed);
+            var remote = peer.session.getBasicRemote();
+            for (int size : new int[] {0, 1, 125, 1_023, 1_024, 1_025, 65_536, 1 << 20}) {
+                remote.sendText("j".repeat(size));
+                peer.expect("j".repeat(size));
+            }
+            byte[] noise = new byte[100_000];
+            new java.util.Random(7).nextBytes(noise);
+            for (int round = 0; round < 3; round++) {
+                remote.sendBinary(ByteBuffer.wrap(noise));
+                peer.expect(ByteBuffer.wrap(noise));
+                String greetings = "Grüße, Καλημέρα, 你好 ".repeat(1_000);
+                remote.sendText(greetings);
+                peer.expect(greetings);
+            }
+            for (String part : List.of("one ", "", "zwei-ü ", "три ")) remote.sendText(part, false);
+            remote.sendText("四".repeat(2_000), true);
+            peer.expect("one zwei-ü три " + "四".repeat(2_000));
+        }
+    }
+
     static List<Named> checksOfInterop() {
         var checks = new ArrayList<Named>();
         checks.add(new Named("parts are seen one by one", Client::partsAreSeen));
@@ -409,6 +468,11 @@ public final class Client {
         // Tomcat takes a close without a code for 1000, and cannot send one.
         checks.add(new Named("the server closes with none", () -> itCloses("none", 1000, "")));
         checks.add(new Named("object of the application's", Client::objectArrives));
+        String server = "server_no_context_takeover", client = "client_no_context_takeover", name = "permessage-deflate";
+        checks.add(new Named("compression", () -> compressed("/compressed", List.of(), Set.of(name, server, client))));
+        checks.add(new Named("compression in context", () -> compressed("/compressed/context", List.of(), Set.of(name))));
+        checks.add(new Named("compression in context that the client does not want", () -> compressed("/compressed/context",
+                List.of(new Parameter(server, null), new Parameter(client, null)), Set.of(name, server, client))));
         return checks;
     }
 

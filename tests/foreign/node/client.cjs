@@ -15,6 +15,16 @@ const sizes = [0, 1, 125, 126, 65_535, 65_536, 1 << 20];
 const closes = [[1000, "done"], [1001, "leaving"], [1011, "broken"], [3000, "registered"], [4999, "grün"]];
 const patience = 30_000; // milliseconds for one check
 
+// What is asked for of compression, and the answer's words where each message stands by itself, and where context is kept.
+const noneKept = "server_no_context_takeover; client_no_context_takeover";
+const wishes = [
+  [true, noneKept, ""],
+  [{ serverNoContextTakeover: true, clientNoContextTakeover: true }, noneKept, noneKept],
+  [{ serverMaxWindowBits: 10, clientMaxWindowBits: 11 },
+    noneKept + "; server_max_window_bits=10; client_max_window_bits=11",
+    "server_max_window_bits=10; client_max_window_bits=11"],
+];
+
 // An open connection that keeps what arrives, so that nothing is missed between two awaits.
 class Peer {
   static async open(path, options = {}) {
@@ -245,6 +255,26 @@ async function objectArrives() {
   await peer.close();
 }
 
+async function compressed(path, perMessageDeflate, words) {
+  const peer = new Peer(path, { perMessageDeflate });
+  const opened = once(peer.socket, "open");
+  const [response] = await once(peer.socket, "upgrade");
+  assert.strictEqual(response.headers["sec-websocket-extensions"], "permessage-deflate" + (words && "; " + words));
+  await opened;
+  const noise = Buffer.from({ length: 100_000 }, (_, index) => (index * 2_654_435_761) >>> (index % 24));
+  for (const size of [0, 1, 125, 1_023, 1_024, 1_025, 65_536, 1 << 20]) await peer.echoes("j".repeat(size));
+  for (const message of [noise, noise.subarray(0, 2_000), noise.toString("hex"), "Grüße, 你好, 👩‍🚀 ".repeat(5_000), ""]) {
+    await peer.echoes(message);
+  }
+  peer.socket.send(noise.subarray(0, 70_000), { fin: false });
+  peer.socket.send(noise.subarray(70_000), { fin: true });
+  assert.deepStrictEqual(await peer.message(), noise);
+  const before = peer.socket._socket.bytesRead;
+  await peer.echoes("j".repeat(1_000_000));
+  assert.ok(peer.socket._socket.bytesRead - before < 10_000);
+  await peer.close();
+}
+
 function* checksOfEcho() {
   for (const size of sizes) {
     yield [`text of ${size} bytes`, () => echoes("t".repeat(size))];
@@ -286,6 +316,10 @@ function* checksOfInterop() {
   yield ["the server closes with none", () => itCloses("none", 1005, "")];
   yield ["the server sees a close without a code", () => itSeesTheClose(undefined, "")];
   yield ["object of the application's", objectArrives];
+  for (const [asked, byItself, inContext] of wishes) {
+    yield [`compression ${JSON.stringify(asked)}`, () => compressed("/compressed", asked, byItself)];
+    yield [`compression in context ${JSON.stringify(asked)}`, () => compressed("/compressed/context", asked, inContext)];
+  }
 }
 
 const brief = (text) => String(text).replace(/\s+/g, " ").slice(0, 200);

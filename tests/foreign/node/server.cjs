@@ -78,6 +78,7 @@ function handler(url) {
 const server = http.createServer();
 const sockets = new WebSocketServer({
   noServer: true,
+  perMessageDeflate: true,
   maxPayload: 0,
   handleProtocols: (offered) => ["chat.v2", "chat.v1"].find((name) => offered.has(name)) ?? false,
 });

@@ -9,10 +9,12 @@ The server is at SERVER_URL (ws://HOST:PORT). One line for each check; exit stat
 
 import asyncio
 import os
+import random
 import sys
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 URL = os.environ["SERVER_URL"]
 ECHO = URL + "/echo"
@@ -25,6 +27,24 @@ CLOSES = [
     ("4999 grün", 4999, "grün"),
 ]
 PATIENCE = 30  # seconds for one check
+NONE_KEPT = "server_no_context_takeover; client_no_context_takeover"
+# What is asked for of compression, and the answer's words where each message stands by itself, and where context is kept.
+WISHES = [
+    ({}, NONE_KEPT, ""),
+    ({"client_max_window_bits": True}, NONE_KEPT, ""),
+    ({"server_no_context_takeover": True}, NONE_KEPT, "server_no_context_takeover"),
+    ({"client_no_context_takeover": True}, NONE_KEPT, "client_no_context_takeover"),
+    (
+        {"server_max_window_bits": 9, "client_max_window_bits": 9},
+        NONE_KEPT + "; server_max_window_bits=9; client_max_window_bits=9",
+        "server_max_window_bits=9; client_max_window_bits=9",
+    ),
+    (
+        {"server_max_window_bits": 12, "client_max_window_bits": 15},
+        NONE_KEPT + "; server_max_window_bits=12",
+        "server_max_window_bits=12",
+    ),
+]
 
 
 def equal(found, expected):
@@ -215,6 +235,56 @@ async def object_arrives():
         equal(await peer.recv(), "(3, -4)")
 
 
+def counted(peer):
+    """How many bytes have come, from now on."""
+    count, receive = [0], peer.protocol.receive_data
+
+    def receive_data(data):
+        count[0] += len(data)
+        receive(data)
+
+    peer.protocol.receive_data = receive_data
+    return count
+
+
+async def compressed(path, wishes, words):
+    chance = random.Random(7)
+    noise = chance.randbytes(100_000)
+    messages = ["j" * size for size in (0, 1, 125, 1_023, 1_024, 1_025, 65_536, 1 << 20)]
+    messages += [noise, noise[:2_000], noise[:2_000], noise.hex(), "Grüße, 你好, 👩‍🚀 " * 5_000, b"\x00" * 500_000, ""]
+    extensions = [ClientPerMessageDeflateFactory(**wishes)]
+    async with open_to(URL + path, extensions=extensions) as peer:
+        agreed = peer.response.headers["Sec-WebSocket-Extensions"]
+        equal(agreed, "permessage-deflate" + ("; " + words if words else ""))
+        for message in messages:
+            await peer.send(message)
+            equal(await peer.recv(), message)
+        await peer.send([part for part in (noise[:70_000], b"", noise[70_000:])])
+        equal(await peer.recv(), noise)
+        # What is all alike has become smaller, and what was said before helps where it is kept.
+        count = counted(peer)
+        await peer.send("j" * 1_000_000)
+        equal(await peer.recv(), "j" * 1_000_000)
+        equal(count[0] < 10_000, True)
+        count[0] = 0
+        again = noise[:150].hex() * 4
+        for _ in range(50):
+            await peer.send(again)
+            equal(await peer.recv(), again)
+        # In a window of 9 bits, a message of this size leaves nothing of the one before it.
+        if "bits=9" not in words:
+            equal(count[0] < 50 * 60, "context" in path and "server_no" not in words)
+
+
+async def not_compressed_unless_asked_for():
+    async with open_to(URL + "/compressed") as peer:
+        equal(peer.response.headers.get("Sec-WebSocket-Extensions"), None)
+        count = counted(peer)
+        await peer.send("j" * 100_000)
+        equal(await peer.recv(), "j" * 100_000)
+        equal(count[0] > 100_000, True)
+
+
 def checks_of_echo():
     for size in SIZES:
         yield f"text of {size} bytes", echoes("t" * size)
@@ -252,6 +322,10 @@ def checks_of_interop():
         yield f"the server sees a close with {code}", it_sees_the_close(code, text)
     yield "the server sees a close without a code", it_sees_the_close(None, "")
     yield "object of the application's", object_arrives()
+    for wishes, by_itself, in_context in WISHES:
+        yield f"compression {wishes}", compressed("/compressed", wishes, by_itself)
+        yield f"compression in context {wishes}", compressed("/compressed/context", wishes, in_context)
+    yield "no compression", not_compressed_unless_asked_for()
 
 
 async def main(checks):

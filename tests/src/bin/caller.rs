@@ -5,7 +5,7 @@
 //!
 //! | path | the server |
 //! |---|---|
-//! | `/echo` | says everything back |
+//! | `/echo` | says everything back; it agrees on compression |
 //! | `/fragments` | sends a text back as one message, a fragment for each word; of bytes, one for each half |
 //! | `/halves` | sends `first, ` as a fragment at once, and `last` as the end of that message when it is told anything |
 //! | `/pings` | pings with what it is told, and then says `pong ` and what came back |
@@ -203,6 +203,42 @@ async fn echoes(message: impl IntoMessage) -> Result<()> {
     peer.close().await
 }
 
+/// Messages of all sizes, alike and not, and parts, on one connection.
+async fn compressed(compression: Compression) -> Result<()> {
+    let client = runtime::client().compression(compression);
+    let mut peer = Peer::open(&client, Whole, "/echo").await?;
+    let agreed: Vec<_> = peer.session.extensions().iter().map(runtime::Extension::name).collect();
+    let expected: &[&str] = if compression == Compression::Off { &[] } else { &["permessage-deflate"] };
+    equal(&agreed[..], expected)?;
+    // Not compressible, and in every round the same.
+    let noise: Vec<u8> =
+        (0..100_000u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
+    for round in 0..3 {
+        for size in [0, 1, 125, 1_023, 1_024, 1_025, 65_536, 1 << 20] {
+            let text = format!("{round}").repeat(size);
+            peer.session.send(text.as_str()).await?;
+            peer.expect_message(text).await?;
+            let bytes = bytes_of(size);
+            peer.session.send(bytes.clone()).await?;
+            peer.expect_message(bytes).await?;
+        }
+        for message in [&noise[..2_000], &noise[..], &noise[..2_000]] {
+            peer.session.send(message).await?;
+            peer.expect_message(message).await?;
+        }
+        peer.session.send(Uncompressed("as it is ".repeat(1_000))).await?;
+        peer.expect_message("as it is ".repeat(1_000)).await?;
+        let text = "Grüße, Καλημέρα, 你好, 👩‍🚀 ".repeat(2_000);
+        let mut writer = peer.session.text_writer();
+        for part in text.as_bytes().chunks(1_007) {
+            writer.write_all(part).await?;
+        }
+        writer.finish().await?;
+        peer.expect_message(text).await?;
+    }
+    peer.close().await
+}
+
 async fn pipeline() -> Result<()> {
     let mut peer = Peer::to("/echo").await?;
     let messages: Vec<String> =
@@ -250,8 +286,9 @@ async fn fragments_in() -> Result<()> {
 }
 
 /// The first part is there while the server waits to be told before it sends the last.
-async fn parts_in() -> Result<()> {
-    let mut peer = Peer::open(&runtime::client(), Parts, "/halves").await?;
+async fn parts_in(compression: Compression) -> Result<()> {
+    let client = runtime::client().compression(compression);
+    let mut peer = Peer::open(&client, Parts, "/halves").await?;
     peer.expect(Heard::Part(Fragment::new("first, ", false))).await?;
     peer.session.send("go on").await?;
     // The end of the message need not come with its last part.
@@ -459,10 +496,14 @@ fn checks() -> Vec<(String, Check)> {
     for (name, future) in [
         ("text beyond ASCII", Box::pin(echoes("Grüße, Καλημέρα, 你好, 👩‍🚀, \u{0}, \u{10ffff}")) as Check),
         ("200 messages at once", Box::pin(pipeline())),
+        ("compression", Box::pin(compressed(Compression::On))),
+        ("compression in context", Box::pin(compressed(Compression::Context))),
+        ("no compression", Box::pin(compressed(Compression::Off))),
         ("fragments sent", Box::pin(fragments_out())),
         ("ping between fragments", Box::pin(ping_between_fragments())),
         ("fragments received as a whole", Box::pin(fragments_in())),
-        ("fragments received one by one", Box::pin(parts_in())),
+        ("fragments received one by one", Box::pin(parts_in(Compression::Off))),
+        ("compressed fragments received one by one", Box::pin(parts_in(Compression::On))),
         ("bytes received in parts", Box::pin(binary_parts_in())),
         ("streams both ways", Box::pin(streams())),
         ("our pings", Box::pin(our_ping())),

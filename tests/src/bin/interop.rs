@@ -73,6 +73,35 @@ impl Streams {
     }
 }
 
+/// Says everything back, each message compressed by itself.
+#[server_endpoint("/compressed", max_message_size = 4_194_304, send_buffer = 16_777_216)]
+struct Compressed;
+
+#[handlers]
+impl Compressed {
+    #[on_message]
+    fn message(&self, message: Message) -> Message {
+        message
+    }
+}
+
+/// The same with what was said before in mind.
+#[server_endpoint(
+    "/compressed/context",
+    compression = context,
+    max_message_size = 4_194_304,
+    send_buffer = 16_777_216
+)]
+struct InContext;
+
+#[handlers]
+impl InContext {
+    #[on_message]
+    fn message(&self, message: Message) -> Message {
+        message
+    }
+}
+
 /// Says which subprotocol was agreed on.
 #[server_endpoint("/subprotocols", subprotocols = ["chat.v2", "chat.v1"])]
 struct Subprotocols;

@@ -103,7 +103,7 @@ async fn answers_are_taken_or_fail_the_connection() {
                 assert_eq!(agreed, [answer]);
             }
             (Err(ConnectError::Invalid(found)), Err(why)) => {
-                assert!(found.contains(why), "{answer}: {found}")
+                assert!(found.contains(why), "{answer}: {found}");
             }
             (found, _) => panic!("{answer}: {found:?}"),
         }

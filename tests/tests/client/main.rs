@@ -8,6 +8,7 @@
 mod annotated;
 mod attributes;
 mod closing;
+mod compressed;
 mod compression;
 mod container;
 mod deadline;

@@ -289,7 +289,8 @@ async fn without_a_common_subprotocol_there_is_none() {
                 .configurator(Usual)
                 .build();
             let server = serve([config]).await;
-            let client = runtime::client().subprotocols(offered.iter().copied());
+            let client =
+                runtime::client().subprotocols(offered.iter().copied()).compression(Compression::Off);
             let session = soon("connecting", client.connect(Silent, url(&server, "/n/none"))).await.unwrap();
             assert_eq!(session.handshake().offered_subprotocols().collect::<Vec<_>>(), offered);
             assert_eq!(session.subprotocol(), None);

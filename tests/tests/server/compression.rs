@@ -145,7 +145,9 @@ async fn it_stands_among_other_extensions_in_requested_order() {
 }
 
 /// Chooses what it is made with, and tells what it was asked.
-struct Chooses(fn(&[Extension], &[Extension]) -> Vec<Extension>);
+struct Chooses(Choose);
+
+type Choose = fn(&[Extension], &[Extension]) -> Vec<Extension>;
 
 impl Configurator for Chooses {
     fn extensions(&self, installed: &[Extension], requested: &[Extension]) -> Vec<Extension> {
@@ -158,7 +160,6 @@ async fn a_configurator_may_leave_it_out_but_not_change_it() {
     let logged = capture();
     let offer =
         "permessage-deflate; server_max_window_bits=8, permessage-deflate; client_no_context_takeover";
-    type Choose = fn(&[Extension], &[Extension]) -> Vec<Extension>;
     let table: [(&str, Choose, Option<&str>, usize); 7] = [
         ("left out", |_, _| Vec::new(), None, 0),
         ("as it is installed", |installed, _| installed.to_vec(), Some(PLAIN), 0),
@@ -185,7 +186,7 @@ async fn a_configurator_may_leave_it_out_but_not_change_it() {
 
 #[tokio::test]
 async fn a_configurator_sees_it_unless_it_is_off() {
-    let asserts: [(Compression, fn(&[Extension], &[Extension]) -> Vec<Extension>); 2] = [
+    let asserts: [(Compression, Choose); 2] = [
         (Compression::Context, |installed, _| {
             assert_eq!(installed, [Extension::new("x-one"), Extension::new("permessage-deflate")]);
             Vec::new()

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)] // In a test it is an assertion.
 
 mod bad_input;
+mod broadcast;
 mod compression;
 mod configurator;
 mod deploy;

@@ -9,8 +9,11 @@
 mod always_alive;
 mod arguments;
 mod binary_forms;
+mod broadcast;
 mod closing;
 mod coders;
+mod compressed;
+mod compression;
 mod forms_in;
 mod fragments_out;
 mod life;

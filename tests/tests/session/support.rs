@@ -167,16 +167,26 @@ impl Raw {
         Self::open_through(app.connect_raw(), path, &[]).await
     }
 
+    /// Opens one with this offer of extensions.
+    pub(crate) async fn open_offering(app: &RunningApp, path: &str, offer: &str) -> Self {
+        let line = format!("Sec-WebSocket-Extensions: {offer}\r\n");
+        Self::open_with(app.connect_raw(), path, &line, &[]).await
+    }
+
     /// Opens one through a pipe that holds so many bytes each way.
     pub(crate) async fn open_narrow(app: &RunningApp, path: &str, bytes: usize) -> Self {
         Self::open_through(app.connect_raw_with_buffer(bytes), path, &[]).await
     }
 
     /// Opens one, with `behind` in the same packet as the request.
-    pub(crate) async fn open_through(mut pipe: DuplexStream, path: &str, behind: &[u8]) -> Self {
+    pub(crate) async fn open_through(pipe: DuplexStream, path: &str, behind: &[u8]) -> Self {
+        Self::open_with(pipe, path, "", behind).await
+    }
+
+    async fn open_with(mut pipe: DuplexStream, path: &str, lines: &str, behind: &[u8]) -> Self {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{lines}\r\n"
         );
         pipe.write_all(&[request.as_bytes(), behind].concat()).await.unwrap();
         let mut read = Vec::new();

@@ -11,6 +11,7 @@ use crate::session::outbox::Frame;
 impl Link {
     pub(super) fn look_at_the_clock(&mut self) {
         let now = Instant::now();
+        self.active = self.active.max(self.session.outbox().wrote_directly().unwrap_or(self.active));
         let (limits, tuned) = (*self.session.limits(), self.session.tuned());
         let passed = |since: Instant, time: Duration| now >= since + time;
         let stalled = |since: Instant| tuned.send_timeout.is_some_and(|timeout| passed(since, timeout));

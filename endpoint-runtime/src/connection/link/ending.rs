@@ -15,6 +15,7 @@ impl Link {
         self.phase = phase;
         self.hurried = true;
         self.since = Instant::now();
+        self.stop_sharing();
         if phase == Phase::Gone {
             self.input = Input::default();
             // Whoever waits for what was not written waits in vain, and may be the very handler that is awaited here.

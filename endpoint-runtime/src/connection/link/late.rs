@@ -35,6 +35,11 @@ impl Late {
         frames.push_back(frame);
     }
 
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// The oldest.
     pub(super) fn next(&mut self) -> Option<Incoming<'static>> {
         let frames = self.0.as_mut()?;

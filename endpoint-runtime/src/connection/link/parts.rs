@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::task::Context;
 
-use super::Decoded;
+use super::{Answer, Deliver};
 use crate::endpoint::Form;
 use crate::message::{BinaryReader, CloseReason, Fed, Feed, Incoming, TextReader};
 use crate::wire::Gate;
@@ -22,18 +22,14 @@ impl Parts {
         form: Form,
         part: Cow<'_, str>,
         last: bool,
-        deliver: &mut dyn FnMut(Incoming<'_>),
-    ) -> Decoded {
+        deliver: &mut Deliver<'_>,
+    ) -> Answer {
         if self.form(form, last) != Form::Stream {
-            deliver(Incoming::TextPart(part, last));
-            return Decoded::Message;
+            return deliver(Incoming::TextPart(part, last));
         }
         match self.pass_on(part.as_bytes(), last) {
-            Some(fed) => {
-                deliver(Incoming::TextStream(TextReader::fed(fed)));
-                Decoded::Message
-            }
-            None => Decoded::Control,
+            Some(fed) => deliver(Incoming::TextStream(TextReader::fed(fed))),
+            None => Answer::Nothing,
         }
     }
 
@@ -42,18 +38,14 @@ impl Parts {
         form: Form,
         part: Cow<'_, [u8]>,
         last: bool,
-        deliver: &mut dyn FnMut(Incoming<'_>),
-    ) -> Decoded {
+        deliver: &mut Deliver<'_>,
+    ) -> Answer {
         if self.form(form, last) != Form::Stream {
-            deliver(Incoming::BinaryPart(part, last));
-            return Decoded::Message;
+            return deliver(Incoming::BinaryPart(part, last));
         }
         match self.pass_on(&part, last) {
-            Some(fed) => {
-                deliver(Incoming::BinaryStream(BinaryReader::fed(fed)));
-                Decoded::Message
-            }
-            None => Decoded::Control,
+            Some(fed) => deliver(Incoming::BinaryStream(BinaryReader::fed(fed))),
+            None => Answer::Nothing,
         }
     }
 

@@ -25,6 +25,12 @@ impl Output {
         self
     }
 
+    /// Whether so many bytes, or a part of them, may be worth compressing.
+    #[inline]
+    pub(super) fn compresses(&self, bytes: &Bytes) -> bool {
+        self.compressing.as_ref().is_some_and(|compressing| bytes.len() >= compressing.threshold as usize)
+    }
+
     /// Puts a frame compressed, if it is one that is to be, and that is worth it.
     #[inline(never)]
     pub(super) fn put_compressed(&mut self, frame: &Frame) -> bool {

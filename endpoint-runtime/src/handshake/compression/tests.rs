@@ -219,7 +219,7 @@ mod client {
             });
             match (found, expected) {
                 ([Ok(on), Ok(context)], Ok(expected)) => {
-                    assert_eq!((&*on, &*context), *expected, "{parameters}")
+                    assert_eq!((&*on, &*context), *expected, "{parameters}");
                 }
                 ([Err(on), Err(context)], Err(why)) => {
                     assert_eq!(on, context);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::Data;
 
-use super::Shared;
+use super::{Run, Shared};
 use crate::message::{EncodeError, IntoMessage, Message, Text};
 use crate::session::SendError;
 
@@ -21,6 +21,23 @@ pub(crate) struct Outgoing {
     pub(crate) done: Option<oneshot::Sender<Result<(), SendError>>>,
 }
 
+/// What a queue consists of.
+#[derive(Debug)]
+pub(crate) enum Queued {
+    One(Outgoing),
+    /// Broadcasts, with nothing between them.
+    Run(Arc<Run>),
+}
+
+impl Queued {
+    pub(super) fn cost(&self) -> usize {
+        match self {
+            Queued::One(outgoing) => outgoing.frame.cost(),
+            Queued::Run(run) => run.cost(),
+        }
+    }
+}
+
 /// The payload is shared, never copied.
 #[derive(Clone, Debug)]
 pub(crate) enum Frame {
@@ -28,7 +45,7 @@ pub(crate) enum Frame {
     Binary(Bytes),
     /// A whole message that is not to be compressed.
     Plain(DataKind, Bytes),
-    /// A message that goes to others too: a broadcast puts the same one into every outbox.
+    /// A message that goes to others too.
     Shared(Arc<Shared>),
     /// A part of a message (RFC 6455 5.4). Only the first has the opcode, only the last ends the message.
     Fragment {
@@ -120,16 +137,6 @@ impl Frame {
     /// Whether a message ends with it.
     pub(super) fn ends_message(&self) -> bool {
         self.is_message() || matches!(self, Frame::Fragment { last: true, .. })
-    }
-
-    /// The same for many sessions, if it is a whole message: encoded here, once.
-    pub(crate) fn share(self) -> Self {
-        match self {
-            Frame::Text(payload) => Frame::Shared(Arc::new(Shared::new(DataKind::Text, &payload))),
-            Frame::Binary(payload) => Frame::Shared(Arc::new(Shared::new(DataKind::Binary, &payload))),
-            Frame::Plain(kind, payload) => Frame::Shared(Arc::new(Shared::new(kind, &payload).plain())),
-            other => other,
-        }
     }
 
     /// The message again, for a sender that gets it back.

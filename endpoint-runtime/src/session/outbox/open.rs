@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::frame::OVERHEAD;
-use super::{CONGESTED, DataKind, Frame, OPEN, Outbox, Outgoing, PENDING, State};
+use super::{CONGESTED, DataKind, Frame, OPEN, Outbox, Outgoing, PENDING, Queued, State};
 use crate::message::CloseReason;
 
 /// Who is at work here: a task, or a thread that runs none.
@@ -146,7 +146,7 @@ impl State {
     /// Where a part would go now.
     fn place_of(&self, part: &Part, limit: usize) -> Result<Place, NotNow> {
         if let Some(reason) = &self.closed {
-            return Err(NotNow::Closed(reason.clone()));
+            return Err(NotNow::Closed(CloseReason::clone(reason)));
         }
         let cost = part.payload.len() + OVERHEAD;
         let room_in_front = self.has_room_in_front(cost, limit);
@@ -179,7 +179,7 @@ impl State {
     fn move_up(&mut self) {
         if let Some(open) = self.open.take() {
             self.bytes += open.bytes;
-            self.queue.extend(open.behind);
+            self.queue.extend(open.behind.into_iter().map(Queued::One));
         }
     }
 }
@@ -293,11 +293,6 @@ impl Outbox {
                 Ok(Effects { wake, ended })
             }
         }
-    }
-
-    /// Sets flags, and says whether the connection's task has to be told.
-    fn has_become(&self, flags: u8) -> bool {
-        self.flags.fetch_or(flags, Ordering::AcqRel) & PENDING == 0
     }
 
     fn take_effect(&self, effects: &Effects) {

@@ -6,7 +6,9 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::OpCode;
 
+use super::frame::OVERHEAD;
 use super::{DataKind, Frame};
+use crate::message::{EncodeError, IntoMessage};
 use crate::wire::{self, Deflater, Window};
 
 /// Sizes of windows, from the smallest that one can compress for: 9 to 15 bits.
@@ -31,6 +33,19 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// A message of any form.
+    ///
+    /// # Errors
+    /// It has no form as a message.
+    pub(crate) fn of(message: impl IntoMessage) -> Result<Self, EncodeError> {
+        Ok(match Frame::of(message)? {
+            Frame::Text(payload) => Shared::new(DataKind::Text, &payload),
+            Frame::Plain(kind, payload) => Shared::new(kind, &payload).plain(),
+            // Nothing else is made of a message than these.
+            other => Shared::new(DataKind::Binary, other.payload()),
+        })
+    }
+
     pub(crate) fn new(kind: DataKind, payload: &[u8]) -> Self {
         let mut encoded = Vec::new();
         wire::put_frame(&mut encoded, true, OpCode::Data(kind.opcode()), payload);
@@ -39,7 +54,7 @@ impl Shared {
     }
 
     /// The same, not to be compressed.
-    pub(crate) fn plain(self) -> Self {
+    fn plain(self) -> Self {
         Shared { plain: true, ..self }
     }
 
@@ -53,7 +68,12 @@ impl Shared {
         &self.encoded
     }
 
-    /// Whether it may be compressed.
+    /// What it costs in each queue.
+    pub(super) fn cost(&self) -> usize {
+        self.payload().len() + OVERHEAD
+    }
+
+    /// Whether it must not be compressed.
     pub(crate) fn is_plain(&self) -> bool {
         self.plain
     }

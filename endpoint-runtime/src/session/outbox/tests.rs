@@ -10,8 +10,10 @@ fn text(text: &'static str) -> Outgoing {
 
 fn drain(outbox: &Outbox) -> Vec<String> {
     let mut all = Vec::new();
-    outbox.take(usize::MAX, |outgoing| {
-        all.push(String::from_utf8(outgoing.frame.payload().to_vec()).unwrap());
+    let text = |payload: &[u8]| String::from_utf8(payload.to_vec()).unwrap();
+    outbox.take(usize::MAX, |queued| match queued {
+        Queued::One(outgoing) => all.push(text(outgoing.frame.payload())),
+        Queued::Run(run) => all.extend(run.messages().iter().map(|message| text(message.payload()))),
     });
     all
 }
@@ -226,4 +228,106 @@ fn a_mark_is_behind_what_was_there_before() {
     assert_eq!(drain(&outbox), ["a", ""]);
     push_part(&outbox, part(owner, "b", true)).unwrap();
     assert_eq!(drain(&outbox), ["b", ""]);
+}
+
+// ---- broadcasts
+
+/// Puts a broadcast into these, behind the one before it.
+fn broadcast(outboxes: &[&Outbox], text: &str, before: &mut Option<Arc<Run>>) {
+    broadcast_within(1000, outboxes, text, before, Overflow::Disconnect);
+}
+
+fn broadcast_within(
+    limit: usize,
+    outboxes: &[&Outbox],
+    text: &str,
+    before: &mut Option<Arc<Run>>,
+    overflow: Overflow,
+) {
+    let mut broadcast = Broadcast::new(Shared::new(DataKind::Text, text.as_bytes()), before.take());
+    for outbox in outboxes {
+        // Whether it is refused is to be seen in what was queued.
+        let _ = outbox.push_broadcast(&mut broadcast, limit, overflow, || false);
+    }
+    *before = Some(broadcast.last());
+}
+
+/// What is taken out at once: each is one piece of what is written.
+fn pieces(outbox: &Outbox) -> Vec<Queued> {
+    let mut all = Vec::new();
+    outbox.take(usize::MAX, |queued| all.push(queued));
+    all
+}
+
+#[test]
+fn broadcasts_that_follow_each_other_are_joined_once_for_all() {
+    let (one, two) = (Outbox::default(), Outbox::default());
+    let mut before = None;
+    for text in ["a", "b"] {
+        broadcast(&[&one, &two], text, &mut before);
+    }
+    let [Queued::Run(first)] = &pieces(&one)[..] else { panic!("not one piece") };
+    let [Queued::Run(second)] = &pieces(&two)[..] else { panic!("not one piece") };
+    assert!(Arc::ptr_eq(first, second));
+    assert_eq!(first.encoded()[..], *b"\x81\x01a\x81\x01b");
+    assert_eq!((one.queued_bytes(), one.is_clear()), (0, true));
+}
+
+#[test]
+fn broadcasts_and_messages_stay_in_order() {
+    let (outbox, other) = (Outbox::default(), Outbox::default());
+    let mut before = None;
+    broadcast(&[&outbox, &other], "a", &mut before);
+    outbox.try_push(text("1"), 1000).unwrap();
+    broadcast(&[&outbox, &other], "b", &mut before);
+    outbox.try_push(text("2"), 1000).unwrap();
+    assert_eq!(drain(&other), ["a", "b"]);
+    assert_eq!(drain(&outbox), ["a", "1", "b", "2"]);
+    assert_eq!(outbox.queued_bytes(), 0);
+}
+
+#[test]
+fn long_broadcasts_are_not_joined() {
+    let outbox = Outbox::default();
+    let mut before = None;
+    for letter in ["a", "b"] {
+        let message = Shared::new(DataKind::Binary, letter.repeat(3000).as_bytes());
+        let mut broadcast = Broadcast::new(message, before.take());
+        outbox.push_broadcast(&mut broadcast, 100_000, Overflow::Disconnect, || false).unwrap();
+        before = Some(broadcast.last());
+    }
+    assert_eq!(pieces(&outbox).len(), 2);
+}
+
+/// Messages are counted and dropped one by one, joined or not.
+#[test]
+fn over_the_limit_the_policy_decides_about_broadcasts() {
+    let cases: [(Overflow, &[&str], u64, bool); 4] = [
+        (Overflow::Disconnect, &[], 2, true),
+        (Overflow::Wait, &["a", "b"], 1, false),
+        (Overflow::DropNewest, &["a", "b"], 1, false),
+        (Overflow::DropOldest, &["b", "ccc"], 1, false),
+    ];
+    for (overflow, left, dropped, closed) in cases {
+        let outbox = Outbox::default();
+        let mut before = None;
+        for text in ["a", "b", "ccc"] {
+            broadcast_within(LIMIT, &[&outbox], text, &mut before, overflow);
+        }
+        assert_eq!(outbox.closed().is_some(), closed, "{overflow:?}");
+        assert_eq!(drain(&outbox), left, "{overflow:?}");
+        assert_eq!((outbox.dropped(), outbox.queued_bytes()), (dropped, 0), "{overflow:?}");
+    }
+}
+
+#[test]
+fn broadcasts_stand_behind_an_open_message() {
+    let (outbox, owner) = (Outbox::default(), Owner::writer());
+    let mut before = None;
+    broadcast(&[&outbox], "0", &mut before);
+    outbox.try_push_part(part(owner, "a", false), 1000, &mut None).unwrap();
+    assert_eq!(drain(&outbox), ["0", "a"]);
+    broadcast(&[&outbox], "1", &mut before);
+    outbox.try_push_part(part(owner, "b", true), 1000, &mut None).unwrap();
+    assert_eq!(drain(&outbox), ["b", "1"]);
 }

@@ -23,6 +23,7 @@ const MEM_LEVEL: i32 = 5;
 const GROWTH: usize = 16 * 1024;
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "in a box they are lent out")]
     static POOL: RefCell<Vec<Box<Compressor>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -53,14 +54,14 @@ impl Deflater {
         let level = if payload.len() < SHORT && !self.window.takeover { FAST } else { THOROUGH };
         let mut compressor = self.own.take().unwrap_or_else(|| Compressor::borrow(self.window.bits, level));
         scratch::with(|out| {
-            // The tail goes, and one byte is to be gained.
-            let written = compressor.compress(payload, out, payload.len() + TAIL.len());
-            if self.window.takeover && written.is_some() {
+            let size = compressor.compress(payload, out)? - TAIL.len();
+            let is_smaller = size < payload.len();
+            if self.window.takeover && is_smaller {
                 self.own = Some(compressor);
             } else {
                 compressor.give_back();
             }
-            Some(put(&out[..written? - TAIL.len()]))
+            is_smaller.then(|| put(&out[..size]))
         })
     }
 
@@ -75,7 +76,7 @@ impl Deflater {
         let mut compressor =
             self.own.take().unwrap_or_else(|| Compressor::borrow(self.window.bits, THOROUGH));
         scratch::with(|out| {
-            let written = compressor.compress(payload, out, usize::MAX)?;
+            let written = compressor.compress(payload, out)?;
             if last && !self.window.takeover {
                 compressor.give_back();
             } else {
@@ -138,25 +139,24 @@ impl Compressor {
         });
     }
 
-    /// Compresses `input`, all of it and up to a byte's end, and says how many bytes that came to. `None`: `most` or more, and the stream
-    /// is spoilt.
-    fn compress(&mut self, mut input: &[u8], out: &mut Vec<u8>, most: usize) -> Option<usize> {
+    /// Compresses `input`, all of it and up to a byte's end, and says how many bytes that came to.
+    ///
+    /// It goes on to the end even where nothing is gained: zlib-rs does not forget, when it is reset, how far into its own buffer it was when
+    /// the room for its output was over, and would run out of that buffer after some such messages.
+    fn compress(&mut self, mut input: &[u8], out: &mut Vec<u8>) -> Option<usize> {
         let mut written = 0;
         loop {
-            if out.len() - written < GROWTH && out.len() < most {
-                out.resize(most.min(out.len() + out.len().max(GROWTH)), 0);
+            if out.len() - written < GROWTH {
+                out.resize(out.len() + out.len().max(GROWTH), 0);
             }
-            let end = out.len().min(most);
             let (before_in, before_out) = (self.stream.total_in(), self.stream.total_out());
-            self.stream.compress(input, &mut out[written..end], DeflateFlush::SyncFlush).ok()?;
+            self.stream.compress(input, &mut out[written..], DeflateFlush::SyncFlush).ok()?;
             // No more than the slices have, so nothing is cut off.
             input = &input[(self.stream.total_in() - before_in) as usize..];
             written += (self.stream.total_out() - before_out) as usize;
             // Where there is room left, there was nothing left to be written.
-            match written < end {
-                true => return Some(written),
-                false if written >= most => return None,
-                false => {}
+            if written < out.len() {
+                return Some(written);
             }
         }
     }

@@ -13,6 +13,7 @@ const KEPT: usize = 2;
 const WINDOW_BITS: u8 = 15;
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "in a box they are lent out")]
     static POOL: RefCell<Vec<Box<Inflater>>> = const { RefCell::new(Vec::new()) };
 }
 

@@ -462,6 +462,23 @@ fn a_message_that_goes_as_it_is_does_not_spoil_the_next() {
     }
 }
 
+/// The thread's compressors serve one message after the other, whatever became of the last.
+#[test]
+fn what_is_in_vain_leaves_nothing_behind() {
+    let speech = b"to be, or not to be, ".repeat(300);
+    for bits in [9, 12, 15] {
+        let mut deflater = Deflater::new(Window { bits, takeover: false }).unwrap();
+        for round in 0..100 {
+            assert_eq!(by_us(&mut deflater, &noise(1024 + 50 * round)), None);
+            let size = 1024 + 50 * round;
+            let payload = by_us(&mut deflater, &speech[..size]).unwrap();
+            let mut reader = Reader::inflating(ALONE, size);
+            reader.receive(&compressed_frame(BINARY, &payload), Gate::Open);
+            assert_eq!(reader.events, [Event::Binary(speech[..size].to_vec())], "{bits} bits, {round}");
+        }
+    }
+}
+
 #[test]
 fn only_what_becomes_smaller_is_compressed() {
     for takeover in [false, true] {
