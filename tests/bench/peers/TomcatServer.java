@@ -8,6 +8,8 @@ import jakarta.websocket.server.ServerEndpoint;
 import java.nio.file.Path;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import org.apache.catalina.Lifecycle;
+import org.apache.catalina.core.StandardContext;
 import org.apache.catalina.servlets.DefaultServlet;
 import org.apache.catalina.startup.Tomcat;
 import org.apache.tomcat.websocket.server.WsSci;
@@ -53,10 +55,18 @@ public class TomcatServer {
         connector.setProperty("address", "127.0.0.1");
         connector.setProperty("maxConnections", "60000");
         connector.setProperty("acceptCount", "4096");
-        var context = tomcat.addContext("", folder.toString());
+        // Not `tomcat.addContext`, which looks for annotations of a library that is no part of Tomcat's.
+        var context = new StandardContext();
+        context.setPath("");
+        context.setDocBase(folder.toString());
+        context.setIgnoreAnnotations(true);
+        context.addLifecycleListener(event -> {
+            if (event.getType().equals(Lifecycle.CONFIGURE_START_EVENT)) context.setConfigured(true);
+        });
+        tomcat.getHost().addChild(context);
         context.addServletContainerInitializer(new WsSci(), Set.of(Echo.class, Everybody.class));
-        Tomcat.addServlet(context, "default", new DefaultServlet());
-        context.addServletMappingDecoded("/", "default");
+        // Without a servlet behind it, no request gets as far as the filter that makes WebSockets.
+        Tomcat.addServlet(context, "default", new DefaultServlet()).addMapping("/");
         tomcat.start();
         tomcat.getServer().await();
     }

@@ -121,6 +121,10 @@ fn main() -> io::Result<()> {
         }
         for event in &events {
             if event.token() == LISTENER {
+                if connections.iter().all(Option::is_none) {
+                    // Another load, of other frames.
+                    frames = None;
+                }
                 accept(&listener, &poll, &mut connections)?;
                 continue;
             }

@@ -48,8 +48,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Vec<(&'static str, f64)>> {
     for token in 0..arguments.connections()? {
         connections.push((begin(arguments, &request, &poll, token)?, Vec::new()));
     }
-    // A quarter as many go before, unmeasured.
-    let warm = count / 4;
+    // So many go before, unmeasured.
+    let warm = arguments.get("first", count / 4)?;
     let (mut done, mut before) = (0, server.cpu()?);
     let mut events = Events::with_capacity(EVENTS);
     while done < warm + count {

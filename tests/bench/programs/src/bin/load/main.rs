@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | `echo` | `connections`, `size`, `depth` messages on their way at once on each, `seconds`, `warm` seconds before | CPU seconds for 1M messages |
 //! | `broadcast` | `connections`, `size`, `depth` rounds on their way at once, `seconds`, `warm` | CPU seconds for 1M deliveries |
-//! | `handshake` | `connections` at once, `count` | CPU microseconds for each |
+//! | `handshake` | `connections` at once, `count`, `first` so many before | CPU microseconds for each |
 //! | `idle` | `connections`, `size` of the one message each that is said back | KiB of memory for each, before and after |
 //!
 //! `path` is the endpoint's; `deflate=1` offers permessage-deflate and sends compressed JSON; `json=1` sends it as it is.
