@@ -49,11 +49,14 @@ impl Decoder {
         let last = self.owed == 0 && self.last_frame;
         let mut rest = piece;
         loop {
+            let room = limit.saturating_sub(self.assembly.len());
             // One byte more than may come, to see it.
-            let most = limit.saturating_sub(self.assembly.len()).saturating_add(1).min(out.len());
+            let most = room.saturating_add(1).min(out.len());
             let (used, written) = inflater.inflate(rest, &mut out[..most]).map_err(corrupt)?;
             rest = &rest[used..];
-            if written > limit.saturating_sub(self.assembly.len()) {
+            if written > room {
+                // What is no text up to here is no text, however the message arrives.
+                self.assembly.append(&out[..room], Outlook { announced: room, last_frame: false, limit })?;
                 return Err(Violation::too_large(limit));
             }
             let drained = written < most;

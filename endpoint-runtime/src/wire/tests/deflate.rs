@@ -312,6 +312,21 @@ fn empty_blocks_without_end_hold_no_memory() {
     }
 }
 
+/// Both rules are broken, and the first of them is told, at once as octet by octet.
+#[test]
+fn what_is_no_text_before_the_limit_is_1007() {
+    for (message, code) in [(&b"12\xff4567"[..], 1007), (b"123456\xff", 1009)] {
+        let bytes = compressed_frame(TEXT, &deflated(message));
+        for size in 1..=bytes.len() {
+            let mut reader = Reader::inflating(ALONE, 5);
+            for chunk in bytes.chunks(size) {
+                reader.receive(chunk, Gate::Open);
+            }
+            assert_eq!(reader.events, [Event::Failed(code)], "{message:?}, {size} bytes at a time");
+        }
+    }
+}
+
 #[test]
 fn text_is_checked_when_it_is_inflated_and_as_early_as_it_shows() {
     assert_eq!(inflate(ALONE, &compressed_frame(TEXT, &deflated(b"\xce\xba\xff"))), [Event::Failed(1007)]);
