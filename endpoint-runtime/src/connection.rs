@@ -233,25 +233,23 @@ impl Connection {
                 let mut within = std::task::Context::from_waker(cx.waker());
                 let mut deliver = |incoming: Incoming<'_>| {
                     let pong = matches!(incoming, Incoming::Ping(_) | Incoming::Pong(_));
-                    let incoming = if session.is_direct() {
-                        incoming
-                    } else {
-                        match route(session, incoming) {
-                            Ok(incoming) => incoming,
+                    let mut message = Slot::new(incoming);
+                    if !session.is_direct() {
+                        match message.reroute(|incoming| route(session, incoming)) {
+                            Ok(()) => {}
                             Err(other) => {
                                 // Boxed: what most sessions never have does not weigh on all of them.
                                 received = Received::Elsewhere(Box::new((other, pong)));
                                 return Answer::Wait;
                             }
                         }
-                    };
+                    }
                     let handled = attempt(session, || {
-                        let mut message = Slot::new(incoming);
                         let at_once = lent.as_deref_mut()?.message_at_once(context, &mut message);
                         if at_once.is_some() {
                             return at_once;
                         }
-                        running.set(Some(lent.take()?.message(context, message)));
+                        running.set(Some(lent.take()?.message(context, message.handed_on())));
                         match running.as_mut().as_pin_mut()?.poll(&mut within) {
                             Poll::Ready(reply) => Some(reply),
                             Poll::Pending => None,

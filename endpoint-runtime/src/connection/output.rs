@@ -255,7 +255,10 @@ impl Output {
                 bytes => self.advance(bytes),
             }
         }
-        // TCP has no buffer of its own to flush; a stream that has one is flushed when nothing more is ready.
+        if !transport.may_keep() {
+            self.blocked = false;
+            return Poll::Ready(Ok(()));
+        }
         let flushed = Pin::new(transport).poll_flush(cx);
         self.unflushed = flushed.is_pending();
         self.blocked = self.unflushed;

@@ -31,9 +31,15 @@ impl Key {
                 *byte ^= key;
             }
         }
-        let (words, rest) = rest.as_chunks_mut::<4>();
-        for word in words {
+        let mut rest = rest;
+        if let Some((half, after)) = rest.split_first_chunk_mut::<8>() {
+            let twice = u64::from(self.0) | u64::from(self.0) << 32;
+            *half = (u64::from_le_bytes(*half) ^ twice).to_le_bytes();
+            rest = after;
+        }
+        if let Some((word, after)) = rest.split_first_chunk_mut::<4>() {
             *word = (u32::from_le_bytes(*word) ^ self.0).to_le_bytes();
+            rest = after;
         }
         for (byte, key) in rest.iter_mut().zip(key) {
             *byte ^= key;
