@@ -20,6 +20,7 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
+use tokio_util::task::TaskTracker;
 
 use self::link::{Answer, Link};
 use self::routing::{Elsewhere, route};
@@ -96,6 +97,21 @@ pub(crate) fn run<D: Dispatch>(
         connection.close(Some(&mut instance)).await;
         Some(instance)
     }
+}
+
+/// Runs one connection as a task of its own, which counts among `tasks` until nothing is left of it.
+pub(crate) fn spawn<D: Dispatch>(
+    make: impl FnOnce(&Session) -> Result<D> + Send + 'static,
+    upgraded: Upgraded,
+    tasks: &TaskTracker,
+) {
+    let counted = tasks.token();
+    let connection = run(make, upgraded);
+    // Not by the tracker's own `spawn`, whose wrapper costs something at each message.
+    tokio::spawn(async move {
+        drop(connection.await);
+        drop(counted);
+    });
 }
 
 /// 1011: something unexpected happened on our side. The peer learns no more than that.
