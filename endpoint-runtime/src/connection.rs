@@ -73,7 +73,7 @@ enum Received {
 /// The future lives as long as the connection, so it is kept small: what can be made before it is, and what is rarely needed is
 /// boxed when it is.
 pub(crate) fn run<D: Dispatch>(
-    make: impl FnOnce() -> Result<D> + Send,
+    make: impl FnOnce(&Session) -> Result<D> + Send,
     upgraded: Upgraded,
 ) -> impl Future<Output = Option<D>> + Send {
     let Upgraded { session, transport, read_ahead, timers, role } = upgraded;
@@ -105,7 +105,7 @@ fn unexpected() -> CloseReason {
 
 /// Runs a piece of the user's code that is not a future.
 fn attempt<T>(session: &Session, act: impl FnOnce() -> T) -> Outcome<T> {
-    match catch_unwind(AssertUnwindSafe(|| session.sessions().enter(|| fan_out::collect(act)))) {
+    match catch_unwind(AssertUnwindSafe(|| session.enter(|| fan_out::collect(act)))) {
         Ok(value) => Outcome::Returned(value),
         Err(payload) => Outcome::Panicked(panicked(session, &*payload)),
     }
@@ -167,8 +167,8 @@ struct Connection {
 
 impl Connection {
     /// Makes the instance; without one the session closes.
-    fn create<D>(&self, make: impl FnOnce() -> Result<D>) -> Option<D> {
-        match attempt(&self.session, make) {
+    fn create<D>(&self, make: impl FnOnce(&Session) -> Result<D>) -> Option<D> {
+        match attempt(&self.session, || make(&self.session)) {
             Outcome::Returned(Ok(instance)) => return Some(instance),
             Outcome::Returned(Err(error)) => {
                 tracing::error!(path = self.session.path(), %error, "the endpoint could not be created");
@@ -489,5 +489,16 @@ impl Connection {
                 "a message was discarded: no `#[on_message]` method takes its kind (said once)"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_connection_holds_is_small() {
+        // It lies in the task of each connection: `docs/memory.md`.
+        assert!(size_of::<Connection>() <= 600, "{}", size_of::<Connection>());
     }
 }

@@ -124,8 +124,14 @@ fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue
 
 /// Whether a header, a list over several lines perhaps, names `token`.
 pub(crate) fn names(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(token))
+    headers.get_all(name).iter().any(|value| {
+        // Most say nothing else.
+        value.as_bytes().eq_ignore_ascii_case(token.as_bytes())
+            || value
+                .as_bytes()
+                .split(|&byte| byte == b',')
+                .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+    })
 }
 
 /// 24 characters that are 16 bytes in base64.
@@ -168,7 +174,7 @@ mod tests {
         let mut request = head("GET", &GOOD);
         let opening = Opening::read(&request).unwrap();
         let mut handshake = Handshake::new(&mut request, PathParams::default(), Ends::default());
-        handshake.subprotocol = Some("chat".into());
+        handshake.subprotocol = Some(Box::new("chat".into()));
         handshake.agreed = [Extension::new("a").with("b", "c d"), Extension::new("e")].into();
         let response: Response<()> = opening.accept(&handshake);
         assert_eq!(response.status(), 101);

@@ -23,7 +23,7 @@ mod writer;
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use once_cell::race::OnceBox;
 use tokio::task::JoinHandle;
@@ -44,8 +44,8 @@ use self::message_handlers::MessageHandlers;
 pub(crate) use self::message_handlers::{Call, Route};
 pub use self::message_handlers::{HandlerConflict, MessageHandlerId};
 use self::outbox::Outbox;
-use self::registry::GroupKey;
 pub use self::registry::Sessions;
+use self::registry::{Group, GroupKey};
 pub use self::send::{Batch, Receipt, SendError, TrySendError};
 use self::tuning::Tuning;
 pub use self::writer::{BinaryWriter, TextWriter};
@@ -74,8 +74,8 @@ struct Inner {
     tuning: OnceBox<Tuning>,
     memberships: Mutex<Memberships>,
     /// Cancels what was spawned through the session; made when first asked for.
-    scope: OnceLock<CancellationToken>,
-    reason: OnceLock<CloseReason>,
+    scope: OnceBox<CancellationToken>,
+    reason: OnceBox<CloseReason>,
     /// The endpoint's encoders, if it has any; made before the session is opened.
     encoders: OnceBox<Encoders>,
     /// Message handlers; made when there is the first one.
@@ -84,8 +84,8 @@ struct Inner {
 
 #[derive(Default)]
 struct Memberships {
-    rooms: Vec<Box<str>>,
-    user: Option<Box<str>>,
+    /// Made for the first room or user.
+    named: Option<Box<Named>>,
     /// The session has left the registry, and joins nothing any more.
     gone: bool,
 }
@@ -111,6 +111,27 @@ impl Inner {
     }
 }
 
+/// What a session is a member of, by name.
+#[derive(Default)]
+struct Named {
+    rooms: Vec<Box<str>>,
+    user: Option<Box<str>>,
+}
+
+impl Memberships {
+    fn rooms(&self) -> &[Box<str>] {
+        self.named.as_ref().map_or(&[], |named| &named.rooms)
+    }
+
+    fn user(&self) -> Option<&str> {
+        self.named.as_ref()?.user.as_deref()
+    }
+
+    fn named(&mut self) -> &mut Named {
+        self.named.get_or_insert_default()
+    }
+}
+
 const OPEN: u8 = 0;
 const CLOSING: u8 = 1;
 const CLOSED: u8 = 2;
@@ -127,8 +148,8 @@ impl Session {
             signals: AtomicU8::new(0),
             tuning: OnceBox::new(),
             memberships: Mutex::default(),
-            scope: OnceLock::new(),
-            reason: OnceLock::new(),
+            scope: OnceBox::new(),
+            reason: OnceBox::new(),
             encoders: OnceBox::new(),
             handlers: OnceBox::new(),
         }))
@@ -189,6 +210,11 @@ impl Session {
     /// Whether messages can still be sent.
     pub fn is_open(&self) -> bool {
         self.0.phase.load(Ordering::Acquire) == OPEN
+    }
+
+    /// Whether it is over, and `#[on_close]` is running or has run.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.phase.load(Ordering::Acquire) == CLOSED
     }
 
     /// Why the session has ended; `None` while it has not.
@@ -252,23 +278,23 @@ impl Session {
         if memberships.gone || !self.sessions().join(GroupKey::Room(room.into()), self) {
             return false;
         }
-        memberships.rooms.push(room.into());
+        memberships.named().rooms.push(room.into());
         true
     }
 
     /// Leaves a room; says whether it was in it.
     pub fn leave(&self, room: &str) -> bool {
         let mut memberships = self.memberships();
-        let Some(position) = memberships.rooms.iter().position(|joined| **joined == *room) else {
+        let Some(position) = memberships.rooms().iter().position(|joined| **joined == *room) else {
             return false;
         };
-        memberships.rooms.swap_remove(position);
+        memberships.named().rooms.swap_remove(position);
         self.sessions().leave(&GroupKey::Room(room.into()), *self.id())
     }
 
     /// The rooms it is in, or was in when it closed.
     pub fn rooms(&self) -> Vec<String> {
-        self.memberships().rooms.iter().map(ToString::to_string).collect()
+        self.memberships().rooms().iter().map(ToString::to_string).collect()
     }
 
     /// Says whose session this is, so that [`Sessions::user`] finds it. A user may have several sessions.
@@ -277,7 +303,7 @@ impl Session {
         if memberships.gone {
             return;
         }
-        if let Some(before) = memberships.user.replace(name.into()) {
+        if let Some(before) = memberships.named().user.replace(name.into()) {
             self.sessions().leave(&GroupKey::User(before), *self.id());
         }
         self.sessions().join(GroupKey::User(name.into()), self);
@@ -285,7 +311,7 @@ impl Session {
 
     /// Whose session this is.
     pub fn user(&self) -> Option<String> {
-        self.memberships().user.as_ref().map(ToString::to_string)
+        self.memberships().user().map(ToOwned::to_owned)
     }
 
     fn memberships(&self) -> MutexGuard<'_, Memberships> {
@@ -305,7 +331,7 @@ impl Session {
     /// # Ok(()) }
     /// ```
     pub async fn closed(&self) -> CloseReason {
-        let scope = self.0.scope.get_or_init(CancellationToken::new);
+        let scope = self.0.scope.get_or_init(Box::default);
         // Who ends the session sets the reason first, and then looks whether there is somebody to be told.
         if self.close_reason().is_none() {
             scope.cancelled().await;
@@ -319,8 +345,8 @@ impl Session {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let scope = self.0.scope.get_or_init(CancellationToken::new).clone();
-        if self.0.phase.load(Ordering::Acquire) == CLOSED {
+        let scope = self.0.scope.get_or_init(Box::default).clone();
+        if self.has_ended() {
             scope.cancel();
         }
         tokio::spawn(async move { scope.run_until_cancelled(future).await })
@@ -378,7 +404,7 @@ impl Session {
     /// Puts it where others find it.
     pub(crate) fn enter_registry(&self) {
         self.sessions().insert(self);
-        self.sessions().join(GroupKey::Endpoint(self.0.home.type_id), self);
+        self.0.home.group.add(self);
         // Whoever undeploys looks for sessions after having said so: either it finds this one, or this one finds that out.
         if self.0.home.is_gone() {
             self.begin_close(&undeployed());
@@ -390,19 +416,19 @@ impl Session {
         self.0.outbox.close(reason, true);
         self.0.phase.store(CLOSED, Ordering::Release);
         // Set once: a session ends once.
-        let _ = self.0.reason.set(reason.clone());
+        let _ = self.0.reason.set(Box::new(reason.clone()));
         let id = *self.id();
         let mut memberships = self.memberships();
         memberships.gone = true;
-        for room in &memberships.rooms {
+        for room in memberships.rooms() {
             self.sessions().leave(&GroupKey::Room(room.clone()), id);
         }
-        if let Some(user) = &memberships.user {
-            self.sessions().leave(&GroupKey::User(user.clone()), id);
+        if let Some(user) = memberships.user() {
+            self.sessions().leave(&GroupKey::User(user.into()), id);
         }
         drop(memberships);
-        self.sessions().leave(&GroupKey::Endpoint(self.0.home.type_id), id);
-        self.sessions().remove(id);
+        self.0.home.group.remove(id);
+        self.sessions().ended();
         if let Some(scope) = self.0.scope.get() {
             scope.cancel();
         }
@@ -460,5 +486,16 @@ impl Injected for Sessions {
             .get::<Sessions>()
             .map(|sessions| (*sessions).clone())
             .ok_or_else(|| crate::Error::msg("there are no sessions outside of a server"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_small() {
+        // Each connection has one: `docs/memory.md`.
+        assert!(size_of::<Inner>() <= 390, "{}", size_of::<Inner>());
     }
 }

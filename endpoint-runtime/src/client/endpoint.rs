@@ -124,7 +124,7 @@ impl<D: Dispatch> Driver for Driven<D> {
     ) -> BoxFuture<Option<Box<dyn Driver>>> {
         let observed = Observed { endpoint: self.0, opened };
         let back = |observed: Observed<D>| Box::new(Driven(observed.endpoint)) as Box<dyn Driver>;
-        Box::pin(connection::run(move || Ok(observed), upgraded).map(move |observed| observed.map(back)))
+        Box::pin(connection::run(move |_| Ok(observed), upgraded).map(move |observed| observed.map(back)))
     }
 }
 

@@ -23,7 +23,7 @@ use super::output::Output;
 use super::timers::Timers;
 use super::transport::Transport;
 use crate::endpoint::Form;
-use crate::message::{CloseCode, CloseReason, ClosedBy, Incoming};
+use crate::message::{CloseCode, CloseReason, ClosedBy, Incoming, Text};
 use crate::session::Session;
 use crate::session::outbox::{Frame, Outgoing, Queued};
 use crate::wire::{Decoder, Gate, Role, Step, Violation};
@@ -92,9 +92,9 @@ pub(super) struct Link {
     /// When the phase began.
     since: Instant,
     /// Why the session ends; set when it is no longer open.
-    reason: Option<CloseReason>,
+    reason: Option<Box<CloseReason>>,
     /// What the peer did wrong, until the driver takes it.
-    violation: Option<Violation>,
+    violation: Option<Box<Violation>>,
     /// When the peer was last heard of; when anything last went either way; when the socket last took anything.
     heard: Instant,
     active: Instant,
@@ -221,31 +221,42 @@ impl Link {
 
     /// Puts a reply behind everything that was sent before it. `false`: the session is closing, and the reply goes nowhere.
     pub(super) fn reply(&mut self, frame: Frame) -> bool {
+        self.hold();
+        self.reply_now(frame)
+    }
+
+    /// The same, where the socket is held already.
+    #[inline]
+    fn reply_now(&mut self, frame: Frame) -> bool {
+        if self.phase == Phase::Open && self.session.outbox().is_clear() && !self.output.is_blocked() {
+            self.output.put_frame(frame);
+            return true;
+        }
+        self.reply_in_line(frame)
+    }
+
+    #[inline(never)]
+    fn reply_in_line(&mut self, frame: Frame) -> bool {
         if self.phase != Phase::Open {
             return false;
         }
-        self.hold();
         let outbox = self.session.outbox();
-        if !outbox.is_clear() || self.output.is_blocked() {
-            // What the handler sent before it returned goes first, and so does a message that is open, so the reply stands in line.
-            if outbox.closed().is_some() {
-                return false;
-            }
-            outbox.push_always(Outgoing { frame, done: None }, self.session.limits().send_buffer);
-        } else {
-            self.output.put_frame(frame);
+        // What the handler sent before it returned goes first, and so does a message that is open.
+        if outbox.closed().is_some() {
+            return false;
         }
+        outbox.push_always(Outgoing { frame, done: None }, self.session.limits().send_buffer);
         true
     }
 
     /// Why the session ended, once it has.
     pub(super) fn reason(&self) -> Option<&CloseReason> {
-        self.reason.as_ref()
+        self.reason.as_deref()
     }
 
     /// What the peer did wrong, once.
     pub(super) fn take_violation(&mut self) -> Option<Violation> {
-        self.violation.take()
+        self.violation.take().map(|violation| *violation)
     }
 
     // ---- the turn
@@ -303,10 +314,10 @@ impl Link {
             (self.retuned, self.hurried) = (true, true);
         }
         if signals.aborted {
-            self.lose(match self.role {
+            self.lose(Text::from_static(match self.role {
                 Role::Server => "the server has stopped",
                 Role::Client => "the client has stopped",
-            });
+            }));
         }
     }
 
@@ -367,7 +378,8 @@ impl Link {
                 _ => {}
             }
             match self.read(cx) {
-                Turn::Again if !self.has_changed() => {}
+                // Whatever else there is may wait until what was read has been looked at.
+                Turn::Again if self.phase == Phase::Open => {}
                 turn => return turn,
             }
         }
@@ -405,11 +417,11 @@ impl Link {
     /// Takes the next from the input. What most messages are is looked at first, and here; whatever else there may be, elsewhere.
     #[inline(always)]
     fn decode(&mut self, gate: Gate, deliver: &mut Deliver<'_>) -> Decoded {
+        if self.input.is_empty() && self.late.is_empty() && !self.decoder.owes() {
+            return Decoded::Nothing;
+        }
         let plain = gate == Gate::Open && self.phase == Phase::Open && !self.retuned;
         if plain && self.late.is_empty() && !self.decoder.owes() {
-            if self.input.is_empty() {
-                return Decoded::Nothing;
-            }
             let answer = match self.decoder.short_message(self.input.bytes()) {
                 Some(Ok((used, Step::Text(text)))) => Some((used, deliver(Incoming::Text(text)))),
                 Some(Ok((used, Step::Binary(bytes)))) => Some((used, deliver(Incoming::Binary(bytes)))),
@@ -507,7 +519,7 @@ impl Link {
     fn answered(&mut self, answer: Answer) -> Decoded {
         match answer {
             Answer::Nothing => Decoded::Done,
-            Answer::Reply(frame) => match self.reply(frame) {
+            Answer::Reply(frame) => match self.reply_now(frame) {
                 true => Decoded::Done,
                 false => Decoded::Undelivered,
             },
@@ -530,7 +542,7 @@ impl Link {
         }
         let (was_blocked, before) = (self.output.is_blocked(), self.output.len());
         let result = self.output.poll_write(&mut self.transport, cx);
-        if self.output.len() < before || !was_blocked {
+        if !was_blocked || self.output.len() < before {
             self.wrote = self.now();
             self.active = self.wrote;
         }
@@ -554,7 +566,7 @@ impl Link {
         match self.input.poll_fill(&mut self.transport, cx) {
             Poll::Pending => Turn::Wait,
             Poll::Ready(Ok(0)) => {
-                self.lose("the connection was lost without a closing handshake");
+                self.lose(Text::from_static("the connection was lost without a closing handshake"));
                 Turn::Again
             }
             Poll::Ready(Ok(_)) => {

@@ -27,6 +27,13 @@ use crate::wire::{self, Role};
 /// A payload of this size or more is not copied. Below, a copy is cheaper than a slot in a vectored write.
 const LARGE: usize = 8 * 1024;
 
+/// The longest payload whose length fits into the second byte of a header (RFC 6455 5.2).
+const MAX_SHORT: u8 = 125;
+
+/// A block of this size or more is made as small as `SHRUNK` before it is freed: see [`give_back`].
+const HUGE: usize = 128 * 1024;
+const SHRUNK: usize = 1024;
+
 /// Slices in one vectored write.
 const SLICES: usize = 16;
 
@@ -41,6 +48,8 @@ thread_local! {
 pub(super) struct Output {
     /// A client masks what it sends.
     role: Role,
+    /// Messages of fewer bytes have the shortest header, and go out as they are. None of a client's do.
+    short: u8,
     /// What compresses messages, if that was agreed on.
     compressing: Option<Compressing>,
     /// What goes first: large payloads, and what was gathered before them.
@@ -63,6 +72,7 @@ impl Output {
     pub(super) fn new(role: Role) -> Self {
         Output {
             role,
+            short: if role == Role::Server { MAX_SHORT + 1 } else { 0 },
             compressing: None,
             parts: VecDeque::new(),
             small: Vec::new(),
@@ -110,10 +120,36 @@ impl Output {
         }
     }
 
+    #[inline]
     pub(super) fn put_frame(&mut self, frame: Frame) {
-        if self.compressing.is_some() && self.put_compressed(&frame) {
-            return;
+        match &frame {
+            Frame::Text(payload) if payload.len() < usize::from(self.short) => self.put_short(0x81, payload),
+            Frame::Binary(payload) if payload.len() < usize::from(self.short) => {
+                self.put_short(0x82, payload);
+            }
+            _ => self.put_any(frame),
         }
+    }
+
+    /// A message whose length fits into the second byte of its header: what most are.
+    #[inline]
+    fn put_short(&mut self, first: u8, payload: &[u8]) {
+        self.gather(|small| {
+            small.reserve(2 + usize::from(MAX_SHORT));
+            small.extend_from_slice(&[first, payload.len() as u8]);
+            small.extend_from_slice(payload);
+        });
+    }
+
+    #[inline(never)]
+    fn put_any(&mut self, frame: Frame) {
+        let is_for_it = |compressing: &Compressing| compressing.is_for(&frame);
+        if !(self.compressing.as_ref().is_some_and(is_for_it) && self.put_compressed(&frame)) {
+            self.put_as_it_is(frame);
+        }
+    }
+
+    fn put_as_it_is(&mut self, frame: Frame) {
         let (opcode, fin, payload) = match frame {
             Frame::Text(payload) => (OpCode::Data(Data::Text), true, payload),
             Frame::Binary(payload) => (OpCode::Data(Data::Binary), true, payload),
@@ -191,6 +227,7 @@ impl Output {
         self.parts.push_back(payload);
     }
 
+    #[inline(always)]
     fn gather(&mut self, put: impl FnOnce(&mut Vec<u8>)) {
         if self.small.capacity() == 0 {
             self.small = BUFFER.take();
@@ -238,15 +275,31 @@ impl Output {
         Pin::new(transport).poll_write_vectored(cx, &slices[..count])
     }
 
-    fn advance(&mut self, mut bytes: usize) {
+    #[inline]
+    fn advance(&mut self, bytes: usize) {
         self.written_total += bytes as u64;
+        if self.parts.is_empty() && self.receipts.is_empty() {
+            self.written += bytes;
+        } else {
+            self.advance_over_parts(bytes);
+        }
+        if self.is_written() {
+            self.small.clear();
+            self.written = 0;
+        }
+    }
+
+    #[inline(never)]
+    fn advance_over_parts(&mut self, mut bytes: usize) {
         while bytes > 0 {
             let Some(part) = self.parts.front_mut() else { break };
             let step = bytes.min(part.len());
             part.advance(step);
             bytes -= step;
-            if part.is_empty() {
-                self.parts.pop_front();
+            if part.is_empty()
+                && let Some(part) = self.parts.pop_front()
+            {
+                give_back(part);
             }
         }
         self.written += bytes;
@@ -254,10 +307,6 @@ impl Output {
             let Some((_, done)) = self.receipts.pop_front() else { break };
             // Nobody need wait for it.
             let _ = done.send(Ok(()));
-        }
-        if self.is_written() {
-            self.small.clear();
-            self.written = 0;
         }
     }
 
@@ -323,6 +372,20 @@ impl Output {
     fn put_masked_close(&mut self, code: CloseCode, text: &str) {
         let key = rand::random();
         self.gather(|small| wire::put_masked_close(small, code, text, key));
+    }
+}
+
+/// Frees what a payload lay in, if it is nobody else's.
+///
+/// glibc takes the largest block that was ever freed for the size of what is needed often, and from then on keeps twice as much
+/// in its heap. A block that is small when it is freed teaches it nothing: then the memory of a large message goes back to the system.
+fn give_back(payload: Bytes) {
+    if payload.is_unique() {
+        let mut block = Vec::from(payload);
+        if block.capacity() >= HUGE {
+            block.truncate(SHRUNK);
+            block.shrink_to(SHRUNK);
+        }
     }
 }
 

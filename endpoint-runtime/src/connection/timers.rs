@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use crate::session::WeakSession;
 
 /// How coarse the queue is. A deadline is met at most so much late.
-const TICK: Duration = Duration::from_millis(20);
+const TICK: Duration = Duration::from_millis(TICK_MILLIS);
+const TICK_MILLIS: u64 = 20;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Timers(Arc<Inner>);
@@ -34,12 +35,7 @@ impl Timers {
     /// Rings the session at the deadline, or a tick later. What is due already rings at the next tick, not at once: so nobody who
     /// arms again and again keeps the processor busy.
     pub(crate) fn arm(&self, deadline: Instant, session: WeakSession) {
-        let ticks = |time: Instant| {
-            time.saturating_duration_since(self.0.start).as_millis().div_ceil(TICK.as_millis())
-        };
-        let tick = ticks(deadline).max(ticks(Instant::now()) + 1);
-        // Some 10^10 years of ticks fit.
-        let tick = u64::try_from(tick).unwrap_or(u64::MAX);
+        let tick = self.tick_of(deadline).max(self.tick_of(Instant::now()).saturating_add(1));
         let mut due = self.due();
         let earliest = due.first_key_value().is_none_or(|(&first, _)| tick < first);
         due.entry(tick).or_default().push(session);
@@ -77,6 +73,14 @@ impl Timers {
         }
         drop(due);
         rung.iter().for_each(WeakSession::ring);
+    }
+
+    /// The first tick that is not before this time.
+    fn tick_of(&self, time: Instant) -> u64 {
+        let since = time.saturating_duration_since(self.0.start);
+        // Not `as_millis`, whose 128 bits are slow to divide.
+        let millis = since.as_secs().saturating_mul(1000).saturating_add(since.subsec_millis().into());
+        millis.div_ceil(TICK_MILLIS)
     }
 
     fn time_of(&self, tick: u64) -> Instant {

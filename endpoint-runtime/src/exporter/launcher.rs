@@ -13,7 +13,7 @@ use crate::endpoint::{
 };
 use crate::error::Result;
 use crate::handshake::AnyConfigurator;
-use crate::session::Handshake;
+use crate::session::{Handshake, Session};
 
 /// What has a look at each new instance, if there is any.
 type Configurator = Option<Arc<dyn AnyConfigurator>>;
@@ -115,8 +115,8 @@ impl<E: Handlers + ServerDeclared> Launcher for AnnotatedLauncher<E> {
             .shared
             .as_ref()
             .and_then(|shared| shared.lock().unwrap_or_else(PoisonError::into_inner).share());
-        let (session, configurator) = (upgraded.session.clone(), self.configurator.clone());
-        let make = move || match shared {
+        let configurator = self.configurator.clone();
+        let make = move |session: &Session| match shared {
             Some(held) => Ok(Annotated(held)),
             None => {
                 Self::create(session.application(), &configurator, Some(session.handshake())).map(Annotated)
@@ -152,9 +152,8 @@ impl<E: Endpoint, F: Fn() -> E + Send + Sync + 'static> Launcher for FactoryLaun
     }
 
     fn launch(&self, upgraded: Upgraded, tasks: &TaskTracker) {
-        let (session, factory) = (upgraded.session.clone(), Arc::clone(&self.factory));
-        let configurator = self.configurator.clone();
-        let make = move || {
+        let (factory, configurator) = (Arc::clone(&self.factory), self.configurator.clone());
+        let make = move |session: &Session| {
             let mut instance = factory();
             if let Some(configurator) = configurator {
                 configurator.configure(Some(session.handshake()), &mut instance)?;

@@ -82,7 +82,7 @@ impl Terms {
             configurator.check(handshake, &home.application).await?;
         }
         admit(handshake)?;
-        handshake.subprotocol = self.subprotocol(home, handshake);
+        handshake.subprotocol = self.subprotocol(home, handshake).map(Box::new);
         if self.require_subprotocol && handshake.subprotocol.is_none() {
             return Err(Refusal::bad_request(
                 "none of the subprotocols that this endpoint speaks was offered",

@@ -116,21 +116,21 @@ impl OriginRule {
         if *self == OriginRule::Any {
             return true;
         }
-        let headers = handshake.headers();
-        let mut stated = headers.get_all(ORIGIN).iter();
+        let mut stated = handshake.lines(ORIGIN.as_str());
         let Some(first) = stated.next() else { return true };
         if stated.next().is_some() {
             return false;
         }
         // `null`, as of a sandboxed page or a file, is nobody's origin.
-        let Some(origin) = first.to_str().ok().and_then(Origin::parse) else { return false };
+        let Some(origin) = std::str::from_utf8(first).ok().and_then(Origin::parse) else { return false };
         match self {
             OriginRule::Any => true,
             OriginRule::Listed(list) => list.contains(&origin),
             OriginRule::Same => {
                 let scheme = if handshake.is_secure() { "https" } else { "http" };
-                let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-                let here = host.and_then(|host| Origin::parse(&format!("{scheme}://{host}")));
+                let here = handshake
+                    .header(HOST.as_str())
+                    .and_then(|host| Origin::parse(&format!("{scheme}://{host}")));
                 here.is_some_and(|here| here == origin)
             }
         }

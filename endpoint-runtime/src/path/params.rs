@@ -20,10 +20,15 @@ use super::template::Template;
 /// assert_eq!(params.get("room"), Some("blue"));
 /// ```
 #[derive(Clone, Default)]
-pub struct PathParams {
+pub struct PathParams(
     /// `None` when the path has no variables.
-    template: Option<Arc<Template>>,
-    /// All values, one after the other: two allocations however many there are.
+    Option<Box<Values>>,
+);
+
+#[derive(Clone)]
+struct Values {
+    template: Arc<Template>,
+    /// All values, one after the other: as many allocations for some as for one.
     values: Box<str>,
     /// Where in `values` each one ends.
     ends: Box<[usize]>,
@@ -37,10 +42,15 @@ impl PathParams {
 
     /// Names and values in the order of the template.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let names = self.template.iter().flat_map(|template| template.names());
-        let starts = std::iter::once(&0).chain(&self.ends);
-        let values = starts.zip(&self.ends).map(|(&start, &end)| &self.values[start..end]);
-        names.zip(values)
+        self.0.iter().flat_map(|found| {
+            let starts = std::iter::once(&0).chain(&found.ends);
+            let values = starts.zip(&found.ends).map(|(&start, &end)| &found.values[start..end]);
+            found.template.names().zip(values)
+        })
+    }
+
+    fn new(template: Arc<Template>, values: String, ends: Vec<usize>) -> Self {
+        Self(Some(Box::new(Values { template, values: values.into(), ends: ends.into() })))
     }
 
     /// Decodes the raw values of a template's variables, in the order of its names.
@@ -57,7 +67,7 @@ impl PathParams {
             values.push_str(&value);
             ends.push(values.len());
         }
-        Ok(Self { template: Some(Arc::clone(template)), values: values.into(), ends: ends.into() })
+        Ok(Self::new(Arc::clone(template), values, ends))
     }
 }
 
@@ -73,7 +83,7 @@ impl<K: Into<String>, V: AsRef<str>> FromIterator<(K, V)> for PathParams {
             return Self::default();
         }
         let template = Template::of_variables(names.into_iter());
-        Self { template: Some(Arc::new(template)), values: values.into(), ends: ends.into() }
+        Self::new(Arc::new(template), values, ends)
     }
 }
 

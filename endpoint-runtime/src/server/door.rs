@@ -1,8 +1,8 @@
 //! [`Door`]: every request comes to it, and becomes a session, a refusal, or a request for the fallback.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{Extensions, Request, Response, StatusCode, request};
 use hyper::body::Incoming;
@@ -106,29 +106,30 @@ impl Door {
     }
 
     /// Answers one request.
-    pub(crate) async fn answer(
+    pub(super) async fn answer(
         self: Arc<Self>,
         mut request: Request<Incoming>,
         ends: Ends,
         full: bool,
+        entry: Entry,
     ) -> Response<ResponseBody> {
-        let path = request.uri().path().to_owned();
+        let path = request.uri().path();
         if full {
-            return self.refuse(&path, crowded());
+            return self.refuse(path, crowded());
         }
-        let Some((deployed, params)) = self.deployments.find(&path) else {
+        let Some((deployed, params)) = self.deployments.find(path) else {
             return match &self.fallback {
                 Some(fallback) => {
                     self.introduce(request.extensions_mut(), ends);
                     fallback(request).await
                 }
-                None => self.refuse(&path, handshake::not_found()),
+                None => self.refuse(path, handshake::not_found()),
             };
         };
         if self.is_draining() {
-            return self.refuse(&path, stopping());
+            return self.refuse(path, stopping());
         }
-        let matched = Matched { door: Arc::clone(&self), deployed, params, ends };
+        let matched = Matched { door: Arc::clone(&self), deployed, params, ends, entry };
         match &self.layered {
             Some(layered) => {
                 // What goes through the layers must find its way back: it travels with the request.
@@ -146,8 +147,7 @@ impl Door {
         mut request: Request<Incoming>,
         matched: Matched,
     ) -> Response<ResponseBody> {
-        let Matched { deployed, params, ends, .. } = matched;
-        let path = request.uri().path().to_owned();
+        let Matched { deployed, params, ends, entry, .. } = matched;
         // hyper keeps the connection for whoever holds this.
         let upgrade = hyper::upgrade::on(&mut request);
         let (mut head, rest) = request.into_parts();
@@ -159,20 +159,29 @@ impl Door {
                     && !handshake::asks_for_websocket(&head)
                 {
                     self.introduce(&mut head.extensions, ends);
+                    let path = head.uri.path().to_owned();
                     let response = fallback(Request::from_parts(head, rest)).await;
                     if response.status() != StatusCode::NOT_FOUND {
                         return response;
                     }
+                    return self.refuse(&path, refusal);
                 }
-                return self.refuse(&path, refusal);
+                return self.refuse(head.uri.path(), refusal);
             }
         };
         let params = match params {
             Ok(params) => params,
-            Err(error) => return self.refuse(&path, Refusal::bad_request(error.to_string())),
+            Err(error) => return self.refuse(head.uri.path(), Refusal::bad_request(error.to_string())),
         };
         take_ours(&mut head.extensions);
-        self.accept(opening, Handshake::new(&mut head, params, ends), upgrade, deployed).await
+        let handshake = Handshake::new(&mut head, params, ends);
+        match self.accept(opening, handshake, deployed).await {
+            Ok((accepted, response)) => {
+                entry.leave(accepted, upgrade);
+                response
+            }
+            Err(response) => response,
+        }
     }
 
     /// Answers a request that somebody else wants to have upgraded to this endpoint; `None` if nobody has its connection.
@@ -197,40 +206,48 @@ impl Door {
         if limit > 0 && self.sessions().count() >= limit {
             return Some(self.refuse(head.uri.path(), crowded()));
         }
-        Some(self.accept(opening, Handshake::new(&mut head, params, ends), upgrade, deployed).await)
+        let handshake = Handshake::new(&mut head, params, ends);
+        Some(match self.accept(opening, handshake, deployed).await {
+            Ok((accepted, response)) => {
+                self.tasks.clone().spawn(async move { self.enter(accepted, upgrade).await });
+                response
+            }
+            Err(response) => response,
+        })
     }
 
-    /// Has the endpoint decide about a handshake; what it accepts becomes a session when the response has been sent.
+    /// Has the endpoint decide about a handshake; `Err` is a refusal.
     async fn accept(
-        self: Arc<Self>,
+        &self,
         opening: Opening,
         mut handshake: Handshake,
-        upgrade: OnUpgrade,
         deployed: Arc<Deployed>,
-    ) -> Response<ResponseBody> {
+    ) -> Result<(Accepted, Response<ResponseBody>), Response<ResponseBody>> {
         let admit = |handshake: &Handshake| deployed.launcher.admit(handshake);
         let limit = self.settings.handshake_timeout;
         let negotiated =
             deployed.terms.negotiate(&deployed.home, opening, &mut handshake, admit, limit).await;
-        let response = match negotiated {
-            Err(refusal) => return self.refuse(handshake.path(), refusal),
+        let refusal = match negotiated {
+            Err(refusal) => refusal,
             // What may have happened while the configurator made up its mind.
-            Ok(_) if self.is_draining() => return self.refuse(handshake.path(), stopping()),
-            Ok(_) if deployed.home.is_gone() => return self.refuse(handshake.path(), handshake::not_found()),
-            Ok(response) => response,
-        };
-        let (path, peer) = (&deployed.home.path, handshake.peer_addr());
-        tracing::debug!(path, ?peer, subprotocol = handshake.subprotocol(), "accepted");
-        self.tasks.clone().spawn(async move {
-            match upgrade.await {
-                Ok(upgraded) => self.enter(&deployed, handshake, upgraded),
-                Err(error) => tracing::debug!(%error, "the peer left during the handshake"),
+            Ok(_) if self.is_draining() => stopping(),
+            Ok(_) if deployed.home.is_gone() => handshake::not_found(),
+            Ok(response) => {
+                let (path, peer) = (&deployed.home.path, handshake.peer_addr());
+                tracing::debug!(path, ?peer, subprotocol = handshake.subprotocol(), "accepted");
+                return Ok((Accepted { deployed, handshake }, response.map(|()| body::empty())));
             }
-        });
-        response.map(|()| body::empty())
+        };
+        Err(self.refuse(handshake.path(), refusal))
     }
 
-    fn enter(&self, deployed: &Deployed, handshake: Handshake, upgraded: hyper::upgrade::Upgraded) {
+    /// Makes a session of what was accepted, as soon as the response has been sent.
+    pub(super) async fn enter(&self, accepted: Accepted, upgrade: OnUpgrade) {
+        let Accepted { deployed, handshake } = accepted;
+        let upgraded = match upgrade.await {
+            Ok(upgraded) => upgraded,
+            Err(error) => return tracing::debug!(%error, "the peer left during the handshake"),
+        };
         let session = Session::new(Arc::clone(&deployed.home), handshake);
         let (transport, read_ahead) = Transport::from_upgraded(upgraded);
         let timers = self.timers.clone();
@@ -266,6 +283,31 @@ fn stopping() -> Refusal {
     handshake::unavailable("the server is shutting down, try again later")
 }
 
+/// A handshake that an endpoint has accepted.
+pub(super) struct Accepted {
+    deployed: Arc<Deployed>,
+    handshake: Handshake,
+}
+
+/// Where a connection of our own listeners finds what was accepted of it, when it has sent the response: the task that spoke HTTP goes
+/// on with it, and no other need wait.
+#[derive(Clone, Default)]
+pub(super) struct Entry(Arc<Mutex<Option<(Accepted, OnUpgrade)>>>);
+
+impl Entry {
+    fn leave(&self, accepted: Accepted, upgrade: OnUpgrade) {
+        *self.place() = Some((accepted, upgrade));
+    }
+
+    pub(super) fn take(&self) -> Option<(Accepted, OnUpgrade)> {
+        self.place().take()
+    }
+
+    fn place(&self) -> MutexGuard<'_, Option<(Accepted, OnUpgrade)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A request whose endpoint is found, on its way through the tower layers.
 #[derive(Clone)]
 struct Matched {
@@ -273,6 +315,7 @@ struct Matched {
     deployed: Arc<Deployed>,
     params: Result<PathParams, BadEncoding>,
     ends: Ends,
+    entry: Entry,
 }
 
 /// What stands inside the layers: the endpoints.

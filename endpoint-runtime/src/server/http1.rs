@@ -9,7 +9,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::door::Door;
+use super::door::{Door, Entry};
 use crate::session::Ends;
 
 /// Connections over the limit that are told so. Beyond, they are just closed: to tell them costs too.
@@ -36,23 +36,30 @@ where
         .header_read_timeout(settings.head_timeout)
         .max_headers(settings.max_headers)
         .max_buf_size(settings.max_head_size);
+    let entry = Entry::default();
     let service = service_fn(|request| {
-        let door = Arc::clone(&door);
-        async move { Ok::<_, Infallible>(door.answer(request, ends, full).await) }
+        let (door, entry) = (Arc::clone(&door), entry.clone());
+        async move { Ok::<_, Infallible>(door.answer(request, ends, full, entry).await) }
     });
-    let connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = stop.cancelled() => {
-            // A request that is being answered is answered; an idle connection is closed.
-            connection.as_mut().graceful_shutdown();
-            match tokio::time::timeout(settings.drain_timeout, connection).await {
-                Ok(result) => result,
-                Err(_) => return,
+    // In a block of its own: what was needed to speak HTTP is gone before there is a session.
+    let result = {
+        let connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            result = connection.as_mut() => result,
+            () = stop.cancelled() => {
+                // A request that is being answered is answered; an idle connection is closed.
+                connection.as_mut().graceful_shutdown();
+                match tokio::time::timeout(settings.drain_timeout, connection).await {
+                    Ok(result) => result,
+                    Err(_) => return,
+                }
             }
         }
     };
+    if let Some((accepted, upgrade)) = entry.take() {
+        door.enter(accepted, upgrade).await;
+    }
     if let Err(error) = result {
         tracing::debug!(peer = ?ends.remote, %error, "HTTP connection ended");
     }

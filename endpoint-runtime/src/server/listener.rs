@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::door::Door;
@@ -114,9 +114,10 @@ impl Listener {
     /// Accepts connections until told to stop.
     pub(crate) async fn accept(self, door: Arc<Door>, stop: CancellationToken) {
         let mut pause = Pause::default();
+        let mut stopped = std::pin::pin!(stop.cancelled());
         loop {
             let accepted = tokio::select! {
-                () = stop.cancelled() => return,
+                () = &mut stopped => return,
                 accepted = self.accept_one(&door, &stop) => accepted,
             };
             match accepted {
@@ -137,7 +138,7 @@ impl Listener {
                 let (stream, remote) = listener.accept().await?;
                 // Small messages must not wait for company; a socket that refuses is as good as closed.
                 let _ = stream.set_nodelay(true);
-                let ends = Ends { remote: Some(remote), local: stream.local_addr().ok(), secure: false };
+                let ends = Ends { remote: Some(remote), local: self.local_end_of(&stream), secure: false };
                 tokio::spawn(http1::serve(Arc::clone(door), stream, ends, stop.clone()));
             }
             #[cfg(unix)]
@@ -147,6 +148,14 @@ impl Listener {
             }
         }
         Ok(())
+    }
+
+    /// Our address. Only who listens on all of them has to ask which one a connection came to.
+    fn local_end_of(&self, stream: &TcpStream) -> Option<SocketAddr> {
+        match self.address {
+            Address::Tcp(address) if !address.ip().is_unspecified() => Some(address),
+            _ => stream.local_addr().ok(),
+        }
     }
 }
 

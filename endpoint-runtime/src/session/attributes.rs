@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use once_cell::race::OnceBox;
+
 /// Values that belong to a session, one for each type (Jakarta's user properties, SES-28, but typed). They live as long as
 /// somebody holds the session, so `#[on_close]` still reads them.
 ///
@@ -22,16 +24,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// }
 /// ```
 #[derive(Default)]
-pub struct Attributes(Mutex<Option<Box<Values>>>);
+pub struct Attributes(OnceBox<Mutex<Values>>);
 
 type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
 
 impl Attributes {
     /// Keeps `value`; gives back the one of this type that was there before.
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
-        let before =
-            self.with(|values| values.get_or_insert_default().insert(TypeId::of::<T>(), Arc::new(value)));
-        before.and_then(|before| before.downcast().ok())
+        self.0.get_or_init(Box::default);
+        let before = self.with(|values| values.insert(TypeId::of::<T>(), Arc::new(value)));
+        before??.downcast().ok()
     }
 
     /// A copy of the value of type `T`.
@@ -41,30 +43,31 @@ impl Attributes {
 
     /// The value of type `T`, shared: for what cannot be cloned, or is large.
     pub fn get_shared<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let value = self.with(|values| values.as_ref()?.get(&TypeId::of::<T>()).cloned());
-        value.and_then(|value| value.downcast().ok())
+        let value = self.with(|values| values.get(&TypeId::of::<T>()).cloned());
+        value??.downcast().ok()
     }
 
     /// Takes the value of type `T` out.
     pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let value = self.with(|values| values.as_mut()?.remove(&TypeId::of::<T>()));
-        value.and_then(|value| value.downcast().ok())
+        let value = self.with(|values| values.remove(&TypeId::of::<T>()));
+        value??.downcast().ok()
     }
 
     /// Whether there is a value of type `T`.
     pub fn contains<T: Send + Sync + 'static>(&self) -> bool {
-        self.with(|values| values.as_ref().is_some_and(|values| values.contains_key(&TypeId::of::<T>())))
+        self.with(|values| values.contains_key(&TypeId::of::<T>())).unwrap_or(false)
     }
 
-    /// No code of the user's runs under this lock, not even a destructor.
-    fn with<R>(&self, act: impl FnOnce(&mut Option<Box<Values>>) -> R) -> R {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Looks at the values, if there ever were any. No code of the user's runs under this lock, not even a destructor.
+    fn with<R>(&self, act: impl FnOnce(&mut Values) -> R) -> Option<R> {
+        let values = self.0.get()?;
+        Some(act(&mut values.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
 impl fmt::Debug for Attributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Attributes({})", self.with(|values| values.as_ref().map_or(0, |values| values.len())))
+        write!(f, "Attributes({})", self.with(|values| values.len()).unwrap_or(0))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
 
-use super::Sessions;
+use super::{Session, Sessions};
 
 /// The registries of the servers and clients that run in this process.
 static RUNNING: Mutex<Vec<Running>> = Mutex::new(Vec::new());
@@ -78,13 +78,24 @@ impl Sessions {
 
     /// Runs `act` as a handler of this server.
     pub(crate) fn enter<R>(&self, act: impl FnOnce() -> R) -> R {
-        struct Leave(u64);
-        impl Drop for Leave {
-            fn drop(&mut self) {
-                HERE.set(self.0);
-            }
-        }
-        let _leave = Leave(HERE.replace(self.node()));
-        act()
+        enter(self.node(), act)
     }
+}
+
+impl Session {
+    /// Runs `act` as a handler of this session's server. Nothing is looked at for it that other sessions write to.
+    pub(crate) fn enter<R>(&self, act: impl FnOnce() -> R) -> R {
+        enter(self.id().node(), act)
+    }
+}
+
+fn enter<R>(node: u64, act: impl FnOnce() -> R) -> R {
+    struct Leave(u64);
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            HERE.set(self.0);
+        }
+    }
+    let _leave = Leave(HERE.replace(node));
+    act()
 }

@@ -20,6 +20,8 @@ const KEPT: usize = 1024;
 thread_local! {
     /// Whether a handler runs on this thread, so that a turn will end.
     static COLLECTING: Cell<bool> = const { Cell::new(false) };
+    /// Whether anybody was noted. Most turns need not look further.
+    static ANYBODY: Cell<bool> = const { Cell::new(false) };
     static NOTED: RefCell<Vec<Session>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -40,17 +42,23 @@ pub(super) fn note(session: &Session) -> bool {
     let collecting = COLLECTING.get();
     if collecting {
         NOTED.with_borrow_mut(|noted| noted.push(session.clone()));
+        ANYBODY.set(true);
     }
     collecting
 }
 
 /// Writes to all who were noted on this thread.
+#[inline]
 pub(crate) fn send() {
+    if ANYBODY.replace(false) {
+        send_to_all();
+    }
+}
+
+#[cold]
+fn send_to_all() {
     // The thread may be at its end, with its locals gone: then nothing was noted either.
     let Ok(mut noted) = NOTED.try_with(RefCell::take) else { return };
-    if noted.is_empty() {
-        return;
-    }
     while noted.len() > GO {
         let others = noted.split_off(noted.len() - GO);
         match Handle::try_current() {

@@ -1,7 +1,8 @@
 //! [`Handshake`]: what a session keeps of its opening request.
 
+mod address;
 mod fields;
-mod headers;
+mod record;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use std::net::SocketAddr;
 
 use http::{Extensions, HeaderMap, Uri};
 
-use self::headers::Headers;
+use self::record::Record;
 use super::attributes::Attributes;
 use super::extension::{Extension, InvalidExtensions};
 use crate::endpoint::Principal;
@@ -24,20 +25,18 @@ use crate::wire::Deflate;
 /// and may leave something in it for the handlers: in its [`attributes`](Self::attributes), which become the session's, or in its
 /// [`extensions`](Self::extensions_mut), where a [`Principal`](crate::Principal) is looked for.
 pub struct Handshake {
-    uri: Uri,
-    headers: Headers,
+    record: Record,
     pub(crate) path_params: PathParams,
-    remote: Option<SocketAddr>,
-    local: Option<SocketAddr>,
     secure: bool,
-    pub(crate) subprotocol: Option<Text>,
+    /// Boxed, as few sessions have one.
+    pub(crate) subprotocol: Option<Box<Text>>,
     pub(crate) agreed: Box<[Extension]>,
     /// What was agreed on about compression, if anything was.
     pub(crate) deflate: Option<Deflate>,
     extensions: Extensions,
     attributes: Attributes,
     /// What the server answered, where we are the client.
-    response: Option<Box<Headers>>,
+    response: Option<Box<Record>>,
 }
 
 /// The two ends of the connection that the request came over; `None` where an end has no IP address (a Unix socket, memory).
@@ -51,11 +50,8 @@ pub(crate) struct Ends {
 impl Handshake {
     pub(crate) fn new(parts: &mut http::request::Parts, path_params: PathParams, ends: Ends) -> Self {
         Handshake {
-            uri: compact_uri(&parts.uri),
-            headers: Headers::copy(&parts.headers),
+            record: Record::new(&parts.uri, &parts.headers, &ends),
             path_params,
-            remote: ends.remote,
-            local: ends.local,
             secure: ends.secure,
             subprotocol: None,
             agreed: Box::default(),
@@ -70,11 +66,8 @@ impl Handshake {
     #[cfg(feature = "client")]
     pub(crate) fn of_client(uri: &Uri, headers: &HeaderMap, ends: Ends) -> Self {
         Handshake {
-            uri: compact_uri(uri),
-            headers: Headers::copy(headers),
+            record: Record::new(uri, headers, &ends),
             path_params: PathParams::default(),
-            remote: ends.remote,
-            local: ends.local,
             secure: ends.secure,
             subprotocol: None,
             agreed: Box::default(),
@@ -93,57 +86,57 @@ impl Handshake {
         subprotocol: Option<Text>,
         agreed: Vec<Extension>,
     ) {
-        self.response = Some(Box::new(Headers::copy(response)));
-        self.subprotocol = subprotocol;
+        self.response = Some(Box::new(Record::new(&Uri::default(), response, &Ends::default())));
+        self.subprotocol = subprotocol.map(Box::new);
         self.agreed = agreed.into();
     }
 
     /// The request's URI. On a server it is as it was sent: usually path and query. On a client it is the whole URL that led to the
     /// connection, after all redirects and without user and password (Jakarta SES-24).
     pub fn uri(&self) -> &Uri {
-        &self.uri
+        self.record.uri()
     }
 
     /// The path, not decoded.
     pub fn path(&self) -> &str {
-        self.uri.path()
+        self.record.path_and_query().0
     }
 
     /// The query string, not decoded.
     pub fn query(&self) -> Option<&str> {
-        self.uri.query()
+        self.record.path_and_query().1
     }
 
     /// The whole URL that the peer connected to, `ws://example.com/chat?lang=en` (Jakarta SES-24). The host is the one that the
     /// request names; if that cannot be part of a URL this is the URI as it was sent.
     pub fn url(&self) -> Uri {
         let scheme = if self.secure { "wss" } else { "ws" };
-        let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
+        let path = self.uri().path_and_query().map_or("/", |path| path.as_str());
         let url =
             Uri::builder().scheme(scheme).authority(self.host().unwrap_or_default()).path_and_query(path);
-        url.build().unwrap_or_else(|_| self.uri.clone())
+        url.build().unwrap_or_else(|_| self.uri().clone())
     }
 
     /// The host that the peer connected to, with the port if it named one: `example.com`, `localhost:8080`.
     pub fn host(&self) -> Option<&str> {
         // A request that names the host in its first line means that one (RFC 9112 3.2.2).
-        let stated = self.uri.authority().map(http::uri::Authority::as_str);
+        let stated = self.uri().authority().map(http::uri::Authority::as_str);
         stated.or_else(|| self.header("host")).filter(|host| !host.is_empty())
     }
 
     /// The first header of this name, if it is text. Names are compared without regard to case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| std::str::from_utf8(value).ok())
+        std::str::from_utf8(self.record.all(name).next()?).ok()
     }
 
     /// All headers.
     pub fn headers(&self) -> &HeaderMap {
-        self.headers.map()
+        self.record.map()
     }
 
     /// The headers of the server's answer, where we are the client; `None` on a server.
     pub fn response_headers(&self) -> Option<&HeaderMap> {
-        self.response.as_ref().map(|headers| headers.map())
+        self.response.as_ref().map(|response| response.map())
     }
 
     /// The value of a variable of the endpoint's path, decoded.
@@ -206,7 +199,7 @@ impl Handshake {
     /// The header is not a list of extensions. Who sends such a one is refused, so no session has it.
     pub fn offered_extensions(&self) -> Result<Vec<Extension>, InvalidExtensions> {
         let mut offered = Vec::new();
-        for header in self.headers.all("sec-websocket-extensions") {
+        for header in self.record.all("sec-websocket-extensions") {
             // What is not text stands inside of quotes, or is a fault of the grammar.
             offered.append(&mut Extension::parse_list(&String::from_utf8_lossy(header))?);
         }
@@ -220,17 +213,17 @@ impl Handshake {
 
     /// The subprotocol that was agreed on.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
+        self.subprotocol.as_ref().map(|name| &***name)
     }
 
     /// The peer's address; `None` over a Unix socket or in memory.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.remote
+        self.record.remote()
     }
 
     /// Our address; `None` over a Unix socket or in memory.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.local
+        self.record.local()
     }
 
     /// Whether the connection is encrypted.
@@ -258,25 +251,25 @@ impl Handshake {
         &self.attributes
     }
 
+    /// The lines of a header.
+    pub(crate) fn lines(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.record.all(name)
+    }
+
     /// The lines of a header that are text.
     fn texts<'h>(&'h self, name: &'h str) -> impl Iterator<Item = &'h str> {
-        self.headers.all(name).filter_map(|value| std::str::from_utf8(value).ok())
+        self.lines(name).filter_map(|value| std::str::from_utf8(value).ok())
     }
 }
 
 impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handshake")
-            .field("uri", &self.uri)
-            .field("peer", &self.remote)
+            .field("uri", self.uri())
+            .field("peer", &self.peer_addr())
             .field("subprotocol", &self.subprotocol)
             .finish_non_exhaustive()
     }
-}
-
-/// A URI of hyper's is a window on its read buffer, which would live as long as the session: copied, it is as long as it is.
-fn compact_uri(uri: &Uri) -> Uri {
-    Uri::try_from(uri.to_string()).unwrap_or_else(|_| uri.clone())
 }
 
 /// Takes the extensions out. A map that has become empty would hold its memory for as long as the session lives.

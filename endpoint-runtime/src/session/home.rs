@@ -1,10 +1,11 @@
 //! [`Home`]: what the sessions of one deployed endpoint have in common.
 
 use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{DEFLATE, EndpointConfig, Extension, Sessions};
+use super::{DEFLATE, EndpointConfig, Extension, Group, Sessions};
 use crate::context::ApplicationContext;
 use crate::endpoint::{Options, Reception};
 use crate::settings::{Compression, Overflow, Settings};
@@ -18,6 +19,8 @@ pub(crate) struct Home {
     /// Who takes its messages.
     pub(crate) reception: Reception,
     pub(crate) sessions: Sessions,
+    /// Those of the same endpoint.
+    pub(super) group: Arc<Group>,
     pub(crate) application: ApplicationContext,
     pub(crate) counts: Counts,
     /// The endpoint was undeployed: who comes in yet is sent away.
@@ -34,6 +37,7 @@ impl Home {
         let compression = config.limits.compression.is_possible().then(|| Extension::new(DEFLATE));
         Home {
             installed: config.extensions.iter().cloned().chain(compression).collect(),
+            group: sessions.group_of_endpoint(config.type_id),
             config,
             reception,
             sessions,

@@ -19,6 +19,11 @@ impl SessionId {
         SessionId { node, serial }
     }
 
+    /// Names the server, as [`Sessions::node`](super::Sessions::node) does.
+    pub(super) fn node(self) -> u64 {
+        self.node
+    }
+
     /// Spreads sessions over shards.
     pub(crate) fn serial(self) -> u64 {
         self.serial

@@ -2,7 +2,9 @@
 //!
 //! While a message goes out in fragments, whole messages stand behind it (see [`open`]), so that nothing is ever interleaved.
 //!
-//! The lock is held for a push or a drain, never across user code or a system call. A few flags beside it tell the connection whether
+//! Broadcasts may go past that task, straight into the socket (see [`direct`]), and those that follow each other go as one (see [`run`]).
+//!
+//! The lock is held for a push or a drain, and for one write that does not block; never across user code. A few flags beside it tell the connection whether
 //! there is anything at all, so that a turn without sends from elsewhere takes no lock.
 
 mod direct;

@@ -3,6 +3,8 @@
 //! The maps are sharded, and no lock is held while a message is queued or code of the user's runs: who sends to a group takes a snapshot
 //! of its members, which is made once and kept until somebody joins or leaves.
 
+mod set;
+
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::fmt;
@@ -10,6 +12,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
+use self::set::Set;
 use super::audience::{Audience, Target};
 use super::outbox::Run;
 use super::{Session, SessionId};
@@ -37,9 +40,8 @@ struct Registry {
     node: u64,
     serial: AtomicU64,
     open: AtomicUsize,
-    /// Sessions that have ended and whose `on_close` still runs: nobody finds them, but a server that stops waits for them.
-    ending: Mutex<HashMap<SessionId, Session>>,
-    by_id: [RwLock<HashMap<SessionId, Session>>; SHARDS],
+    /// Those, too, that have ended and whose `on_close` still runs: nobody finds them, but a server that stops waits for them.
+    by_id: [RwLock<Set>; SHARDS],
     groups: [Mutex<HashMap<GroupKey, Arc<Group>>>; SHARDS],
     hasher: RandomState,
 }
@@ -62,8 +64,7 @@ pub(crate) struct Group {
 
 #[derive(Default)]
 struct Members {
-    list: Vec<Session>,
-    position: HashMap<SessionId, usize>,
+    all: Set,
     snapshot: Option<Arc<[Session]>>,
 }
 
@@ -85,32 +86,42 @@ impl Group {
     pub(crate) fn set_last(&self, run: &Arc<Run>) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(run);
     }
+
+    /// Says whether the session is new to it.
+    pub(super) fn add(&self, session: &Session) -> bool {
+        self.members().add(session)
+    }
+
+    pub(super) fn remove(&self, id: SessionId) {
+        let removed = self.members().remove(id);
+        // What belongs to the session, and to others, is dropped after the lock is.
+        drop(removed);
+    }
 }
 
 impl Members {
     fn add(&mut self, session: &Session) -> bool {
-        let position = self.list.len();
-        if self.position.contains_key(session.id()) {
-            return false;
+        let new = self.all.insert(session);
+        if new {
+            self.snapshot = None;
         }
-        self.position.insert(*session.id(), position);
-        self.list.push(session.clone());
-        self.snapshot = None;
-        true
+        new
     }
 
     /// Takes the session out. What is to be dropped is handed out, to be dropped when no lock is held.
-    fn remove(&mut self, id: &SessionId) -> Option<(Session, Option<Arc<[Session]>>)> {
-        let position = self.position.remove(id)?;
-        let session = self.list.swap_remove(position);
-        if let Some(moved) = self.list.get(position) {
-            self.position.insert(*moved.id(), position);
-        }
+    fn remove(&mut self, id: SessionId) -> Option<(Session, Option<Arc<[Session]>>)> {
+        let session = self.all.take(id)?;
         Some((session, self.snapshot.take()))
     }
 
+    /// The members in the order in which their sessions began, as they also lie in memory.
     fn snapshot(&mut self) -> Arc<[Session]> {
-        Arc::clone(self.snapshot.get_or_insert_with(|| self.list.as_slice().into()))
+        let made = self.snapshot.get_or_insert_with(|| {
+            let mut list: Vec<_> = self.all.iter().cloned().collect();
+            list.sort_unstable_by_key(|session| session.id().serial());
+            list.into()
+        });
+        Arc::clone(made)
     }
 }
 
@@ -122,7 +133,6 @@ impl Sessions {
             node: hasher.hash_one("node").max(1),
             serial: AtomicU64::new(1),
             open: AtomicUsize::new(0),
-            ending: Mutex::default(),
             by_id: Default::default(),
             groups: Default::default(),
             hasher,
@@ -131,7 +141,8 @@ impl Sessions {
 
     /// The session of this id, if it is open.
     pub fn get(&self, id: &SessionId) -> Option<Session> {
-        self.shard(*id).read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        let shard = self.shard(*id).read().unwrap_or_else(PoisonError::into_inner);
+        shard.get(*id).filter(|session| !session.has_ended()).cloned()
     }
 
     /// How many sessions are open.
@@ -183,35 +194,29 @@ impl Sessions {
     }
 
     pub(crate) fn insert(&self, session: &Session) {
-        let id = *session.id();
-        self.shard(id).write().unwrap_or_else(PoisonError::into_inner).insert(id, session.clone());
+        self.shard(*session.id()).write().unwrap_or_else(PoisonError::into_inner).insert(session);
         self.0.open.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn remove(&self, id: SessionId) {
-        let removed = self.shard(id).write().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        if let Some(session) = removed {
-            self.0.open.fetch_sub(1, Ordering::Relaxed);
-            self.ending().insert(id, session);
-        }
+    /// The session has ended, once: nobody finds it any more.
+    pub(crate) fn ended(&self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// The session's `on_close` has run: nothing is left of it.
     pub(crate) fn forget(&self, id: SessionId) {
-        let forgotten = self.ending().remove(&id);
+        let forgotten = self.shard(id).write().unwrap_or_else(PoisonError::into_inner).take(id);
         // What belongs to the session is dropped after the lock is.
         drop(forgotten);
     }
 
     /// Every session whose connection still runs.
     pub(crate) fn unfinished(&self) -> Vec<Session> {
-        let mut all = self.snapshot();
-        all.extend(self.ending().values().cloned());
+        let mut all = Vec::with_capacity(self.count());
+        for shard in &self.0.by_id {
+            all.extend(shard.read().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+        }
         all
-    }
-
-    fn ending(&self) -> MutexGuard<'_, HashMap<SessionId, Session>> {
-        self.0.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn join(&self, key: GroupKey, session: &Session) -> bool {
@@ -224,14 +229,20 @@ impl Sessions {
         let mut groups = self.groups(key);
         let Some(group) = groups.get(key) else { return false };
         let mut members = group.members();
-        let removed = members.remove(&id);
-        let empty = members.list.is_empty();
+        let removed = members.remove(id);
+        let empty = members.all.is_empty();
         drop(members);
         if empty {
             groups.remove(key);
         }
         drop(groups);
         removed.is_some()
+    }
+
+    /// The group of an endpoint type, for whoever is at home there: it need not be looked up for each session, and stays when it is empty.
+    pub(crate) fn group_of_endpoint(&self, type_id: TypeId) -> Arc<Group> {
+        let key = GroupKey::Endpoint(type_id);
+        Arc::clone(self.groups(&key).entry(key).or_default())
     }
 
     /// The sessions of an endpoint type at this moment.
@@ -250,29 +261,33 @@ impl Sessions {
     }
 
     pub(crate) fn member_count(&self, key: &GroupKey) -> usize {
-        self.groups(key).get(key).map_or(0, |group| group.members().list.len())
+        self.groups(key).get(key).map_or(0, |group| group.members().all.len())
     }
 
     pub(crate) fn is_member(&self, key: &GroupKey, id: &SessionId) -> bool {
-        self.groups(key).get(key).is_some_and(|group| group.members().position.contains_key(id))
+        self.groups(key).get(key).is_some_and(|group| group.members().all.get(*id).is_some())
     }
 
     /// Every session at this moment.
     pub(crate) fn snapshot(&self) -> Vec<Session> {
-        let mut all = Vec::with_capacity(self.count());
-        for shard in &self.0.by_id {
-            all.extend(shard.read().unwrap_or_else(PoisonError::into_inner).values().cloned());
-        }
+        let mut all = self.unfinished();
+        all.retain(|session| !session.has_ended());
         all
     }
 
-    fn shard(&self, id: SessionId) -> &RwLock<HashMap<SessionId, Session>> {
+    fn shard(&self, id: SessionId) -> &RwLock<Set> {
         &self.0.by_id[id.serial() as usize % SHARDS]
     }
 
     fn groups(&self, key: &GroupKey) -> MutexGuard<'_, HashMap<GroupKey, Arc<Group>>> {
         let shard = &self.0.groups[self.0.hasher.hash_one(key) as usize % SHARDS];
         shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Group({} sessions)", self.members().all.len())
     }
 }
 

@@ -267,7 +267,7 @@ impl Decoder {
     }
 
     /// Whether the decoder keeps an inflater, which is far more.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "deflate"))]
     pub(super) fn keeps_inflater(&self) -> bool {
         self.inflater.is_some()
     }

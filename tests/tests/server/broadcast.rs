@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::support::{Client, Raw, connect, next_text, only, soon, start};
 
-/// Sends each command to all, to its own sender, and as a reply; the first one to the others too, by a task of its own.
+/// Says each message to all, to its sender alone, to all again, and as a reply.
 #[server_endpoint("/crowd", send_buffer = 67_108_864)]
 struct Crowd;
 

@@ -1,5 +1,6 @@
 //! How a connection ends: the closing handshake (RFC 6455 7), from whichever side, and what becomes of it when there is none.
 
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -7,7 +8,7 @@ use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 use super::{Input, Link, Phase, Turn};
-use crate::message::{CloseCode, CloseReason, ClosedBy};
+use crate::message::{CloseCode, CloseReason, ClosedBy, Text};
 use crate::wire::{Role, Violation};
 
 impl Link {
@@ -19,18 +20,23 @@ impl Link {
         if phase == Phase::Gone {
             self.input = Input::default();
             // Whoever waits for what was not written waits in vain, and may be the very handler that is awaited here.
-            let reason = self.reason.get_or_insert_with(|| CloseReason::lost("the connection was lost"));
-            self.output.abandon(reason);
+            let lost = || CloseReason::lost("the connection was lost").into();
+            self.output.abandon(self.reason.get_or_insert_with(lost));
         }
         if let Some(reason) = &self.reason {
             self.parts.cut(reason);
         }
     }
 
+    /// Notes why the session ends, if that is not known yet.
+    fn because(&mut self, reason: CloseReason) {
+        self.reason.get_or_insert_with(|| reason.into());
+    }
+
     /// Our close frame goes out behind what is queued; then the peer's is awaited.
     pub(super) fn begin_closing(&mut self, reason: &CloseReason) {
         self.output.put_close(reason.code(), reason.text());
-        self.reason.get_or_insert_with(|| reason.clone());
+        self.because(reason.clone());
         self.enter(Phase::Closing);
     }
 
@@ -39,7 +45,7 @@ impl Link {
         let reason = CloseReason::new(CloseCode::Abnormal, text).by(ClosedBy::Container);
         self.session.begin_close(&reason);
         // Who closed first is the one who did.
-        self.reason.get_or_insert(reason);
+        self.because(reason);
         self.output.put_close(code, text);
         self.enter(next);
     }
@@ -55,7 +61,7 @@ impl Link {
                 reason.code(),
                 if reason.closed_by() == ClosedBy::Peer { "" } else { reason.text() },
             );
-            self.reason.get_or_insert(reason);
+            self.because(reason);
         }
         self.enter(Phase::Finishing);
     }
@@ -66,26 +72,31 @@ impl Link {
             self.session.outbox().close(&reason, true);
             self.session.begin_close(&reason);
             self.output.put_close(reason.code(), reason.text());
-            self.reason.get_or_insert(reason);
-            self.violation = Some(violation);
+            self.because(reason);
+            self.violation = Some(violation.into());
         }
         self.input.discard();
         self.enter(Phase::Finishing);
     }
 
     pub(super) fn lose_by(&mut self, error: &std::io::Error) {
-        self.lose(&format!("the connection was lost: {}", error.kind()));
+        // What most peers do who go without a word costs no allocation.
+        let text = match error.kind() {
+            ErrorKind::ConnectionReset => Text::from_static("the connection was lost: connection reset"),
+            kind => format!("the connection was lost: {kind}").into(),
+        };
+        self.lose(text);
     }
 
     /// Nothing more can come or go.
-    pub(super) fn lose(&mut self, text: &str) {
+    pub(super) fn lose(&mut self, text: impl Into<Text>) {
         if self.phase == Phase::Gone {
             return;
         }
         let reason = self.session.outbox().closed().unwrap_or_else(|| CloseReason::lost(text));
         self.session.begin_close(&reason);
         self.session.outbox().close(&reason, true);
-        self.reason.get_or_insert(reason);
+        self.because(reason);
         self.enter(Phase::Gone);
     }
 

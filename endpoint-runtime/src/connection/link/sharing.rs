@@ -19,17 +19,32 @@ pub(super) enum Sharing {
 
 impl Link {
     /// Before anything is put where it goes out.
+    #[inline]
     pub(super) fn hold(&mut self) {
         if self.sharing == Sharing::Yes {
-            self.sharing = Sharing::Later;
-            if let Some(rest) = self.session.outbox().hold() {
-                self.output.put_encoded(&rest);
-            }
+            self.take_over();
+        }
+    }
+
+    #[inline(never)]
+    fn take_over(&mut self) {
+        self.sharing = Sharing::Later;
+        if let Some(rest) = self.session.outbox().hold() {
+            self.output.put_encoded(&rest);
         }
     }
 
     /// At the end of a turn.
+    #[inline]
     pub(super) fn share(&mut self) {
+        if self.sharing != Sharing::No {
+            self.share_again();
+        }
+        fan_out::send();
+    }
+
+    #[inline(never)]
+    fn share_again(&mut self) {
         if self.output.is_empty() {
             match self.sharing {
                 Sharing::Later => {
@@ -48,7 +63,6 @@ impl Link {
                 _ => {}
             }
         }
-        fan_out::send();
     }
 
     /// What goes out must be what a broadcast is encoded as.

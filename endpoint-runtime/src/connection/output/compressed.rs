@@ -17,11 +17,27 @@ pub(super) struct Compressing {
     threshold: u32,
 }
 
+impl Compressing {
+    /// Whether it is worth trying.
+    #[inline]
+    pub(super) fn is_for(&self, frame: &Frame) -> bool {
+        match frame {
+            Frame::Text(payload) | Frame::Binary(payload) => payload.len() >= self.threshold as usize,
+            Frame::Shared(shared) => !shared.is_plain() && shared.payload().len() >= self.threshold as usize,
+            Frame::Fragment { compressed, .. } => *compressed,
+            Frame::Plain(..) | Frame::Ping(_) | Frame::Pong(_) | Frame::Mark => false,
+        }
+    }
+}
+
 impl Output {
     /// Messages of `threshold` bytes and more are compressed, if that was agreed on.
     pub(in crate::connection) fn compressing(mut self, window: Option<Window>, threshold: usize) -> Self {
         let threshold = u32::try_from(threshold).unwrap_or(u32::MAX);
         self.compressing = window.and_then(Deflater::new).map(|deflater| Compressing { deflater, threshold });
+        if self.compressing.is_some() {
+            self.short = self.short.min(u8::try_from(threshold).unwrap_or(u8::MAX));
+        }
         self
     }
 
@@ -31,35 +47,35 @@ impl Output {
         self.compressing.as_ref().is_some_and(|compressing| bytes.len() >= compressing.threshold as usize)
     }
 
-    /// Puts a frame compressed, if it is one that is to be, and that is worth it.
+    /// Puts a frame compressed; says if it did, because that makes it smaller, or because it is a fragment of a message that is.
     #[inline(never)]
     pub(super) fn put_compressed(&mut self, frame: &Frame) -> bool {
-        let Some(Compressing { mut deflater, threshold }) = self.compressing.take() else { return false };
-        let worth = |payload: &Bytes| payload.len() >= threshold as usize;
+        let Some(mut compressing) = self.compressing.take() else { return false };
+        let deflater = &mut compressing.deflater;
         let put = match frame {
-            Frame::Text(payload) if worth(payload) => {
+            Frame::Text(payload) => {
                 deflater.message(payload, |bytes| self.put_bytes(Data::Text, true, bytes))
             }
-            Frame::Binary(payload) if worth(payload) => {
+            Frame::Binary(payload) => {
                 deflater.message(payload, |bytes| self.put_bytes(Data::Binary, true, bytes))
             }
-            Frame::Shared(shared) if !shared.is_plain() && shared.payload().len() >= threshold as usize => {
-                match deflater.window() {
-                    Window { bits, takeover: false } if self.role == Role::Server => {
-                        shared.deflated(bits).map(|frame| self.put_encoded(frame))
-                    }
-                    _ => deflater.message(shared.payload(), |bytes| {
-                        self.put_bytes(shared.kind().opcode(), true, bytes);
-                    }),
+            Frame::Shared(shared) => match deflater.window() {
+                // Everybody who agreed on the same has the same frame.
+                Window { bits, takeover: false } if self.role == Role::Server => {
+                    shared.deflated(bits).map(|frame| self.put_encoded(frame))
                 }
-            }
-            Frame::Fragment { kind, first, last, compressed: true, payload } => {
+                _ => {
+                    let opcode = shared.kind().opcode();
+                    deflater.message(shared.payload(), |bytes| self.put_bytes(opcode, true, bytes))
+                }
+            },
+            Frame::Fragment { kind, first, last, payload, .. } => {
                 let opcode = data_opcode(*kind, *first);
                 deflater.fragment(payload, *last, |bytes| self.put_bytes(opcode, *last, bytes))
             }
-            _ => None,
+            Frame::Plain(..) | Frame::Ping(_) | Frame::Pong(_) | Frame::Mark => None,
         };
-        self.compressing = Some(Compressing { deflater, threshold });
+        self.compressing = Some(compressing);
         put.is_some()
     }
 

@@ -4,8 +4,8 @@ mod properties;
 
 use flate2::{Compress, Compression, FlushCompress};
 
+use super::super::{Deflater, Window};
 use super::*;
-use crate::wire::{Deflater, Window};
 
 const RSV1: u8 = 0x40;
 const RSV2: u8 = 0x20;

@@ -1,0 +1,255 @@
+//! What a connection costs in memory: how many blocks and bytes of heap an idle one holds, as the page `docs/memory.md` tells it, and how
+//! often a small message goes to the allocator.
+//!
+//! Server and client share this process; the client makes no allocations while it is looked at, so what is counted is the server's.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used)] // In a test it is an assertion.
+
+use std::alloc::System;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use endpoint_runtime as runtime;
+use runtime::Settings;
+use runtime::prelude::*;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tokio::sync::oneshot;
+
+#[global_allocator]
+static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// One test at a time: they count for the whole process.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// How much more than what is written is too much.
+const TOLERANCE: f64 = 1.10;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[server_endpoint("/shared", scope = singleton)]
+struct Shared;
+
+#[handlers]
+impl Shared {
+    #[on_message]
+    fn text(&self, text: Text) -> Text {
+        text
+    }
+
+    #[on_message]
+    fn binary(&self, bytes: Bytes) -> Bytes {
+        bytes
+    }
+}
+
+#[server_endpoint("/owned", scope = singleton)]
+struct Owned;
+
+#[handlers]
+impl Owned {
+    #[on_message]
+    fn text(&self, text: String) -> String {
+        text
+    }
+}
+
+#[server_endpoint("/borrowed", scope = singleton)]
+struct Borrowed;
+
+#[handlers]
+impl Borrowed {
+    #[on_message]
+    fn text(&self, text: &str) {
+        assert!(text.len() < 126);
+    }
+
+    #[on_message]
+    fn binary(&self, bytes: &[u8]) {
+        assert!(bytes.len() < 126);
+    }
+}
+
+/// A server on a thread of its own, as long as this lives.
+struct Server {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    fn start() -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let (started, address) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let one = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            one.block_on(async {
+                let exporter = runtime::export_all().settings(Settings::default()).bind("127.0.0.1:0");
+                let server = exporter.start().await.unwrap();
+                started.send(server.local_addr()).unwrap();
+                let _ = stopped.await;
+                server.shutdown().await;
+            });
+        });
+        let address = address.recv_timeout(PATIENCE).unwrap();
+        Server { address, stop: Some(stop), thread: Some(thread) }
+    }
+
+    fn connect(&self, path: &str) -> Client {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\n{HEAD}\r\n").unwrap();
+        let mut client = Client(stream);
+        client.read_head();
+        client
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || std::thread::panicking());
+        }
+    }
+}
+
+/// The header lines of the request that the page speaks of.
+const HEAD: &str = "Host: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+const TEXT: u8 = 0x81;
+const BINARY: u8 = 0x82;
+const PING: u8 = 0x89;
+const PONG: u8 = 0x8a;
+
+/// A client without buffers.
+struct Client(TcpStream);
+
+impl Client {
+    fn read_head(&mut self) {
+        let (mut head, mut length) = ([0; 1024], 0);
+        while !head[..length].ends_with(b"\r\n\r\n") {
+            self.0.read_exact(&mut head[length..=length]).unwrap();
+            length += 1;
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101 "));
+    }
+
+    /// Sends a frame of 125 bytes.
+    fn send(&mut self, first: u8) {
+        let mut frame = [b'x'; 6 + 125];
+        // The mask of zeros leaves the payload as it is.
+        frame[..6].copy_from_slice(&[first, 0x80 | 125, 0, 0, 0, 0]);
+        self.0.write_all(&frame).unwrap();
+    }
+
+    fn expect(&mut self, first: u8) {
+        let mut frame = [0; 2 + 125];
+        self.0.read_exact(&mut frame).unwrap();
+        assert_eq!(frame[..2], [first, 125]);
+    }
+
+    fn echo(&mut self, first: u8) {
+        self.send(first);
+        self.expect(first);
+    }
+
+    /// The peer has dealt with all that was sent before.
+    fn settle(&mut self) {
+        self.send(PING);
+        self.expect(PONG);
+    }
+}
+
+/// What is held more than at the beginning of the region.
+fn held(region: &Region<'_, System>) -> (f64, f64) {
+    let change = region.change();
+    let blocks = change.allocations as f64 - change.deallocations as f64;
+    let bytes = change.bytes_allocated as f64 - change.bytes_deallocated as f64;
+    (blocks, bytes)
+}
+
+/// The rows of the page's table: what it is, blocks, bytes.
+fn documented() -> Vec<(&'static str, f64, f64)> {
+    let page = include_str!("../../endpoint-runtime/docs/memory.md");
+    let rows = page.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| ")?.split(" | ");
+        let part = cells.next()?;
+        Some((part, cells.next()?.parse().ok()?, cells.next()?.parse().ok()?))
+    });
+    rows.collect()
+}
+
+#[test]
+fn an_idle_connection_holds_what_the_page_says() {
+    const CONNECTIONS: usize = 384;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let server = Server::start();
+    // What is made once is made by these, and they leave their places in the tables to others.
+    let mut first: Vec<Client> = (0..16).map(|_| server.connect("/shared")).collect();
+    first.iter_mut().for_each(|client| client.echo(TEXT));
+    let mut clients = Vec::with_capacity(CONNECTIONS);
+
+    let region = Region::new(HEAP);
+    for _ in 0..CONNECTIONS {
+        let mut client = server.connect("/shared");
+        client.echo(TEXT);
+        client.settle();
+        clients.push(client);
+    }
+    let (blocks, bytes) = held(&region);
+    let (blocks, bytes) = (blocks / CONNECTIONS as f64, bytes / CONNECTIONS as f64);
+
+    let parts = documented();
+    let sum = parts.iter().fold((0.0, 0.0), |sum, part| (sum.0 + part.1, sum.1 + part.2));
+    let told =
+        format!("{blocks:.2} blocks, {bytes:.0} bytes per connection; the page says {sum:?}: {parts:?}");
+    println!("{told}");
+    assert_eq!(parts.len(), 6, "{told}");
+    assert!(blocks <= sum.0 * TOLERANCE && bytes <= sum.1 * TOLERANCE, "{told}");
+    assert!(blocks >= sum.0 / TOLERANCE && bytes >= sum.1 / TOLERANCE, "{told}");
+}
+
+/// Blocks per message, in the long run.
+fn blocks_per_message(server: &Server, path: &str, kind: u8, answered: bool) -> f64 {
+    const MESSAGES: u32 = 1000;
+    let mut client = server.connect(path);
+    let mut exchange = |messages| {
+        for _ in 0..messages {
+            client.send(kind);
+            if answered {
+                client.expect(kind);
+            }
+        }
+        client.settle();
+    };
+    exchange(10);
+    let region = Region::new(HEAP);
+    exchange(MESSAGES);
+    let change = region.change();
+    (change.allocations + change.reallocations) as f64 / f64::from(MESSAGES)
+}
+
+#[test]
+fn a_small_message_allocates_what_its_handler_keeps() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let server = Server::start();
+    for (path, kind, answered, own) in [
+        ("/borrowed", TEXT, false, 0.0),
+        ("/borrowed", BINARY, false, 0.0),
+        ("/owned", TEXT, true, 1.0),
+        ("/shared", TEXT, true, 1.0),
+        ("/shared", BINARY, true, 1.0),
+    ] {
+        let blocks = blocks_per_message(&server, path, kind, answered);
+        println!("{path} {kind:#x}: {blocks:.3} blocks per message");
+        // A timer's tick or two may fall into the time.
+        assert!(blocks <= own * TOLERANCE + 0.02, "{path} {kind:#x}: {blocks} blocks per message, not {own}");
+    }
+}
