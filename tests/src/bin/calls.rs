@@ -21,6 +21,7 @@ mod runtime {
 use runtime::wire;
 
 type Error = Box<dyn std::error::Error>;
+type Call = Box<dyn FnMut()>;
 
 const TEXT: u8 = 0x01;
 const BINARY: u8 = 0x02;
@@ -115,7 +116,7 @@ fn deflated(payload: &[u8]) -> Vec<u8> {
 }
 
 /// The calls, ready to be made.
-fn calls() -> Vec<(&'static str, Box<dyn FnMut()>)> {
+fn calls() -> Vec<(&'static str, Call)> {
     const BIG: usize = 64 * 1024;
     let small = frame(FINAL | TEXT, &ascii(125));
     let fragments =
