@@ -9,7 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from counters import Instructions, Memory, SystemCalls
+from counters import Calls, Instructions, Memory, SystemCalls
 from peer import BINARY, TEXT, Peer, exactly, frame, payload
 
 BOUNDS = Path(__file__).parent / "bounds.toml"
@@ -156,6 +156,23 @@ class Idle:
         yield "KiB more after 1 MiB", counted["left"]
 
 
+class Call:
+    """A call of the wire, by its name in tests/src/bin/calls.rs."""
+
+    unit = "call"
+    counters = (Calls,)
+
+    def __init__(self, name, count):
+        self.name, self.count = name, count
+
+    def run(self, calls):
+        return calls.counted(self.name, self.count)
+
+    def figures(self, counted):
+        yield "instructions", counted["instructions"] / self.count
+        yield "allocations", counted["allocations"] / self.count
+
+
 CASES = [
     Echo("125 bytes as Text", "/text", TEXT, 125, depth=1, connections=64, rounds=60),
     Echo("125 bytes as Text, 8 at once", "/text", TEXT, 125, depth=8, connections=16, rounds=60),
@@ -168,17 +185,29 @@ CASES = [
     Broadcast("broadcast of 100 bytes, 8 at once", "/all", TEXT, 100, depth=8, connections=64, rounds=20),
     Handshake("handshake", "/text", connections=16, rounds=40),
     Idle("idle connection", "/text", connections=3000),
+    Call("decode a text of 125 bytes", 1000),
+    Call("decode 8 texts of 125 bytes", 1000),
+    Call("decode a text in 3 fragments", 1000),
+    Call("decode 64 KiB of bytes", 100),
+    Call("decode 64 KiB of ASCII", 100),
+    Call("decode 64 KiB of Chinese", 100),
+    Call("encode 125 bytes", 1000),
+    Call("encode 64 KiB", 100),
+    Call("encode 125 bytes, masked", 1000),
+    Call("mask 64 KiB", 100),
+    Call("deflate 1 KiB of JSON", 100),
+    Call("inflate 1 KiB of JSON", 100),
 ]
 
 
-def measure(cases, program):
+def measure(cases):
     """From the names of the cases to their figures, from what is counted to how much of it there is for each message."""
     measured = {case.name: {} for case in cases}
-    for counter in (Memory, SystemCalls, Instructions):
+    for counter in (Memory, SystemCalls, Instructions, Calls):
         of_it = [case for case in cases if counter in case.counters]
         if not of_it:
             continue
-        with counter(program) as server:
+        with counter(os.environ["CALLS" if counter is Calls else "MEASURED"]) as server:
             for case in of_it:
                 measured[case.name].update(case.figures(case.run(server)))
     return measured
@@ -241,7 +270,7 @@ def main():
         print("\n".join(case.name for case in cases))
         return
     bounds = tomllib.loads(BOUNDS.read_text()) if BOUNDS.exists() else {}
-    measured = measure(cases, os.environ["MEASURED"])
+    measured = measure(cases)
     if "--update" in options:
         update(measured, bounds)
         bounds = tomllib.loads(BOUNDS.read_text())

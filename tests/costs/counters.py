@@ -1,7 +1,7 @@
 """What counts: strace and callgrind, for just as long as the messages are sent that are to be counted.
 
 Each runs the server, or is attached to it, and has `pid`, `port` and `counted(act)`: what the server did while `act` ran and
-until it slept again, as a dictionary from what is counted to how often.
+until it slept again, as a dictionary from what is counted to how often. `Calls` has no server.
 """
 
 import os
@@ -144,3 +144,28 @@ class Instructions(Server):
                 allocations += int(line[len("calls="):].split()[0])
         total = re.search(r"^totals: (\d+)", profile, re.MULTILINE)
         return {"instructions": int(total[1]), "allocations": allocations}
+
+
+class Calls:
+    """The program of single calls, in callgrind from its start to its end."""
+
+    def __init__(self, program):
+        self.program = program
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="costs-")
+        return self
+
+    def __exit__(self, *_):
+        self.folder.cleanup()
+
+    def counted(self, name, count):
+        """What so many calls cost: that of twice as many, less that of so many, which both start and end alike."""
+        once, twice = self.profile(name, count), self.profile(name, 2 * count)
+        return {what: twice[what] - once[what] for what in once}
+
+    def profile(self, name, count):
+        profile = Path(self.folder.name, "profile")
+        command = ["valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={profile}", self.program, name, str(count)]
+        subprocess.run(command, stdin=subprocess.DEVNULL, check=True)
+        return Instructions.read(profile.read_text())
