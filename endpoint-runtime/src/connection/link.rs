@@ -281,7 +281,7 @@ impl Link {
             }
             self.rest(cx);
             // What came in while the waker was not yet registered would wake nobody.
-            if matches!(turn, Turn::Wait) && (self.has_news() || (self.held && self.parts.reader_waits())) {
+            if matches!(turn, Turn::Wait) && (self.has_news() || self.is_called()) {
                 self.hold();
                 continue;
             }
@@ -291,6 +291,12 @@ impl Link {
                 Phase::Finishing | Phase::Lingering | Phase::Gone => Poll::Ready(Progress::Ended),
             };
         }
+    }
+
+    /// Whether there is something to look at that is neither in the socket nor in the outbox.
+    fn is_called(&self) -> bool {
+        let signalled = self.session.is_signalled() && self.phase != Phase::Gone;
+        signalled || (self.held && self.parts.reader_waits())
     }
 
     #[cold]
@@ -402,16 +408,28 @@ impl Link {
 
     fn pump(&mut self) {
         let budget = if self.output.is_blocked() { usize::MAX } else { FLUSH_AT as usize };
-        let (output, sharing) = (&mut self.output, &mut self.sharing);
-        let put = |queued| {
+        if let Some(reason) = self.take_out(budget) {
+            self.begin_closing(&reason);
+        }
+    }
+
+    /// Takes up to `budget` bytes out of the outbox. When nothing is left and the session is closing, the reason comes back.
+    fn take_out(&mut self, budget: usize) -> Option<CloseReason> {
+        let (outbox, output, sharing) = (self.session.outbox(), &mut self.output, &mut self.sharing);
+        let mut put = |queued| {
             if *sharing == Sharing::No && matches!(queued, Queued::Run(_)) {
                 *sharing = Sharing::Wanted;
             }
             output.put(queued);
         };
-        if let Some(reason) = self.session.outbox().take(budget, put) {
-            self.begin_closing(&reason);
+        if self.session.deflate().is_none() {
+            return outbox.take(budget, put);
         }
+        // Whoever sends must not wait for the compressor.
+        let mut taken = Vec::new();
+        let closed = outbox.take(budget, |queued| taken.push(queued));
+        taken.into_iter().for_each(&mut put);
+        closed
     }
 
     /// Takes the next from the input. What most messages are is looked at first, and here; whatever else there may be, elsewhere.
