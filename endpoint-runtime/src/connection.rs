@@ -82,6 +82,8 @@ pub(crate) fn run<D: Dispatch>(
     let mut connection = Connection { link, session, decoders: None };
     // Not when it is first polled: who connects gets the session at once, to be found and to send any value.
     let coders = connection.start_coders().map_err(Box::new);
+    // No turn ends here, and the first may be another thread's.
+    fan_out::send();
     connection.session.enter_registry();
     async move {
         let Some(mut instance) = connection.create(make) else {

@@ -4,17 +4,18 @@
 //! the next message, and beside a handler that is busy; so the connection stays alive whatever the handler does.
 
 mod clock;
+mod decoding;
 mod ending;
 mod late;
 mod parts;
 mod sharing;
 
-use std::borrow::Cow;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::decoding::Decoded;
 use self::late::Late;
 use self::parts::Parts;
 use self::sharing::Sharing;
@@ -23,10 +24,10 @@ use super::output::Output;
 use super::timers::Timers;
 use super::transport::Transport;
 use crate::endpoint::Form;
-use crate::message::{CloseCode, CloseReason, ClosedBy, Incoming, Text};
+use crate::message::{CloseReason, Incoming, Text};
 use crate::session::Session;
 use crate::session::outbox::{Frame, Outgoing, Queued};
-use crate::wire::{Decoder, Gate, Role, Step, Violation};
+use crate::wire::{Decoder, Gate, Role, Violation};
 
 /// Gathered replies of this size are written before more messages are looked at.
 const FLUSH_AT: u64 = 64 * 1024;
@@ -281,7 +282,7 @@ impl Link {
             }
             self.rest(cx);
             // What came in while the waker was not yet registered would wake nobody.
-            if matches!(turn, Turn::Wait) && (self.has_news() || (self.held && self.parts.reader_waits())) {
+            if matches!(turn, Turn::Wait) && (self.has_news() || self.is_called()) {
                 self.hold();
                 continue;
             }
@@ -291,6 +292,12 @@ impl Link {
                 Phase::Finishing | Phase::Lingering | Phase::Gone => Poll::Ready(Progress::Ended),
             };
         }
+    }
+
+    /// Whether there is something to look at that is neither in the socket nor in the outbox.
+    fn is_called(&self) -> bool {
+        let signalled = self.session.is_signalled() && self.phase != Phase::Gone;
+        signalled || (self.held && self.parts.reader_waits())
     }
 
     #[cold]
@@ -402,137 +409,28 @@ impl Link {
 
     fn pump(&mut self) {
         let budget = if self.output.is_blocked() { usize::MAX } else { FLUSH_AT as usize };
-        let (output, sharing) = (&mut self.output, &mut self.sharing);
-        let put = |queued| {
+        if let Some(reason) = self.take_out(budget) {
+            self.begin_closing(&reason);
+        }
+    }
+
+    /// Takes up to `budget` bytes out of the outbox. When nothing is left and the session is closing, the reason comes back.
+    fn take_out(&mut self, budget: usize) -> Option<CloseReason> {
+        let (outbox, output, sharing) = (self.session.outbox(), &mut self.output, &mut self.sharing);
+        let mut put = |queued| {
             if *sharing == Sharing::No && matches!(queued, Queued::Run(_)) {
                 *sharing = Sharing::Wanted;
             }
             output.put(queued);
         };
-        if let Some(reason) = self.session.outbox().take(budget, put) {
-            self.begin_closing(&reason);
+        if self.session.deflate().is_none() {
+            return outbox.take(budget, put);
         }
-    }
-
-    /// Takes the next from the input. What most messages are is looked at first, and here; whatever else there may be, elsewhere.
-    #[inline(always)]
-    fn decode(&mut self, gate: Gate, deliver: &mut Deliver<'_>) -> Decoded {
-        if self.input.is_empty() && self.late.is_empty() && !self.decoder.owes() {
-            return Decoded::Nothing;
-        }
-        let plain = gate == Gate::Open && self.phase == Phase::Open && !self.retuned;
-        if plain && self.late.is_empty() && !self.decoder.owes() {
-            let answer = match self.decoder.short_message(self.input.bytes()) {
-                Some(Ok((used, Step::Text(text)))) => Some((used, deliver(Incoming::Text(text)))),
-                Some(Ok((used, Step::Binary(bytes)))) => Some((used, deliver(Incoming::Binary(bytes)))),
-                Some(Err(violation)) => {
-                    self.violated(violation);
-                    return Decoded::Done;
-                }
-                _ => None,
-            };
-            if let Some((used, answer)) = answer {
-                self.input.consume(used);
-                return self.answered(answer);
-            }
-        }
-        self.decode_any(gate, deliver)
-    }
-
-    #[inline(never)]
-    fn decode_any(&mut self, gate: Gate, deliver: &mut Deliver<'_>) -> Decoded {
-        // Once the session is closing, messages are of no interest, and the peer's close frame may stand behind some.
-        let open = self.phase == Phase::Open;
-        let free = open && gate == Gate::Open;
-        if free && let Some(late) = self.late.next() {
-            let answer = deliver(late);
-            return self.answered(answer);
-        }
-        if self.input.is_empty() && !self.decoder.owes() {
-            return Decoded::Nothing;
-        }
-        if self.retuned && !self.decoder.is_amid_message() {
-            self.retune();
-        }
-        let gate = if open { self.parts.gate(gate) } else { Gate::Open };
-        let (used, step) = match self.decoder.decode(self.input.bytes(), gate) {
-            Ok(decoded) => decoded,
-            Err(violation) => {
-                self.violated(violation);
-                return Decoded::Done;
-            }
-        };
-        let mut closed = None;
-        let answer = match step {
-            Step::Incomplete => {
-                self.input.consume(used);
-                return Decoded::Nothing;
-            }
-            Step::Held => {
-                self.input.consume(used);
-                return Decoded::Held;
-            }
-            Step::Text(text) if open => deliver(Incoming::Text(text)),
-            Step::Binary(bytes) if open => deliver(Incoming::Binary(bytes)),
-            Step::TextPart(part, last) if open => self.parts.text(self.text, part, last, deliver),
-            Step::BinaryPart(part, last) if open => self.parts.binary(self.binary, part, last, deliver),
-            Step::Ping(payload) => {
-                if self.output.is_blocked() {
-                    self.owed_pong = Some(payload.into());
-                } else {
-                    self.output.put_pong(payload);
-                }
-                match (open && self.pings, free) {
-                    (false, _) => Answer::Nothing,
-                    (true, true) => deliver(Incoming::Ping(Cow::Borrowed(payload))),
-                    (true, false) => {
-                        self.late.keep_ping(payload);
-                        Answer::Nothing
-                    }
-                }
-            }
-            Step::Pong(payload) if free => deliver(Incoming::Pong(Cow::Borrowed(payload))),
-            Step::Pong(payload) => {
-                if open {
-                    self.late.keep_pong(payload);
-                }
-                Answer::Nothing
-            }
-            Step::Close(frame) => {
-                closed = Some(match frame {
-                    Some((code, text)) => CloseReason::new(code, text),
-                    None => CloseReason::new(CloseCode::Status, ""),
-                });
-                Answer::Nothing
-            }
-            Step::Text(_) | Step::Binary(_) | Step::TextPart(..) | Step::BinaryPart(..) => Answer::Nothing,
-        };
-        self.input.consume(used);
-        if let Some(reason) = closed {
-            self.peer_closed(reason.by(ClosedBy::Peer));
-        }
-        self.answered(answer)
-    }
-
-    /// Does what is to be done about a message.
-    #[inline]
-    fn answered(&mut self, answer: Answer) -> Decoded {
-        match answer {
-            Answer::Nothing => Decoded::Done,
-            Answer::Reply(frame) => match self.reply_now(frame) {
-                true => Decoded::Done,
-                false => Decoded::Undelivered,
-            },
-            Answer::Wait => Decoded::Message,
-        }
-    }
-
-    /// Looks up again how messages are to be received.
-    fn retune(&mut self) {
-        self.retuned = false;
-        let forms = self.session.forms();
-        (self.text, self.binary, self.pings) = (forms.text, forms.binary, forms.pings);
-        self.decoder.deliver(forms.text_delivery(), forms.binary_delivery());
+        // Whoever sends must not wait for the compressor.
+        let mut taken = Vec::new();
+        let closed = outbox.take(budget, |queued| taken.push(queued));
+        taken.into_iter().for_each(&mut put);
+        closed
     }
 
     /// `true`: all is written. `false`: the connection is lost.
@@ -613,21 +511,4 @@ enum Turn {
     Yield,
     /// Until the socket, the outbox or a timer has something.
     Wait,
-}
-
-/// What was found in the input.
-#[derive(Clone, Copy)]
-enum Decoded {
-    /// A message, of which the driver is to hear.
-    Message,
-    /// A message whose reply cannot be sent.
-    Undelivered,
-    /// Something that is dealt with.
-    Done,
-    /// A message, which waits for the handler.
-    Held,
-    /// Not enough for anything.
-    Nothing,
-    /// Not looked at: replies are to be written first.
-    Later,
 }

@@ -315,9 +315,19 @@ impl Output {
 
     /// The turn is over: gives the buffer back to the thread, and keeps only what the socket did not take.
     pub(super) fn rest(&mut self) {
-        if self.small.capacity() == 0 {
-            return;
+        if self.small.capacity() > 0 {
+            self.rest_buffer();
         }
+        if self.parts.is_empty() && self.parts.capacity() > 0 {
+            self.parts = VecDeque::new();
+        }
+        if self.receipts.is_empty() && self.receipts.capacity() > 0 {
+            self.receipts = VecDeque::new();
+        }
+    }
+
+    #[inline]
+    fn rest_buffer(&mut self) {
         let mut buffer = std::mem::take(&mut self.small);
         if self.written < buffer.len() {
             self.small = buffer[self.written..].to_vec();
@@ -327,12 +337,6 @@ impl Output {
             buffer.clear();
             // The thread may be at its end, with its locals gone: then the buffer goes too.
             let _ = BUFFER.try_with(|kept| kept.set(buffer));
-        }
-        if self.parts.is_empty() && self.parts.capacity() > 0 {
-            self.parts = VecDeque::new();
-        }
-        if self.receipts.is_empty() && self.receipts.capacity() > 0 {
-            self.receipts = VecDeque::new();
         }
     }
 
@@ -401,4 +405,32 @@ async fn sweep(sweeper: spare::Sweeper) {
 /// The opcode of a fragment: only the first says what the message is (RFC 6455 5.4).
 fn data_opcode(kind: DataKind, first: bool) -> Data {
     if first { kind.opcode() } else { Data::Continue }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::task::noop_waker_ref;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_kept_of_what_is_written() {
+        let (ours, _theirs) = tokio::io::duplex(1 << 20);
+        let mut transport = Transport::Memory(ours);
+        let mut output = Output::new(Role::Server);
+        let long = Bytes::from(vec![b'x'; 2 * LARGE]);
+        // Headers and payloads; and a whole frame, of which nothing goes into the buffer.
+        let (done, mut receipt) = oneshot::channel();
+        output.put(Queued::One(Outgoing { frame: Frame::Binary(long.clone()), done: Some(done) }));
+        output.put(Queued::One(Outgoing { frame: Frame::Text("short".into()), done: None }));
+        for _ in 0..2 {
+            let written = output.poll_write(&mut transport, &mut Context::from_waker(noop_waker_ref()));
+            assert!(matches!(written, Poll::Ready(Ok(()))) && output.is_empty());
+            output.rest();
+            assert_eq!((output.small.capacity(), output.parts.capacity()), (0, 0));
+            assert_eq!(output.receipts.capacity(), 0);
+            output.put_encoded(&long);
+        }
+        assert_eq!(receipt.try_recv().unwrap().ok(), Some(()));
+    }
 }

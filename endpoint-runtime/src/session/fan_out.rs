@@ -61,15 +61,26 @@ fn send_to_all() {
     let Ok(mut noted) = NOTED.try_with(RefCell::take) else { return };
     while noted.len() > GO {
         let others = noted.split_off(noted.len() - GO);
-        match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(async move { write(&others) })),
-            Err(_) => write(&others),
+        let others = Others(others);
+        // Without a runtime they are written to here.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move { drop(others) });
         }
     }
     write(&noted);
     noted.clear();
-    if noted.capacity() <= KEPT {
+    // Whoever was noted meanwhile stays so.
+    if noted.capacity() <= KEPT && NOTED.with_borrow(Vec::is_empty) {
         NOTED.set(noted);
+    }
+}
+
+/// Who is written to by a task, and in any case: a runtime that stops, as one that a handler has made for itself, drops its tasks.
+struct Others(Vec<Session>);
+
+impl Drop for Others {
+    fn drop(&mut self) {
+        write(&self.0);
     }
 }
 

@@ -26,6 +26,7 @@ use std::task::{Context, Poll, Waker};
 use futures_util::task::AtomicWaker;
 use once_cell::race::OnceBox;
 use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
 
 use self::direct::{Direct, WRITER};
 pub(crate) use self::frame::{DataKind, Frame, Outgoing, Queued};
@@ -360,20 +361,26 @@ impl Outbox {
         note: impl FnOnce() -> bool,
     ) -> Result<(), SendError> {
         let mut state = self.state();
+        if !fits(state.bytes, broadcast.cost(), limit) && state.is_direct() {
+            // It may only be that nobody has written yet: whoever noted it does so when a turn ends.
+            drop(state);
+            self.write_directly(Instant::now());
+            state = self.state();
+        }
         if state.closed.is_some() || state.open.is_some() || !fits(state.bytes, broadcast.cost(), limit) {
             drop(state);
             let frame = Frame::Shared(Arc::clone(broadcast.message()));
             return self.push(Outgoing { frame, done: None }, limit, overflow);
         }
         state.put_broadcast(broadcast);
-        // Somebody sees to what is there already, and so to this.
-        let news = !self.has_news();
-        let noted = news && state.direct.is_some() && note();
+        // Somebody sees to what is there already, and so to this, unless it can be no more than the task.
+        let (news, direct) = (!self.has_news(), state.is_direct());
+        let noted = news && direct && note();
         if noted {
             self.flags.fetch_or(PENDING, Ordering::AcqRel);
         }
         drop(state);
-        if news && !noted {
+        if !noted && (news || !direct) {
             self.announce();
         }
         Ok(())

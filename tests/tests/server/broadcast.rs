@@ -38,6 +38,21 @@ impl Megaphone {
     }
 }
 
+/// The same, without waiting for anything, and only to the others.
+#[server_endpoint("/haste", send_buffer = 1_048_576)]
+struct Haste;
+
+#[handlers]
+impl Haste {
+    #[on_message]
+    fn say(&self, text: &str, session: &Session) -> String {
+        let (name, bytes) = text.split_once(' ').unwrap_or((text, "0"));
+        let padding = "x".repeat(bytes.parse().unwrap_or(0));
+        let _ = session.siblings().except(session).post(format!("{name} {padding}"));
+        format!("{name} ")
+    }
+}
+
 async fn all_in(server: &runtime::Server, count: usize) {
     let enough = async {
         while server.sessions().count() < count {
@@ -124,6 +139,39 @@ async fn slow_readers_get_every_message_whole() {
             assert_eq!(text.len(), format!("{round} ").len() + size(round));
             assert!(text.starts_with(&format!("{round} ")), "{round}: {}", &text[..8]);
         }
+    }
+}
+
+/// One who sends much at once fills no queue of members who read: what is theirs is written before it would overflow, not only when
+/// the sender's turn is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sender_in_haste_disconnects_nobody_who_reads() {
+    // More than a queue holds, and less than that and what a direct write leaves to the task.
+    const ROUNDS: usize = 2;
+    const SIZE: usize = 600_000;
+    let server = start(only::<Haste>()).await;
+    let mut members = join(&server, "/haste", 4).await;
+    let mut loud = members.pop().unwrap();
+    // From now on their sockets are lent out.
+    for round in 0..3 {
+        soon("sending", loud.send(Frame::text(format!("{round} 0")))).await.unwrap();
+        assert!(next_text(&mut loud).await.starts_with(&format!("{round} ")));
+    }
+    let mut tasks = Vec::new();
+    for mut member in members {
+        tasks.push(tokio::spawn(async move {
+            for round in (0..3).chain(0..ROUNDS) {
+                assert!(next_text(&mut member).await.starts_with(&format!("{round} ")));
+            }
+        }));
+    }
+    // Short messages, so that all of them are there at once.
+    for round in 0..ROUNDS {
+        loud.feed(Frame::text(format!("{round} {SIZE}"))).await.unwrap();
+    }
+    soon("sending", loud.flush()).await.unwrap();
+    for task in tasks {
+        soon("a member", task).await.unwrap();
     }
 }
 

@@ -26,5 +26,6 @@ mod origin;
 mod paths;
 mod process;
 mod settings;
+mod signals;
 mod support;
 mod upgrading;

@@ -53,8 +53,7 @@ impl Link {
     pub(super) fn peer_closed(&mut self, reason: CloseReason) {
         if self.phase == Phase::Open {
             self.session.begin_close(&reason);
-            let output = &mut self.output;
-            let first = self.session.outbox().take(usize::MAX, |outgoing| output.put(outgoing));
+            let first = self.take_out(usize::MAX);
             // A clean close frame gets its own code back, unless we were about to close ourselves.
             let reason = first.unwrap_or(reason);
             self.output.put_close(

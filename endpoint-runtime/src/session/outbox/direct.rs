@@ -44,7 +44,7 @@ enum Written {
 
 impl State {
     /// Whether all that waits is broadcasts, which may go directly.
-    fn is_direct(&self) -> bool {
+    pub(super) fn is_direct(&self) -> bool {
         self.direct.is_some() && self.queue.is_empty() && self.run.is_some() && self.closed.is_none()
     }
 
@@ -156,6 +156,10 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::{Context, Wake};
+
     use tokio::io::AsyncReadExt;
     use tokio::net::{TcpListener, TcpStream};
 
@@ -163,6 +167,16 @@ mod tests {
     use super::*;
     use crate::message::CloseReason;
     use crate::settings::Overflow;
+
+    /// How often the task was woken.
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 
     const LIMIT: usize = 64 << 20;
 
@@ -200,6 +214,41 @@ mod tests {
         expect(&mut peer, "a").await;
         assert!(outbox.wrote_directly().is_some());
         assert_eq!(outbox.hold(), None);
+    }
+
+    /// A queue that is full only because nobody has written yet is no reason to refuse anything.
+    #[tokio::test]
+    async fn what_waits_is_written_before_it_is_too_much() {
+        let (outbox, mut peer) = lent().await;
+        let long = "x".repeat(1000);
+        for _ in 0..3 {
+            let mut broadcast = Broadcast::new(Shared::new(DataKind::Text, long.as_bytes()), None);
+            outbox.push_broadcast(&mut broadcast, 1500, Overflow::Disconnect, || true).unwrap();
+        }
+        expect(&mut peer, &long).await;
+        expect(&mut peer, &long).await;
+        assert!(outbox.has_news(), "the last one waits for the end of the turn");
+        assert_eq!((outbox.dropped(), outbox.closed()), (0, None));
+    }
+
+    /// What cannot be joined is the task's to write, which need not wait for the end of a turn to learn that.
+    #[tokio::test]
+    async fn the_task_is_told_at_once_of_what_cannot_go_past_it() {
+        let (outbox, mut peer) = lent().await;
+        let count = Arc::new(Count::default());
+        outbox.register(&Context::from_waker(&Arc::clone(&count).into()));
+        push(&outbox, "a");
+        assert_eq!(count.0.load(Ordering::Relaxed), 0);
+        push(&outbox, "b");
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        outbox.write_directly(Instant::now());
+        assert!(outbox.has_news(), "nobody else has written");
+        let mut frames = Vec::new();
+        outbox.take(usize::MAX, |queued| frames.push(queued));
+        assert_eq!(frames.len(), 2);
+        push(&outbox, "c");
+        outbox.write_directly(Instant::now());
+        expect(&mut peer, "c").await;
     }
 
     #[tokio::test]
