@@ -20,6 +20,7 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
+use tokio_util::task::TaskTracker;
 
 use self::link::{Answer, Link};
 use self::routing::{Elsewhere, route};
@@ -96,6 +97,21 @@ pub(crate) fn run<D: Dispatch>(
         connection.close(Some(&mut instance)).await;
         Some(instance)
     }
+}
+
+/// Runs one connection as a task of its own, which counts among `tasks` until nothing is left of it.
+pub(crate) fn spawn<D: Dispatch>(
+    make: impl FnOnce(&Session) -> Result<D> + Send + 'static,
+    upgraded: Upgraded,
+    tasks: &TaskTracker,
+) {
+    let counted = tasks.token();
+    let connection = run(make, upgraded);
+    // Not by the tracker's own `spawn`, whose wrapper costs something at each message.
+    tokio::spawn(async move {
+        drop(connection.await);
+        drop(counted);
+    });
 }
 
 /// 1011: something unexpected happened on our side. The peer learns no more than that.
@@ -233,25 +249,23 @@ impl Connection {
                 let mut within = std::task::Context::from_waker(cx.waker());
                 let mut deliver = |incoming: Incoming<'_>| {
                     let pong = matches!(incoming, Incoming::Ping(_) | Incoming::Pong(_));
-                    let incoming = if session.is_direct() {
-                        incoming
-                    } else {
-                        match route(session, incoming) {
-                            Ok(incoming) => incoming,
+                    let mut message = Slot::new(incoming);
+                    if !session.is_direct() {
+                        match message.reroute(|incoming| route(session, incoming)) {
+                            Ok(()) => {}
                             Err(other) => {
                                 // Boxed: what most sessions never have does not weigh on all of them.
                                 received = Received::Elsewhere(Box::new((other, pong)));
                                 return Answer::Wait;
                             }
                         }
-                    };
+                    }
                     let handled = attempt(session, || {
-                        let mut message = Slot::new(incoming);
                         let at_once = lent.as_deref_mut()?.message_at_once(context, &mut message);
                         if at_once.is_some() {
                             return at_once;
                         }
-                        running.set(Some(lent.take()?.message(context, message)));
+                        running.set(Some(lent.take()?.message(context, message.handed_on())));
                         match running.as_mut().as_pin_mut()?.poll(&mut within) {
                             Poll::Ready(reply) => Some(reply),
                             Poll::Pending => None,

@@ -13,6 +13,7 @@ mod deflate;
 mod encoder;
 mod header;
 mod mask;
+pub(crate) mod spare;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -1,5 +1,5 @@
 //! What a connection costs in memory: how many blocks and bytes of heap an idle one holds, as the page `docs/memory.md` tells it, and how
-//! often a small message goes to the allocator.
+//! often a small message goes to the allocator; and what is left of a large one.
 //!
 //! Server and client share this process; the client makes no allocations while it is looked at, so what is counted is the server's.
 
@@ -11,7 +11,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use endpoint_runtime as runtime;
 use runtime::Settings;
@@ -30,7 +30,7 @@ const TOLERANCE: f64 = 1.10;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-#[server_endpoint("/shared", scope = singleton)]
+#[server_endpoint("/shared", scope = singleton, max_message_size = 2_097_152)]
 struct Shared;
 
 #[handlers]
@@ -214,6 +214,43 @@ fn an_idle_connection_holds_what_the_page_says() {
     assert_eq!(parts.len(), 6, "{told}");
     assert!(blocks <= sum.0 * TOLERANCE && bytes <= sum.1 * TOLERANCE, "{told}");
     assert!(blocks >= sum.0 / TOLERANCE && bytes >= sum.1 / TOLERANCE, "{told}");
+}
+
+#[test]
+fn nothing_of_a_large_message_is_left() {
+    const CONNECTIONS: usize = 64;
+    const LARGE: usize = 1 << 20;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut frame = vec![b'x'; 14 + LARGE];
+    let mut answer = vec![0; 10 + LARGE];
+    let server = Server::start();
+    let whole = Region::new(HEAP);
+    let mut clients: Vec<Client> = (0..CONNECTIONS).map(|_| server.connect("/shared")).collect();
+    clients.iter_mut().for_each(|client| client.echo(TEXT));
+    let (_, idle) = held(&whole);
+
+    let region = Region::new(HEAP);
+    for (number, client) in clients.iter_mut().enumerate() {
+        let kind = [TEXT, BINARY][number % 2];
+        frame[..2].copy_from_slice(&[kind, 0x80 | 127]);
+        frame[2..10].copy_from_slice(&(LARGE as u64).to_be_bytes());
+        frame[10..14].fill(0);
+        client.0.write_all(&frame).unwrap();
+        client.0.read_exact(&mut answer).unwrap();
+        assert_eq!(answer[..2], [kind, 127]);
+        client.settle();
+    }
+    let in_use = held(&region).1;
+    assert!(in_use < 3.0 * LARGE as f64, "one block is used again: {in_use} bytes");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let (blocks, left) = held(&region);
+        if left <= idle * (TOLERANCE - 1.0) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{blocks} blocks, {left} bytes are left beside {idle}");
+        std::thread::yield_now();
+    }
 }
 
 /// Blocks per message, in the long run.

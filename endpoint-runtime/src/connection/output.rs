@@ -11,6 +11,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
@@ -22,7 +23,7 @@ use super::transport::Transport;
 use crate::message::{CloseCode, CloseReason};
 use crate::session::SendError;
 use crate::session::outbox::{DataKind, Frame, Outgoing, Queued, Run, Shared};
-use crate::wire::{self, Role};
+use crate::wire::{self, Role, spare};
 
 /// A payload of this size or more is not copied. Below, a copy is cheaper than a slot in a vectored write.
 const LARGE: usize = 8 * 1024;
@@ -30,9 +31,8 @@ const LARGE: usize = 8 * 1024;
 /// The longest payload whose length fits into the second byte of a header (RFC 6455 5.2).
 const MAX_SHORT: u8 = 125;
 
-/// A block of this size or more is made as small as `SHRUNK` before it is freed: see [`give_back`].
-const HUGE: usize = 128 * 1024;
-const SHRUNK: usize = 1024;
+/// Without a large message for so long, their memory goes back to the system.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// Slices in one vectored write.
 const SLICES: usize = 16;
@@ -255,7 +255,10 @@ impl Output {
                 bytes => self.advance(bytes),
             }
         }
-        // TCP has no buffer of its own to flush; a stream that has one is flushed when nothing more is ready.
+        if !transport.may_keep() {
+            self.blocked = false;
+            return Poll::Ready(Ok(()));
+        }
         let flushed = Pin::new(transport).poll_flush(cx);
         self.unflushed = flushed.is_pending();
         self.blocked = self.unflushed;
@@ -375,17 +378,23 @@ impl Output {
     }
 }
 
-/// Frees what a payload lay in, if it is nobody else's.
-///
-/// glibc takes the largest block that was ever freed for the size of what is needed often, and from then on keeps twice as much
-/// in its heap. A block that is small when it is freed teaches it nothing: then the memory of a large message goes back to the system.
+/// Gives back what a payload lay in, if it is nobody else's: see [`spare`].
 fn give_back(payload: Bytes) {
     if payload.is_unique() {
-        let mut block = Vec::from(payload);
-        if block.capacity() >= HUGE {
-            block.truncate(SHRUNK);
-            block.shrink_to(SHRUNK);
+        let block = Vec::from(payload);
+        if block.capacity() >= spare::LARGE
+            && let Some(sweeper) = spare::keep(block)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(sweep(sweeper));
         }
+    }
+}
+
+/// Until no large message has come or gone for a while.
+async fn sweep(sweeper: spare::Sweeper) {
+    while sweeper.is_needed() {
+        tokio::time::sleep(QUIET).await;
     }
 }
 

@@ -100,6 +100,21 @@ macro_rules! each {
     };
 }
 
+impl Transport {
+    /// Whether what was written may still lie in a buffer of the stream's own, to be flushed.
+    #[inline]
+    pub(super) fn may_keep(&self) -> bool {
+        match self {
+            Transport::Tcp(_) | Transport::Lent(_) | Transport::Memory(_) | Transport::Nothing(_) => false,
+            #[cfg(unix)]
+            Transport::Unix(_) => false,
+            #[cfg(all(feature = "client", feature = "tls"))]
+            Transport::Tls(_) => true,
+            Transport::Other(_) => true,
+        }
+    }
+}
+
 // Inlined: what is behind most connections is known after one comparison, and TCP has nothing to flush.
 impl AsyncRead for Transport {
     #[inline]

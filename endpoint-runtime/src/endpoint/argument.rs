@@ -109,6 +109,22 @@ impl<'d> Slot<'d> {
         self.0.as_ref().is_some_and(|message| message.is(kind))
     }
 
+    /// Puts what becomes of the message in its place; nothing, if that is an error.
+    pub(crate) fn reroute<E>(
+        &mut self,
+        route: impl FnOnce(Incoming<'d>) -> std::result::Result<Incoming<'d>, E>,
+    ) -> std::result::Result<(), E> {
+        if let Some(message) = self.0.take() {
+            self.0 = Some(route(message)?);
+        }
+        Ok(())
+    }
+
+    /// The same message; nothing is left here.
+    pub(crate) fn handed_on(&mut self) -> Self {
+        Slot(self.0.take())
+    }
+
     /// The message as a `T`.
     pub(crate) fn decode<T: FromMessage>(mut self) -> Result<T> {
         Ok(T::from_message(self.take()?)?)

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::FutureExt;
 use tokio_util::task::TaskTracker;
 
 use crate::connection::{self, Upgraded};
@@ -122,7 +121,7 @@ impl<E: Handlers + ServerDeclared> Launcher for AnnotatedLauncher<E> {
                 Self::create(session.application(), &configurator, Some(session.handshake())).map(Annotated)
             }
         };
-        tasks.spawn(connection::run::<Annotated<E>>(make, upgraded).map(drop));
+        connection::spawn::<Annotated<E>>(make, upgraded, tasks);
     }
 }
 
@@ -160,6 +159,6 @@ impl<E: Endpoint, F: Fn() -> E + Send + Sync + 'static> Launcher for FactoryLaun
             }
             Ok(Programmatic(instance))
         };
-        tasks.spawn(connection::run(make, upgraded).map(drop));
+        connection::spawn(make, upgraded, tasks);
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::mem;
 
 use super::decoder::Step;
+use super::spare;
 use super::text::{NotUtf8, Text};
 use super::violation::Violation;
 
@@ -56,7 +57,7 @@ impl Assembly {
     /// Appends a piece (already unmasked).
     pub(super) fn append(&mut self, piece: &[u8], outlook: Outlook) -> Result<(), Violation> {
         if self.capacity().saturating_sub(self.len()) < piece.len() {
-            self.reserve_exact(outlook.claim(self.len(), piece.len()));
+            self.reserve_exact(outlook, piece.len());
         }
         match self {
             Self::None | Self::Parts => Ok(()),
@@ -118,11 +119,16 @@ impl Assembly {
         Ok(step)
     }
 
-    fn reserve_exact(&mut self, additional: usize) {
-        match self {
-            Self::None | Self::Parts => {}
-            Self::Text(text) => text.reserve_exact(additional),
-            Self::Binary(bytes) => bytes.reserve_exact(additional),
+    fn reserve_exact(&mut self, outlook: Outlook, piece: usize) {
+        let additional = outlook.claim(self.len(), piece);
+        // A block that is there already costs nothing, whatever the peer goes on to send.
+        let spare = if self.capacity() == 0 { spare::take(outlook.announced) } else { None };
+        match (self, spare) {
+            (Self::None | Self::Parts, _) => {}
+            (Self::Text(text), Some(block)) => text.lie_in(block),
+            (Self::Binary(bytes), Some(block)) => *bytes = block,
+            (Self::Text(text), None) => text.reserve_exact(additional),
+            (Self::Binary(bytes), None) => bytes.reserve_exact(additional),
         }
     }
 }

@@ -22,7 +22,7 @@ impl Key {
     /// Masks or unmasks the next piece of the payload in place.
     #[inline]
     pub(super) fn apply(&mut self, payload: &mut [u8]) {
-        // Blocks for the compiler to make vector instructions of, then what is left of a block, in falling sizes.
+        // Blocks for the compiler to make vector instructions of, then what is left of a block: at most one half, one word, and some bytes.
         let key = self.0.to_le_bytes();
         let block_key: [u8; BLOCK] = std::array::from_fn(|i| key[i % 4]);
         let (blocks, rest) = payload.as_chunks_mut::<BLOCK>();
@@ -31,8 +31,13 @@ impl Key {
                 *byte ^= key;
             }
         }
+        let (halves, rest) = rest.as_chunks_mut::<8>();
+        if let [half, ..] = halves {
+            let twice = u64::from(self.0) | u64::from(self.0) << 32;
+            *half = (u64::from_le_bytes(*half) ^ twice).to_le_bytes();
+        }
         let (words, rest) = rest.as_chunks_mut::<4>();
-        for word in words {
+        if let [word, ..] = words {
             *word = (u32::from_le_bytes(*word) ^ self.0).to_le_bytes();
         }
         for (byte, key) in rest.iter_mut().zip(key) {

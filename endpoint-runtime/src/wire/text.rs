@@ -33,6 +33,11 @@ impl Text {
         self.decided.reserve_exact(additional + usize::from(self.waiting_len));
     }
 
+    /// Lies in this empty block from now on; nothing is decided yet.
+    pub(super) fn lie_in(&mut self, block: Vec<u8>) {
+        self.decided = String::from_utf8(block).unwrap_or_default();
+    }
+
     /// Appends a piece, or says that no continuation could make it UTF-8.
     pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), NotUtf8> {
         let piece = self.complete_waiting(piece)?;
