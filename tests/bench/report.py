@@ -151,7 +151,7 @@ def panel(case, figures):
 
     def draw(width):
         scale = (width - LABELS - NUMBERS) / max(longest, 1)
-        lines = [f'<text class="title" x="0" y="14">{escape(title)}: {unit} {each}</text>']
+        lines = [f'<text class="title" x="0" y="14">{escape(title)}: {"memory" if unit == MEMORY else "CPU"} {each}</text>']
         for index, (value, name) in enumerate(rows):
             y = TITLE - 10 + index * ROW
             text, bar = ('class="ours"', 'class="bar us"') if name == OURS else ("", 'class="bar"')
@@ -161,7 +161,9 @@ def panel(case, figures):
             if value > longest:
                 x = LABELS + length - 14
                 lines.append(f'<path class="cut" d="M{x:.1f} {y + BAR + 2} l5 -{BAR + 4} m4 0 l-5 {BAR + 4}"/>')
-            lines.append(f'<text {text} x="{LABELS + length + 6:.1f}" y="{y + 10}">{ratio(value)}</text>')
+            # Behind the line, so that it crosses no number.
+            number = LABELS + max(length, scale) + 6
+            lines.append(f'<text {text} x="{number:.1f}" y="{y + 10}">{ratio(value)}</text>')
         x, bottom = LABELS + scale, TITLE - 12 + len(rows) * ROW
         lines.append(f'<path class="line" d="M{x:.1f} {TITLE - 14} V{bottom}"/>')
         return "".join(lines)

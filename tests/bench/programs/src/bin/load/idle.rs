@@ -8,7 +8,7 @@ use crate::socket::connect;
 use crate::{Arguments, Result};
 
 /// So many come and go before, so that what is made once is there.
-const FIRST: usize = 100;
+const FIRST: usize = 20;
 
 fn exchange(message: &Message, connections: &[TcpStream]) -> Result<()> {
     for mut connection in connections {
