@@ -77,6 +77,18 @@ pub(crate) fn run<D: Dispatch>(
     make: impl FnOnce(&Session) -> Result<D> + Send,
     upgraded: Upgraded,
 ) -> impl Future<Output = Option<D>> + Send {
+    run_counted(make, upgraded, (), |instance| instance)
+}
+
+/// [`run`], with something that is held until nothing is left of the connection but what `end` makes of the instance.
+///
+/// One future and none around it: a wrapper would cost something at each message, and each connection some memory.
+fn run_counted<D: Dispatch, R>(
+    make: impl FnOnce(&Session) -> Result<D> + Send,
+    upgraded: Upgraded,
+    counted: impl Send,
+    end: impl FnOnce(D) -> R + Send,
+) -> impl Future<Output = Option<R>> + Send {
     let Upgraded { session, transport, read_ahead, timers, role } = upgraded;
     let link = Link::new(session.clone(), transport, &read_ahead, timers, role);
     let mut connection = Connection { link, session, decoders: None };
@@ -97,7 +109,9 @@ pub(crate) fn run<D: Dispatch>(
         }
         connection.messages(&mut instance).await;
         connection.close(Some(&mut instance)).await;
-        Some(instance)
+        let end = end(instance);
+        drop(counted);
+        Some(end)
     }
 }
 
@@ -107,13 +121,7 @@ pub(crate) fn spawn<D: Dispatch>(
     upgraded: Upgraded,
     tasks: &TaskTracker,
 ) {
-    let counted = tasks.token();
-    let connection = run(make, upgraded);
-    // Not by the tracker's own `spawn`, whose wrapper costs something at each message.
-    tokio::spawn(async move {
-        drop(connection.await);
-        drop(counted);
-    });
+    tokio::spawn(run_counted(make, upgraded, tasks.token(), drop));
 }
 
 /// 1011: something unexpected happened on our side. The peer learns no more than that.
