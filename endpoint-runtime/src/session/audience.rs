@@ -91,6 +91,10 @@ impl Audience {
 
     /// Sends a message to each: encoded once, shared by all. Nobody waits for a slow peer; what becomes of its message is
     /// decided by its endpoint's `overflow`.
+    ///
+    /// What a handler sends goes out when it waits for something or returns, together with whatever else it has sent by then. So a handler
+    /// that keeps its thread busy for long afterwards keeps its messages too: let it await something, or do that work elsewhere
+    /// (`tokio::task::spawn_blocking`).
     pub async fn send(&self, message: impl IntoMessage) -> Delivery {
         self.post(message)
     }
