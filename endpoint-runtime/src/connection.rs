@@ -1,6 +1,6 @@
 //! One connection's life, from the upgrade to the end: the state machine that runs the user's methods.
 //!
-//! [`run`] is one task. It waits for a message, calls the method, and drives the method's future and the connection's I/O together: pings are
+//! A connection is one task. It waits for a message, calls the method, and drives the method's future and the connection's I/O together: pings are
 //! answered and sends go out while a handler is busy, but the next message is not looked at before it is done. A method that panics or
 //! fails costs its own session only; `on_close` is called exactly once, last of all, with the truth.
 
@@ -73,6 +73,7 @@ enum Received {
 ///
 /// The future lives as long as the connection, so it is kept small: what can be made before it is, and what is rarely needed is
 /// boxed when it is.
+#[cfg(feature = "client")]
 pub(crate) fn run<D: Dispatch>(
     make: impl FnOnce(&Session) -> Result<D> + Send,
     upgraded: Upgraded,
@@ -80,7 +81,7 @@ pub(crate) fn run<D: Dispatch>(
     run_counted(make, upgraded, (), |instance| instance)
 }
 
-/// [`run`], with something that is held until nothing is left of the connection but what `end` makes of the instance.
+/// Runs one connection, with something that is held until nothing is left of the connection but what `end` makes of the instance.
 ///
 /// One future and none around it: a wrapper would cost something at each message, and each connection some memory.
 fn run_counted<D: Dispatch, R>(

@@ -11,6 +11,7 @@ impl Inflater {
         None
     }
 
+    #[expect(clippy::boxed_local, reason = "as the one that inflates has it")]
     pub(in super::super) fn rest(self: Box<Self>) -> Option<Box<Self>> {
         match *self {}
     }
