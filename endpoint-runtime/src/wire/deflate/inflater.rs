@@ -109,10 +109,18 @@ impl Inflater {
 
     fn step(&mut self, input: &[u8], out: &mut [u8], flush: InflateFlush) -> Result<(usize, usize), Corrupt> {
         let (used, written) = (self.stream.total_in(), self.stream.total_out());
-        let status = self.stream.decompress(input, out, flush).map_err(|_| Corrupt)?;
-        self.ended = status == Status::StreamEnd;
+        let status = self.stream.decompress(input, out, flush);
         // No more than the slices have, so nothing is cut off.
-        Ok(((self.stream.total_in() - used) as usize, (self.stream.total_out() - written) as usize))
+        let (used, written) =
+            ((self.stream.total_in() - used) as usize, (self.stream.total_out() - written) as usize);
+        self.ended = match status {
+            Ok(status) => status == Status::StreamEnd,
+            // It looks ahead when there is no more room. What lies before the fault counts first, as if the rest had not arrived yet;
+            // asked for more, it says the same again.
+            Err(_) if !out.is_empty() && written == out.len() => false,
+            Err(_) => return Err(Corrupt),
+        };
+        Ok((used, written))
     }
 }
 

@@ -314,6 +314,18 @@ fn empty_blocks_without_end_hold_no_memory() {
 
 /// Both rules are broken, and the first of them is told, at once as octet by octet.
 #[test]
+fn what_passes_the_limit_before_it_turns_corrupt_is_1009() {
+    // Two bytes, and then no deflate, which who looks ahead sees before there is room for the second.
+    let payload = [0xf2, 0x55, 0x00, 0xc0, 0xfa, 0x00, 0xe1, 0x18, 0xcc, 0x11, 0xf4];
+    let stream = compressed_frame(TEXT, &payload);
+    for chop in [1, 7, stream.len()] {
+        let mut reader = Reader::inflating(ALONE, 1);
+        stream.chunks(chop).for_each(|bytes| reader.receive(bytes, Gate::Open));
+        assert_eq!(reader.events, [Event::Failed(1009)], "{chop} at a time");
+    }
+}
+
+#[test]
 fn what_is_no_text_before_the_limit_is_1007() {
     for (message, code) in [(&b"12\xff4567"[..], 1007), (b"123456\xff", 1009)] {
         let bytes = compressed_frame(TEXT, &deflated(message));
