@@ -31,7 +31,7 @@ pub use self::problem::{DeployError, Problem, Report};
 pub use self::registration::Registration;
 use crate::context::Components;
 use crate::error::{BoxError, Result};
-use crate::server::{Answer, EndpointService, Server, boxed};
+use crate::server::{Answer, EndpointService, Listen, Server, boxed};
 use crate::settings::Settings;
 
 /// Exports the endpoints of this program, and serves them. Made by [`export_all`](crate::export_all).
@@ -60,8 +60,8 @@ pub struct ServerEndpointExporter {
     layers: Vec<AddLayer>,
     /// What the builder changes of the settings, in its order.
     changes: Vec<Change>,
-    /// Whether the builder names an address.
-    binds: bool,
+    /// Where the builder says to listen; where the settings say it if this is empty.
+    listens: Vec<Listen>,
     settings: Option<Settings>,
     ready: Vec<Ready>,
 }
@@ -84,7 +84,7 @@ impl ServerEndpointExporter {
             fallback: None,
             layers: Vec::new(),
             changes: Vec::new(),
-            binds: false,
+            listens: Vec::new(),
             settings: None,
             ready: Vec::new(),
         }
@@ -151,15 +151,8 @@ impl ServerEndpointExporter {
 
     /// Listens here: `127.0.0.1:8080`, `[::]:8080`, `localhost:0` for any free port, `unix:/run/app.sock`. The first call replaces what the
     /// settings say, further ones add listeners.
-    pub fn bind(mut self, address: impl Into<String>) -> Self {
-        let address = address.into();
-        let first = !std::mem::replace(&mut self.binds, true);
-        self.changes.push(Box::new(move |settings| {
-            if first {
-                settings.bind.clear();
-            }
-            settings.bind.push(address.clone());
-        }));
+    pub fn bind(mut self, listen: impl Into<Listen>) -> Self {
+        self.listens.push(listen.into());
         self
     }
 

@@ -1,11 +1,13 @@
 //! A running server: its listeners, its door, and how it stops.
 
+mod arrival;
 mod body;
 mod container;
 mod deployments;
 mod door;
 mod drain;
 mod http1;
+mod listen;
 mod listener;
 
 use std::fmt;
@@ -20,6 +22,7 @@ pub use self::body::{EndpointService, ResponseBody};
 pub use self::container::Container;
 pub(crate) use self::deployments::Deployed;
 pub(crate) use self::door::{Door, endpoints};
+pub use self::listen::Listen;
 pub use self::listener::Address;
 pub(crate) use self::listener::{Binding, Listener};
 use crate::session::{Current, Sessions};

@@ -9,7 +9,7 @@ use crate::context::ApplicationContext;
 use crate::endpoint::Reception;
 use crate::handshake::OriginRule;
 use crate::path::{Router, Template};
-use crate::server::{Binding, Container, Deployed};
+use crate::server::{Binding, Container, Deployed, Listen};
 use crate::session::{Extension, Sessions, is_token};
 use crate::settings::Settings;
 
@@ -18,7 +18,8 @@ use crate::settings::Settings;
 pub(super) struct Plan {
     pub(super) settings: Settings,
     pub(super) endpoints: Vec<Planned>,
-    pub(super) bindings: Vec<Binding>,
+    /// Where to listen, and how what is written there reads.
+    pub(super) listeners: Vec<(Binding, Listen)>,
     pub(super) container: Container,
     pub(super) context: ApplicationContext,
     problems: Vec<Problem>,
@@ -59,14 +60,14 @@ impl ServerEndpointExporter {
         components.add(Arc::new(container.sessions().clone()));
         components.add(Arc::new(container.clone()));
         let context = components.freeze();
-        let bindings = bindings(&settings, &mut problems);
+        let listeners = listeners(&settings, &self.listens, &mut problems);
         let (all, selected) = self.collect();
         let endpoints: Vec<_> =
             selected.into_iter().map(|config| planned(config, &settings, &mut problems)).collect();
         conflicts(&endpoints, &mut problems);
         missing_components(&endpoints, &context, &mut problems);
         self.expectations(all, &endpoints, &mut problems);
-        Plan { settings, endpoints, bindings, container, context, problems }
+        Plan { settings, endpoints, listeners, container, context, problems }
     }
 
     fn merged_settings(&self, problems: &mut Vec<Problem>) -> Settings {
@@ -138,17 +139,25 @@ const NOT_LINKED: &str = "there is no endpoint. A type is one if it has `#[serve
 const UNNAMED_CRATE: &str = "If it stands in another crate, that crate must be named in the program to be linked: `use that_crate as _;` or \
      `endpoint_runtime::link!(that_crate);`";
 
-fn bindings(settings: &Settings, problems: &mut Vec<Problem>) -> Vec<Binding> {
-    let mut bindings = Vec::new();
-    for address in &settings.bind {
-        match Binding::parse(address) {
-            Ok(binding) => bindings.push(binding),
-            // The settings' own check has named it already.
-            Err(_) if !settings.problems().is_empty() => {}
+fn listeners(
+    settings: &Settings,
+    listens: &[Listen],
+    problems: &mut Vec<Problem>,
+) -> Vec<(Binding, Listen)> {
+    let set: Vec<Listen> = match listens {
+        // The settings' own check names what is wrong there.
+        [] => settings.bind.iter().map(Listen::from).collect(),
+        listens => listens.to_vec(),
+    };
+    let mut listeners = Vec::new();
+    for listen in set {
+        match Binding::parse(&listen.address) {
+            Ok(binding) => listeners.push((binding, listen)),
+            Err(_) if listens.is_empty() && !settings.problems().is_empty() => {}
             Err(text) => problems.push(Problem::new(text)),
         }
     }
-    bindings
+    listeners
 }
 
 /// Checks one endpoint that is to be deployed beside others, and says what is wrong.

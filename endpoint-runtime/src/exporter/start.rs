@@ -19,7 +19,7 @@ pub(super) async fn start(exporter: ServerEndpointExporter) -> Result<Server> {
 #[cfg(feature = "test")]
 pub(super) async fn start_in_memory(exporter: ServerEndpointExporter) -> Result<Server> {
     let mut plan = exporter.plan().sound()?;
-    plan.bindings.clear();
+    plan.listeners.clear();
     serve(exporter, plan).await
 }
 
@@ -38,7 +38,7 @@ async fn serve(exporter: ServerEndpointExporter, plan: Plan) -> Result<Server> {
         return Err(DeployError::new(problems).into());
     }
     let mut listeners = Vec::new();
-    for binding in &plan.bindings {
+    for (binding, _) in &plan.listeners {
         match Listener::bind(binding).await {
             Ok(listener) => listeners.push(listener),
             Err(error) => problems.push(Problem::new(format!("cannot listen on {binding}: {error}"))),

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::door::Door;
-use super::http1;
+use super::arrival::arrive;
 use crate::session::Ends;
 
 /// The scheme that names a Unix socket.
@@ -139,12 +139,12 @@ impl Listener {
                 // Small messages must not wait for company; a socket that refuses is as good as closed.
                 let _ = stream.set_nodelay(true);
                 let ends = Ends { remote: Some(remote), local: self.local_end_of(&stream), secure: false };
-                tokio::spawn(http1::serve(Arc::clone(door), stream, ends, stop.clone()));
+                tokio::spawn(arrive(Arc::clone(door), stream, ends, stop.clone()));
             }
             #[cfg(unix)]
             Socket::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                tokio::spawn(http1::serve(Arc::clone(door), stream, Ends::default(), stop.clone()));
+                tokio::spawn(arrive(Arc::clone(door), stream, Ends::default(), stop.clone()));
             }
         }
         Ok(())

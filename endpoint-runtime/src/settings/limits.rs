@@ -71,7 +71,7 @@ impl Settings {
 
     fn unusable_durations(&self) -> Vec<(&'static str, String)> {
         // What zero would do, where it would break something.
-        let durations: [(&'static str, Option<Duration>, Option<&str>); 10] = [
+        let durations: &[(&'static str, Option<Duration>, Option<&str>)] = &[
             (
                 "idle_timeout",
                 self.idle_timeout,
@@ -114,7 +114,7 @@ impl Settings {
             ),
         ];
         let mut problems = Vec::new();
-        for (name, duration, zero) in durations {
+        for &(name, duration, zero) in durations {
             match (duration, zero) {
                 (Some(Duration::ZERO), Some(why)) => problems.push((name, format!("0s {why}"))),
                 (Some(duration), _) if duration > LONGEST => {
