@@ -64,7 +64,9 @@ pub use crate::message::{
     Uncompressed,
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
-pub use crate::server::{Address, Container, EndpointService, Listen, ResponseBody, Server};
+pub use crate::server::{
+    Address, Container, EndpointService, Listen, Mounted, MountedService, ResponseBody, Server,
+};
 pub use crate::session::{
     Attributes, Audience, Batch, BinaryWriter, Delivery, EndpointConfig, Extension, HandlerConflict,
     Handshake, InvalidExtensions, InvalidSessionId, MessageHandlerId, Receipt, SendError, Session, SessionId,

@@ -1,15 +1,19 @@
 //! HTTP/1.1 on one connection, by hyper, until it is upgraded or closed.
 
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::door::{Door, Entry};
+use super::door::{Asks, Door, Entry};
+use super::listen::Rules;
 use crate::session::Ends;
 
 /// Connections over the limit that are told so. Beyond, they are just closed: to tell them costs too.
@@ -18,7 +22,7 @@ const TOLD: usize = 256;
 /// Serves one connection. It returns when the connection has been upgraded or closed.
 ///
 /// A peer that says nothing, or says it too slowly, is closed after `head_timeout`; so is one that stays silent between two requests.
-pub(crate) async fn serve<I>(door: Arc<Door>, io: I, ends: Ends, stop: CancellationToken)
+pub(crate) async fn serve<I>(door: Arc<Door>, rules: Arc<Rules>, io: I, ends: Ends, stop: CancellationToken)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -38,8 +42,8 @@ where
         .max_buf_size(settings.max_head_size);
     let entry = Entry::default();
     let service = service_fn(|request| {
-        let (door, entry) = (Arc::clone(&door), entry.clone());
-        async move { Ok::<_, Infallible>(door.answer(request, ends, full, entry).await) }
+        let (door, rules, entry) = (Arc::clone(&door), Arc::clone(&rules), entry.clone());
+        async move { Ok::<_, Infallible>(door.answer(request, &rules, ends, full, entry).await) }
     });
     // In a block of its own: what was needed to speak HTTP is gone before there is a session.
     let result = {
@@ -48,11 +52,29 @@ where
         tokio::select! {
             result = connection.as_mut() => result,
             () = stop.cancelled() => {
-                // A request that is being answered is answered; an idle connection is closed.
-                connection.as_mut().graceful_shutdown();
-                match tokio::time::timeout(settings.drain_timeout, connection).await {
-                    Ok(result) => result,
-                    Err(_) => return,
+                let last = Instant::now() + settings.drain_timeout;
+                let mut ended = None;
+                if rules.handed_over {
+                    // The client has done nothing wrong by coming here: it may ask, and what it has asked is answered.
+                    let mut grace = std::pin::pin!(sleep(settings.drain_grace));
+                    let answered = poll_fn(|cx| match connection.as_mut().poll(cx) {
+                        Poll::Ready(result) => Poll::Ready(Some(result)),
+                        Poll::Pending => match entry.asks() {
+                            Asks::NothingYet => grace.as_mut().poll(cx).map(|()| None),
+                            Asks::Now => Poll::Pending,
+                            Asks::NothingMore => Poll::Ready(None),
+                        },
+                    });
+                    ended = timeout_at(last, answered).await.unwrap_or(None);
+                }
+                if ended.is_none() {
+                    // A request that is being answered is answered; an idle connection is closed.
+                    connection.as_mut().graceful_shutdown();
+                    ended = timeout_at(last, connection).await.ok();
+                }
+                match ended {
+                    Some(result) => result,
+                    None => return,
                 }
             }
         }

@@ -74,6 +74,24 @@ impl Value<'_> {
         }
     }
 
+    /// Yes or no.
+    pub(super) fn switch(&self) -> Result<bool, String> {
+        match self {
+            Self::Text(text) => text.trim().parse().ok(),
+            Self::Other(text) => text.parse().ok(),
+            _ => None,
+        }
+        .ok_or_else(|| format!("{self} is neither true nor false: write one of them"))
+    }
+
+    /// The beginning of a path, which [`Settings::problems`](super::Settings::problems) looks at.
+    pub(super) fn path(&self) -> Result<String, String> {
+        match self {
+            Self::Text(text) => Ok(text.trim().to_owned()),
+            other => Err(format!("{other} is not a path: write \"/ws\"")),
+        }
+    }
+
     pub(super) fn overflow(&self) -> Result<Overflow, String> {
         let found = match self {
             Self::Text(text) => Overflow::ALL.into_iter().find(|policy| policy.as_str() == text.trim()),
