@@ -5,6 +5,8 @@
 
 mod check;
 mod config;
+#[cfg(feature = "tls")]
+mod encryption;
 mod launcher;
 mod mount;
 mod problem;
@@ -32,6 +34,8 @@ pub use self::problem::{DeployError, Problem, Report};
 pub use self::registration::Registration;
 use crate::context::Components;
 use crate::error::{BoxError, Result};
+#[cfg(feature = "tls")]
+use crate::server::Tls;
 use crate::server::{Answer, EndpointService, Listen, Mounted, MountedService, Server, boxed};
 use crate::settings::Settings;
 
@@ -63,6 +67,9 @@ pub struct ServerEndpointExporter {
     changes: Vec<Change>,
     /// Where the builder says to listen; where the settings say it if this is empty.
     listens: Vec<Listen>,
+    /// What listeners that do not say otherwise are encrypted by; what the settings say if this is `None`.
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
     settings: Option<Settings>,
     ready: Vec<Ready>,
 }
@@ -86,6 +93,8 @@ impl ServerEndpointExporter {
             layers: Vec::new(),
             changes: Vec::new(),
             listens: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
             settings: None,
             ready: Vec::new(),
         }
@@ -162,6 +171,14 @@ impl ServerEndpointExporter {
     pub fn prefix(self, prefix: impl Into<String>) -> Self {
         let prefix = prefix.into();
         self.configure(move |settings| settings.prefix.clone_from(&prefix))
+    }
+
+    /// Speaks TLS on all TCP listeners that do not [say otherwise](Listen::plain). This replaces what the settings say about certificates
+    /// (`tls_certificate` and so on).
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// From which pages browsers may connect to endpoints that do not say it themselves: `https://example.com`, or `*` for any.

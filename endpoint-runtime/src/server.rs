@@ -10,6 +10,8 @@ mod http1;
 mod listen;
 mod listener;
 mod mounted;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -25,10 +27,14 @@ pub use self::container::Container;
 pub(crate) use self::deployments::Deployed;
 pub(crate) use self::door::{Door, endpoints};
 pub(crate) use self::drain::LAST_MOMENT;
+#[cfg(feature = "tls")]
+pub(crate) use self::listen::Encryption;
 pub use self::listen::Listen;
 pub use self::listener::Address;
 pub(crate) use self::listener::{Binding, Listener};
 pub use self::mounted::{Mounted, MountedService};
+#[cfg(feature = "tls")]
+pub use self::tls::{ClientAuthorities, Tls};
 use crate::session::{Current, Sessions};
 
 /// A running server, as [`start`](crate::ServerEndpointExporter::start) returns it. Dropping the handle stops nothing abruptly but
@@ -46,6 +52,9 @@ pub struct Server {
     at_once: CancellationToken,
     /// Whether others take over an address.
     handed_over: bool,
+    /// The certificates of the listeners.
+    #[cfg(feature = "tls")]
+    tls: Vec<Tls>,
     _current: Current,
 }
 
@@ -56,6 +65,8 @@ impl Server {
         door.container().attach(&door);
         let (close, stop) = (CancellationToken::new(), CancellationToken::new());
         let handed_over = listeners.iter().any(Listener::is_handed_over);
+        #[cfg(feature = "tls")]
+        let tls = tls::watched(&listeners, door.settings().tls_reload_interval, &stop);
         let addresses = listeners.iter().map(|listener| listener.address().clone()).collect();
         let accepting = TaskTracker::new();
         for listener in listeners {
@@ -65,8 +76,19 @@ impl Server {
         let timers = tokio::spawn(door.timers().clone().run());
         let current = Current::announce(door.sessions());
         door.container().set_ready(true);
-        let at_once = CancellationToken::new();
-        Server { door, addresses, accepting, timers, close, stop, at_once, handed_over, _current: current }
+        Server {
+            door,
+            addresses,
+            accepting,
+            timers,
+            close,
+            stop,
+            at_once: CancellationToken::new(),
+            handed_over,
+            #[cfg(feature = "tls")]
+            tls,
+            _current: current,
+        }
     }
 
     /// The address of the first TCP listener, with the port that was really bound; `0.0.0.0:0` if there is none, as with Unix
@@ -89,12 +111,27 @@ impl Server {
         self.door.sessions()
     }
 
+    /// Reads the certificates of all listeners from their files again: see [`Tls::reload`].
+    ///
+    /// # Errors
+    /// All that is wrong with them. Where something is, the certificate stays the one that it was.
+    #[cfg(feature = "tls")]
+    pub fn reload_tls(&self) -> crate::Result<()> {
+        let faults: Vec<String> = self.tls.iter().filter_map(|tls| tls.load().err()).flatten().collect();
+        if faults.is_empty() { Ok(()) } else { Err(crate::Error::msg(faults.join("; "))) }
+    }
+
     /// Serves a connection that came in some other way than through a listener.
     #[cfg(feature = "test")]
     pub(crate) fn serve_in_memory(&self, stream: tokio::io::DuplexStream) {
-        let ends = crate::session::Ends::default();
-        let rules = Arc::default();
-        tokio::spawn(http1::serve(Arc::clone(&self.door), rules, stream, ends, self.stop.clone()));
+        let arriving = arrival::arrive(
+            Arc::clone(&self.door),
+            Arc::default(),
+            stream,
+            crate::session::Ends::default(),
+            self.stop.clone(),
+        );
+        tokio::spawn(arriving);
     }
 
     /// What makes a shutdown that goes on end at once.

@@ -60,7 +60,10 @@ impl ServerEndpointExporter {
         components.add(Arc::new(container.sessions().clone()));
         components.add(Arc::new(container.clone()));
         let context = components.freeze();
-        let listeners = listeners(&settings, &self.listens, &mut problems);
+        #[cfg_attr(not(feature = "tls"), allow(unused_mut))]
+        let mut listeners = listeners(&settings, &self.listens, &mut problems);
+        #[cfg(feature = "tls")]
+        self.encrypt(&settings, &mut listeners, &mut problems);
         let (all, selected) = self.collect(&settings);
         let endpoints: Vec<_> =
             selected.into_iter().map(|config| planned(config, &settings, &mut problems)).collect();

@@ -9,10 +9,10 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio_util::task::TaskTracker;
 
+use super::arrival::Arrival;
 use super::body::{self, Answer, ResponseBody};
 use super::container::Container;
 use super::deployments::{Deployed, Deployments, Mounted};
-use super::listen::Rules;
 use crate::connection::{Timers, Transport, Upgraded};
 use crate::context::ApplicationContext;
 use crate::endpoint::Refusal;
@@ -115,13 +115,11 @@ impl Door {
     pub(super) async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
-        rules: &Rules,
-        ends: Ends,
-        full: bool,
+        arrival: Arrival,
         entry: Entry,
     ) -> Response<ResponseBody> {
         entry.ask(Asks::Now);
-        let answer = self.answer_to(request, rules, ends, full, entry.clone()).await;
+        let answer = self.answer_to(request, arrival, entry.clone()).await;
         entry.ask(Asks::NothingMore);
         answer
     }
@@ -129,11 +127,10 @@ impl Door {
     async fn answer_to(
         self: Arc<Self>,
         mut request: Request<Incoming>,
-        rules: &Rules,
-        ends: Ends,
-        full: bool,
+        arrival: Arrival,
         entry: Entry,
     ) -> Response<ResponseBody> {
+        let Arrival { rules, ends, full, .. } = arrival;
         let path = request.uri().path();
         if full {
             return self.refuse(path, crowded());
@@ -141,21 +138,21 @@ impl Door {
         let Some((deployed, params)) = self.deployments.find(path, |config| rules.admit(config)) else {
             return match &self.fallback {
                 Some(fallback) => {
-                    self.introduce(request.extensions_mut(), ends);
+                    self.introduce(request.extensions_mut(), &ends);
                     fallback(request).await
                 }
                 None => self.refuse(path, handshake::not_found()),
             };
         };
-        if self.turns_away(rules.handed_over) {
+        let handed_over = rules.handed_over;
+        if self.turns_away(handed_over) {
             return self.refuse(path, stopping());
         }
-        let handed_over = rules.handed_over;
         let matched = Matched { door: Arc::clone(&self), deployed, params, ends, entry, handed_over };
         match &self.layered {
             Some(layered) => {
                 // What goes through the layers must find its way back: it travels with the request.
-                self.introduce(request.extensions_mut(), ends);
+                self.introduce(request.extensions_mut(), &matched.ends);
                 request.extensions_mut().insert(matched);
                 layered(request).await
             }
@@ -180,7 +177,7 @@ impl Door {
                 if let Some(fallback) = &self.fallback
                     && !handshake::asks_for_websocket(&head)
                 {
-                    self.introduce(&mut head.extensions, ends);
+                    self.introduce(&mut head.extensions, &ends);
                     let path = head.uri.path().to_owned();
                     let response = fallback(Request::from_parts(head, rest)).await;
                     if response.status() != StatusCode::NOT_FOUND {
@@ -285,9 +282,9 @@ impl Door {
     }
 
     /// Tells the application's own services where they are, so that they can upgrade requests.
-    fn introduce(&self, extensions: &mut Extensions, ends: Ends) {
+    fn introduce(&self, extensions: &mut Extensions, ends: &Ends) {
         extensions.insert(self.container.clone());
-        extensions.insert(ends);
+        extensions.insert(ends.clone());
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "tls")]
+use super::tls::Tls;
 use crate::exporter::ServerEndpointConfig;
 use crate::settings::Settings;
 
@@ -29,13 +31,31 @@ pub struct Listen {
     pub(crate) address: String,
     only: Vec<Admits>,
     reuse_port: bool,
+    #[cfg(feature = "tls")]
+    pub(crate) encryption: Encryption,
+}
+
+/// Whether a listener speaks TLS.
+#[cfg(feature = "tls")]
+#[derive(Clone, Debug)]
+pub(crate) enum Encryption {
+    /// As the server's other listeners, if it is one of TCP.
+    AsOthers,
+    No,
+    By(Tls),
 }
 
 impl Listen {
     /// Listens here: `127.0.0.1:8080`, `[::]:8080`, `localhost:0` for any free port, `unix:/run/app.sock`, `systemd:` or `systemd:web` for
     /// sockets that the service manager passes.
     pub fn on(address: impl Into<String>) -> Self {
-        Listen { address: address.into(), only: Vec::new(), reuse_port: false }
+        Listen {
+            address: address.into(),
+            only: Vec::new(),
+            reuse_port: false,
+            #[cfg(feature = "tls")]
+            encryption: Encryption::AsOthers,
+        }
     }
 
     /// Listens on the sockets that the service manager passes to this process (systemd's socket activation, `sd_listen_fds(3)`): on those
@@ -64,6 +84,20 @@ impl Listen {
         self
     }
 
+    /// Speaks TLS here, whatever holds for [the others](crate::ServerEndpointExporter::tls). A Unix socket may, too.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.encryption = Encryption::By(tls);
+        self
+    }
+
+    /// Speaks no TLS here, whatever holds for the others: behind a proxy that does, or on a port that only this machine reaches.
+    #[cfg(feature = "tls")]
+    pub fn plain(mut self) -> Self {
+        self.encryption = Encryption::No;
+        self
+    }
+
     /// Whether others may listen there.
     pub(crate) fn reuses_port(&self, settings: &Settings) -> bool {
         self.reuse_port || settings.reuse_port
@@ -76,7 +110,15 @@ impl Listen {
 
     /// What holds for its connections.
     pub(crate) fn rules(&self, handed_over: bool) -> Arc<Rules> {
-        Arc::new(Rules { only: self.only.clone(), handed_over })
+        Arc::new(Rules {
+            only: self.only.clone(),
+            handed_over,
+            #[cfg(feature = "tls")]
+            tls: match &self.encryption {
+                Encryption::By(tls) => Some(tls.clone()),
+                Encryption::AsOthers | Encryption::No => None,
+            },
+        })
     }
 }
 
@@ -110,6 +152,9 @@ pub(crate) struct Rules {
     only: Vec<Admits>,
     /// Others serve the same address, or will: who was accepted just before the server stops is not turned away.
     pub(crate) handed_over: bool,
+    /// What they are encrypted by.
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<Tls>,
 }
 
 impl Rules {

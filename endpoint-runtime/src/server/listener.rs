@@ -182,6 +182,11 @@ impl Listener {
         self.rules.handed_over
     }
 
+    #[cfg(feature = "tls")]
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// Accepts connections until the listener is to be closed, and then those who wait already. They are served until they are told to stop.
     pub(crate) async fn accept(self, door: Arc<Door>, close: CancellationToken, stop: CancellationToken) {
         let mut pause = Pause::default();
@@ -231,7 +236,7 @@ impl Listener {
     ) {
         // Small messages must not wait for company; a socket that refuses is as good as closed.
         let _ = stream.set_nodelay(true);
-        let ends = Ends { remote, local: self.local_end_of(&stream), secure: false };
+        let ends = Ends { remote, local: self.local_end_of(&stream), ..Ends::default() };
         self.send_off(door, stream, ends, stop);
     }
 

@@ -26,7 +26,7 @@ macro_rules! key {
 pub(super) const KEYS: &[Key] = &[
     key!(bind, value => value.list()),
     key!(reuse_port, value => value.switch()),
-    key!(prefix, value => value.path()),
+    key!(prefix, value => value.prefix()),
     key!(max_message_size, value => value.size()),
     key!(idle_timeout, value => value.duration_or_off()),
     key!(ping_interval, value => value.duration_or_off()),
@@ -49,6 +49,12 @@ pub(super) const KEYS: &[Key] = &[
     key!(max_headers, value => value.count()),
     key!(head_timeout, value => value.duration("a silent client would hold its connection for ever")),
     key!(handshake_timeout, value => value.duration("a configurator that hangs would hold its connection for ever")),
+    key!(tls_certificate, value => value.path().map(Some)),
+    key!(tls_key, value => value.path().map(Some)),
+    key!(tls_client_authorities, value => value.path().map(Some)),
+    key!(tls_client_certificates, value => value.client_certificates()),
+    key!(tls_handshake_timeout, value => value.duration("a silent client would hold its connection for ever")),
+    key!(tls_reload_interval, value => value.duration_or_off()),
 ];
 
 /// What others call a setting.
