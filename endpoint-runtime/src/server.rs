@@ -7,8 +7,12 @@ mod deployments;
 mod door;
 mod drain;
 mod http1;
+#[cfg(feature = "http2")]
+mod http2;
 mod listen;
 mod listener;
+#[cfg(feature = "http2")]
+mod version;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -78,7 +82,7 @@ impl Server {
     #[cfg(feature = "test")]
     pub(crate) fn serve_in_memory(&self, stream: tokio::io::DuplexStream) {
         let ends = crate::session::Ends::default();
-        tokio::spawn(http1::serve(Arc::clone(&self.door), stream, ends, self.stop.clone()));
+        tokio::spawn(arrival::arrive(Arc::clone(&self.door), stream, ends, self.stop.clone()));
     }
 
     /// Stops gracefully: no new connections, handshakes under way get 503, sessions are closed with 1001 in rounds, every

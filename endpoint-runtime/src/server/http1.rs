@@ -12,23 +12,13 @@ use tokio_util::sync::CancellationToken;
 use super::door::{Door, Entry};
 use crate::session::Ends;
 
-/// Connections over the limit that are told so. Beyond, they are just closed: to tell them costs too.
-const TOLD: usize = 256;
-
 /// Serves one connection. It returns when the connection has been upgraded or closed.
 ///
 /// A peer that says nothing, or says it too slowly, is closed after `head_timeout`; so is one that stays silent between two requests.
-pub(crate) async fn serve<I>(door: Arc<Door>, io: I, ends: Ends, stop: CancellationToken)
+pub(super) async fn serve<I>(door: Arc<Door>, io: I, ends: Ends, full: bool, stop: CancellationToken)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let admission = door.admit();
-    if admission.over() > TOLD {
-        return;
-    }
-    let full = admission.over() > 0;
-    // A server that stops waits for the requests that are being answered, as it does for its sessions.
-    let _under_way = door.tasks().token();
     let settings = door.settings();
     let mut builder = http1::Builder::new();
     builder

@@ -44,6 +44,9 @@ pub(super) const KEYS: &[Key] = &[
     key!(max_head_size, value => value.size()),
     key!(max_headers, value => value.count()),
     key!(head_timeout, value => value.duration("a silent client would hold its connection for ever")),
+    key!(http2, value => value.on_or_off()),
+    key!(http2_max_streams, value => value.count()),
+    key!(http2_max_resets, value => value.count()),
     key!(handshake_timeout, value => value.duration("a configurator that hangs would hold its connection for ever")),
 ];
 

@@ -49,6 +49,9 @@ fn everything() -> Settings {
         max_head_size: 32_768,
         max_headers: 50,
         head_timeout: seconds(180),
+        http2: false,
+        http2_max_streams: 20,
+        http2_max_resets: 30,
         handshake_timeout: seconds(4),
     }
 }
@@ -76,6 +79,9 @@ fn everything_can_be_set_in_the_file() {
         max_head_size = 0x8000
         max_headers = 50
         head_timeout = "3m"
+        http2 = "off"
+        http2_max_streams = 20
+        http2_max_resets = 30
         handshake_timeout = "4s"
     "#;
     assert_eq!(read(file, &[]).unwrap(), everything());
@@ -102,6 +108,9 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ENDPOINT_MAX_HEAD_SIZE", "32KiB"),
     ("ENDPOINT_MAX_HEADERS", "50"),
     ("ENDPOINT_HEAD_TIMEOUT", "3m"),
+    ("ENDPOINT_HTTP2", "off"),
+    ("ENDPOINT_HTTP2_MAX_STREAMS", "20"),
+    ("ENDPOINT_HTTP2_MAX_RESETS", "30"),
     ("ENDPOINT_HANDSHAKE_TIMEOUT", "4s"),
 ];
 
@@ -161,7 +170,7 @@ fn a_bad_file_is_told_with_line_and_column() {
             "2:3: `server` is not a setting: there are `bind`, `max_message_size`, `idle_timeout`, `ping_interval`, \
              `pong_timeout`, `send_buffer`, `send_timeout`, `overflow`, `compression`, `compression_threshold`, `origins`, \
              `handler_grace`, `close_timeout`, `drain_timeout`, `drain_batch`, `drain_interval`, `max_connections`, `max_head_size`, `max_headers`, \
-             `head_timeout` and `handshake_timeout`",
+             `head_timeout`, `http2`, `http2_max_streams`, `http2_max_resets` and `handshake_timeout`",
         ),
         ("ping_interval = 25s", "1:17: string values must be quoted, expected literal string"),
         ("bind = \"a:1\"\nbind = \"b:1\"", "2:1: duplicate key"),
@@ -195,6 +204,7 @@ fn a_bad_file_is_told_with_line_and_column() {
             "compression = \"deflate\"",
             "1:15: `compression`: \"deflate\" says nothing about compression: write one of \"on\", \"context\", \"off\"",
         ),
+        ("http2 = true", "1:9: `http2`: true is neither: write \"on\" or \"off\""),
         ("compression_threshold = \"1KB\"", &format!("1:25: `compression_threshold`: \"1KB\" {not_a_size}")),
     ];
     for (file, problem) in table {
@@ -265,6 +275,9 @@ fn what_would_break_a_server_is_refused_with_the_reason() {
         ("max_headers = 10001", "1:15: `max_headers`: more than 10000"),
         ("head_timeout = \"0s\"", "1:16: `head_timeout`: 0s leaves no time to send a request"),
         ("head_timeout = \"off\"", "1:16: `head_timeout`: cannot be \"off\": a silent client"),
+        ("http2_max_streams = 0", "1:21: `http2_max_streams`: 0 admits no request"),
+        ("http2_max_streams = 10001", "1:21: `http2_max_streams`: more than 10000"),
+        ("http2_max_resets = 0", "1:20: `http2_max_resets`: 0 closes the connection of whoever"),
         ("handshake_timeout = \"0s\"", "1:21: `handshake_timeout`: 0s leaves a configurator no time"),
         ("handshake_timeout = \"off\"", "1:21: `handshake_timeout`: cannot be \"off\": a configurator"),
         ("head_timeout = \"8761h\"", "1:16: `head_timeout`: \"8761h\" is too long"),

@@ -74,6 +74,15 @@ impl Value<'_> {
         }
     }
 
+    /// Whether something is done.
+    pub(super) fn on_or_off(&self) -> Result<bool, String> {
+        match self {
+            Self::Text(text) if text.trim() == "on" => Ok(true),
+            Self::Text(text) if text.trim() == "off" => Ok(false),
+            _ => Err(format!("{self} is neither: write \"on\" or \"off\"")),
+        }
+    }
+
     pub(super) fn overflow(&self) -> Result<Overflow, String> {
         let found = match self {
             Self::Text(text) => Overflow::ALL.into_iter().find(|policy| policy.as_str() == text.trim()),
