@@ -11,7 +11,9 @@ use std::net::SocketAddr;
 #[cfg(feature = "tls")]
 use std::sync::Arc;
 
-use http::{Extensions, HeaderMap, Uri};
+use http::header::{HOST, HeaderValue};
+use http::request::Parts;
+use http::{Extensions, HeaderMap, Uri, Version};
 #[cfg(feature = "tls")]
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
@@ -32,6 +34,7 @@ pub struct Handshake {
     record: Record,
     pub(crate) path_params: PathParams,
     secure: bool,
+    version: Version,
     /// Boxed, as few sessions have one.
     pub(crate) subprotocol: Option<Box<Text>>,
     pub(crate) agreed: Box<[Extension]>,
@@ -59,7 +62,10 @@ pub(crate) struct Ends {
 pub(crate) type Shown = Arc<[CertificateDer<'static>]>;
 
 impl Handshake {
-    pub(crate) fn new(parts: &mut http::request::Parts, path_params: PathParams, ends: Ends) -> Self {
+    pub(crate) fn new(parts: &mut Parts, path_params: PathParams, ends: Ends) -> Self {
+        if parts.version == Version::HTTP_2 {
+            name_host(parts);
+        }
         #[cfg_attr(not(feature = "tls"), expect(unused_mut))]
         let mut extensions = taken(&mut parts.extensions);
         // There, since it takes no room where there are none.
@@ -71,6 +77,7 @@ impl Handshake {
             record: Record::new(&parts.uri, &parts.headers, &ends),
             path_params,
             secure: ends.secure,
+            version: parts.version,
             subprotocol: None,
             agreed: Box::default(),
             deflate: None,
@@ -87,6 +94,7 @@ impl Handshake {
             record: Record::new(uri, headers, &ends),
             path_params: PathParams::default(),
             secure: ends.secure,
+            version: Version::HTTP_11,
             subprotocol: None,
             agreed: Box::default(),
             deflate: None,
@@ -257,6 +265,12 @@ impl Handshake {
         self.extensions.get::<Shown>().map_or(&[], |shown| shown)
     }
 
+    /// The version of HTTP that the request was made in: [`HTTP_11`](Version::HTTP_11), or [`HTTP_2`](Version::HTTP_2) where the
+    /// WebSocket is a stream of a connection that others may share (RFC 8441). On a client it is always HTTP/1.1.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
     /// What tower layers and the configurator left for the handlers, by type.
     pub fn extensions(&self) -> &Extensions {
         &self.extensions
@@ -296,6 +310,16 @@ impl fmt::Debug for Handshake {
             .field("subprotocol", &self.subprotocol)
             .finish_non_exhaustive()
     }
+}
+
+/// Puts the host where HTTP/1.1 has it, which HTTP/2 names in `:authority` (RFC 9113 8.3.1): whoever looks at a handshake need not know
+/// both.
+fn name_host(parts: &mut Parts) {
+    let Some(authority) = parts.uri.authority() else { return };
+    if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
+        parts.headers.insert(HOST, host);
+    }
+    parts.uri = parts.uri.path_and_query().cloned().map(Uri::from).unwrap_or_default();
 }
 
 /// Takes the extensions out. A map that has become empty would hold its memory for as long as the session lives.
@@ -359,6 +383,24 @@ mod tests {
         secure.secure = true;
         assert_eq!(secure.url().to_string(), "wss://[::1]:8443/chat");
         assert_eq!(secure.host(), Some("[::1]:8443"));
+    }
+
+    #[test]
+    fn the_host_of_http2_stands_where_http1_has_it() {
+        let request =
+            http::Request::builder().version(Version::HTTP_2).uri("https://server.example:81/chat?x=1");
+        let (mut parts, ()) = request.header("cookie", "a=1").body(()).unwrap().into_parts();
+        let handshake = Handshake::new(&mut parts, PathParams::default(), Ends::default());
+        assert_eq!((handshake.path(), handshake.query()), ("/chat", Some("x=1")));
+        assert_eq!(*handshake.uri(), "/chat?x=1");
+        assert_eq!(
+            (handshake.header("host"), handshake.host()),
+            (Some("server.example:81"), Some("server.example:81"))
+        );
+        assert_eq!(handshake.headers().len(), 2);
+        // Whether the connection is encrypted is not for the peer to say.
+        assert_eq!(handshake.url(), "ws://server.example:81/chat?x=1");
+        assert_eq!(handshake.version(), Version::HTTP_2);
     }
 
     #[test]
