@@ -6,6 +6,7 @@ extern crate self as endpoint_runtime;
 
 #[doc(hidden)]
 pub mod __private;
+mod access;
 #[cfg(feature = "client")]
 mod client;
 mod connection;
@@ -42,10 +43,11 @@ pub use crate::client::{
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 
+pub use crate::access::{BearerTokens, Forbidden, Identity, Principal, TokenVerifier};
 pub use crate::context::{ApplicationContext, Inject, Injected};
 pub use crate::endpoint::{
     Coders, Completion, Context, Decoder, DecoderInput, Encoder, EncoderOutput, Endpoint, FromContext,
-    IntoReply, Needs, Place, Principal, Query, Refusal, Replies, Reply,
+    IntoReply, Needs, Place, Query, Refusal, Replies, Reply,
 };
 pub use crate::error::{ArgumentError, BoxError, Error, Panicked, ProtocolError, Result};
 pub use crate::exporter::{
