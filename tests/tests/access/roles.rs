@@ -84,6 +84,7 @@ async fn an_endpoint_is_for_those_in_one_of_its_roles() {
         ("/plain", None, 401),
         ("/untyped", None, 101),
     ];
+    let mut admitted = Vec::new();
     for (path, who, status) in table {
         for header in ["authorization", "x-name"] {
             let connect = app.connect(path);
@@ -92,14 +93,14 @@ async fn an_endpoint_is_for_those_in_one_of_its_roles() {
                 (Some(who), _) => connect.header(header, &authorization(who)),
                 (None, _) => connect,
             };
-            let before = app.sessions().count();
             let answered = match connect.await {
-                Ok(_peer) => 101,
-                Err(refused) => {
-                    assert_eq!(app.sessions().count(), before, "{path} {who:?}");
-                    refused.status()
+                Ok(peer) => {
+                    admitted.push(peer);
+                    101
                 }
+                Err(refused) => refused.status(),
             };
+            assert_eq!(app.sessions().count(), admitted.len(), "{path} {who:?}");
             assert_eq!(answered, status, "{path} {who:?} by {header}");
         }
     }
