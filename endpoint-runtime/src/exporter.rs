@@ -5,6 +5,8 @@
 
 mod check;
 mod config;
+#[cfg(feature = "tls")]
+mod encryption;
 mod launcher;
 mod mount;
 mod problem;
@@ -32,6 +34,8 @@ pub use self::registration::Registration;
 use crate::access::BearerTokens;
 use crate::context::Components;
 use crate::error::{BoxError, Result};
+#[cfg(feature = "tls")]
+use crate::server::Tls;
 use crate::server::{Answer, EndpointService, Listen, Server, boxed};
 use crate::settings::Settings;
 
@@ -63,6 +67,9 @@ pub struct ServerEndpointExporter {
     changes: Vec<Change>,
     /// Where the builder says to listen; where the settings say it if this is empty.
     listens: Vec<Listen>,
+    /// What listeners that do not say otherwise are encrypted by; what the settings say if this is `None`.
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
     settings: Option<Settings>,
     ready: Vec<Ready>,
 }
@@ -86,6 +93,8 @@ impl ServerEndpointExporter {
             layers: Vec::new(),
             changes: Vec::new(),
             listens: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
             settings: None,
             ready: Vec::new(),
         }
@@ -154,6 +163,14 @@ impl ServerEndpointExporter {
     /// settings say, further ones add listeners.
     pub fn bind(mut self, listen: impl Into<Listen>) -> Self {
         self.listens.push(listen.into());
+        self
+    }
+
+    /// Speaks TLS on all TCP listeners that do not [say otherwise](Listen::plain). This replaces what the settings say about certificates
+    /// (`tls_certificate` and so on).
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 

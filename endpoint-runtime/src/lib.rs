@@ -39,7 +39,7 @@ pub use crate::client::{
     Backoff, Client, ClientEndpoint, ConnectError, ConnectStep, Connecting, Connection, Lost, Proxy,
     ReconnectingClient, client,
 };
-/// What [`ClientTls::config`] takes a configuration of.
+/// What [`Tls::config`] and [`ClientTls::config`] take a configuration of.
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 
@@ -67,12 +67,14 @@ pub use crate::message::{
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
 pub use crate::server::{Address, Container, EndpointService, Listen, ResponseBody, Server};
+#[cfg(feature = "tls")]
+pub use crate::server::{ClientAuthorities, Tls};
 pub use crate::session::{
     Attributes, Audience, Batch, BinaryWriter, Delivery, EndpointConfig, Extension, HandlerConflict,
     Handshake, InvalidExtensions, InvalidSessionId, MessageHandlerId, Receipt, SendError, Session, SessionId,
     Sessions, TextWriter, TrySendError,
 };
-pub use crate::settings::{Compression, Overflow, Settings, SettingsError};
+pub use crate::settings::{ClientCertificates, Compression, Overflow, Settings, SettingsError};
 
 /// Everything that an endpoint's source usually needs.
 pub mod prelude {

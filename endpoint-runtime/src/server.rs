@@ -9,6 +9,8 @@ mod drain;
 mod http1;
 mod listen;
 mod listener;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -22,9 +24,13 @@ pub use self::body::{EndpointService, ResponseBody};
 pub use self::container::Container;
 pub(crate) use self::deployments::Deployed;
 pub(crate) use self::door::{Door, endpoints};
+#[cfg(feature = "tls")]
+pub(crate) use self::listen::Encryption;
 pub use self::listen::Listen;
 pub use self::listener::Address;
 pub(crate) use self::listener::{Binding, Listener};
+#[cfg(feature = "tls")]
+pub use self::tls::{ClientAuthorities, Tls};
 use crate::session::{Current, Sessions};
 
 /// A running server, as [`start`](crate::ServerEndpointExporter::start) returns it. Dropping the handle stops nothing abruptly but
@@ -35,6 +41,9 @@ pub struct Server {
     accepting: Vec<JoinHandle<()>>,
     timers: JoinHandle<()>,
     stop: CancellationToken,
+    /// The certificates of the listeners.
+    #[cfg(feature = "tls")]
+    tls: Vec<Tls>,
     _current: Current,
 }
 
@@ -44,6 +53,8 @@ impl Server {
         let door = Arc::new(door);
         door.container().attach(&door);
         let stop = CancellationToken::new();
+        #[cfg(feature = "tls")]
+        let tls = tls::watched(&listeners, door.settings().tls_reload_interval, &stop);
         let addresses = listeners.iter().map(|listener| listener.address().clone()).collect();
         let accepting = listeners
             .into_iter()
@@ -51,7 +62,16 @@ impl Server {
             .collect();
         let timers = tokio::spawn(door.timers().clone().run());
         let current = Current::announce(door.sessions());
-        Server { door, addresses, accepting, timers, stop, _current: current }
+        Server {
+            door,
+            addresses,
+            accepting,
+            timers,
+            stop,
+            #[cfg(feature = "tls")]
+            tls,
+            _current: current,
+        }
     }
 
     /// The address of the first TCP listener, with the port that was really bound; `0.0.0.0:0` if there is none, as with Unix
@@ -74,11 +94,21 @@ impl Server {
         self.door.sessions()
     }
 
+    /// Reads the certificates of all listeners from their files again: see [`Tls::reload`].
+    ///
+    /// # Errors
+    /// All that is wrong with them. Where something is, the certificate stays the one that it was.
+    #[cfg(feature = "tls")]
+    pub fn reload_tls(&self) -> crate::Result<()> {
+        let faults: Vec<String> = self.tls.iter().filter_map(|tls| tls.load().err()).flatten().collect();
+        if faults.is_empty() { Ok(()) } else { Err(crate::Error::msg(faults.join("; "))) }
+    }
+
     /// Serves a connection that came in some other way than through a listener.
     #[cfg(feature = "test")]
     pub(crate) fn serve_in_memory(&self, stream: tokio::io::DuplexStream) {
-        let ends = crate::session::Ends::default();
-        tokio::spawn(http1::serve(Arc::clone(&self.door), stream, ends, self.stop.clone()));
+        let (ends, rules) = (crate::session::Ends::default(), Arc::default());
+        tokio::spawn(arrival::arrive(Arc::clone(&self.door), stream, ends, rules, self.stop.clone()));
     }
 
     /// Stops gracefully: no new connections, handshakes under way get 503, sessions are closed with 1001 in rounds, every

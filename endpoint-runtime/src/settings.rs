@@ -16,6 +16,7 @@
 //! bytes or as `"64KiB"`, `"1MiB"`, `"1GiB"`; lists as arrays, or in one string with commas. Whatever is not
 //! understood is an error, and all errors come at once.
 
+mod client_certificates;
 mod compression;
 mod error;
 mod keys;
@@ -24,9 +25,10 @@ mod overflow;
 mod sources;
 mod value;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use client_certificates::ClientCertificates;
 pub use compression::Compression;
 pub use error::SettingsError;
 pub use overflow::Overflow;
@@ -158,6 +160,37 @@ pub struct Settings {
     ///
     /// After it the handshake is answered 503. Longer bears a slower database, and keeps those who wait for it connected meanwhile.
     pub handshake_timeout: Duration,
+
+    /// A file with the certificate for TLS in PEM: the chain, the server's own certificate first. Default:
+    /// `None`, no TLS.
+    ///
+    /// With it and `tls_key` all TCP listeners speak TLS, unless the program says otherwise: its own
+    /// `.tls(..)` replaces all of this, and a listener of its may be `.plain()`.
+    pub tls_certificate: Option<PathBuf>,
+
+    /// The file with the private key of `tls_certificate`, in PEM; it may be the same file. Default: `None`.
+    pub tls_key: Option<PathBuf>,
+
+    /// A file with the certificates, in PEM, of the authorities whose certificates clients show. Default:
+    /// `None`, clients are asked for none.
+    ///
+    /// Each connection then costs one verification more, and no session of TLS is resumed.
+    pub tls_client_authorities: Option<PathBuf>,
+
+    /// What becomes of clients that show no certificate, where there are `tls_client_authorities`. Default:
+    /// [`ClientCertificates::Required`].
+    pub tls_client_certificates: ClientCertificates,
+
+    /// How long a client may take for the TLS handshake. Default: 10 s.
+    ///
+    /// It bounds how long silent and deliberately slow clients hold a connection, before `head_timeout` does.
+    pub tls_handshake_timeout: Duration,
+
+    /// How often to look whether the files of certificates have changed; `None` is never. Default: 10 s.
+    ///
+    /// A file that has changed is read when the next look finds it unchanged. Each look asks the file system
+    /// for the times of two or three files.
+    pub tls_reload_interval: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -184,6 +217,12 @@ impl Default for Settings {
             max_headers: 100,
             head_timeout: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(10),
+            tls_certificate: None,
+            tls_key: None,
+            tls_client_authorities: None,
+            tls_client_certificates: ClientCertificates::Required,
+            tls_handshake_timeout: Duration::from_secs(10),
+            tls_reload_interval: Some(Duration::from_secs(10)),
         }
     }
 }

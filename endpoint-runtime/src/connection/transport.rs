@@ -15,6 +15,8 @@ use tokio::net::UnixStream;
 use tokio::net::tcp::OwnedWriteHalf;
 #[cfg(all(feature = "client", feature = "tls"))]
 use tokio_rustls::client::TlsStream;
+#[cfg(feature = "tls")]
+use tokio_rustls::server;
 
 use self::lent::Lent;
 
@@ -31,6 +33,9 @@ pub(crate) enum Transport {
     /// A client's encrypted stream.
     #[cfg(all(feature = "client", feature = "tls"))]
     Tls(Box<TlsStream<TcpStream>>),
+    /// A server's.
+    #[cfg(feature = "tls")]
+    ServerTls(Box<server::TlsStream<TcpStream>>),
     /// Another server's stream, as under a foreign hyper.
     Other(Box<TokioIo<Upgraded>>),
     /// None, for the moment in which it becomes another.
@@ -57,6 +62,8 @@ impl Transport {
         let upgraded = known!(upgraded, UnixStream => Unix);
         #[cfg(all(feature = "client", feature = "tls"))]
         let upgraded = known!(upgraded, TlsStream<TcpStream> => Tls);
+        #[cfg(feature = "tls")]
+        let upgraded = known!(upgraded, server::TlsStream<TcpStream> => ServerTls);
         (Transport::Other(Box::new(TokioIo::new(upgraded))), bytes::Bytes::new())
     }
 
@@ -93,6 +100,8 @@ macro_rules! each {
             Transport::Memory($io) => $act,
             #[cfg(all(feature = "client", feature = "tls"))]
             Transport::Tls($io) => $act,
+            #[cfg(feature = "tls")]
+            Transport::ServerTls($io) => $act,
             Transport::Other($io) => $act,
             Transport::Lent($io) => $act,
             Transport::Nothing($io) => $act,
@@ -110,6 +119,8 @@ impl Transport {
             Transport::Unix(_) => false,
             #[cfg(all(feature = "client", feature = "tls"))]
             Transport::Tls(_) => true,
+            #[cfg(feature = "tls")]
+            Transport::ServerTls(_) => true,
             Transport::Other(_) => true,
         }
     }

@@ -60,7 +60,10 @@ impl ServerEndpointExporter {
         components.add(Arc::new(container.sessions().clone()));
         components.add(Arc::new(container.clone()));
         let context = components.freeze();
-        let listeners = listeners(&settings, &self.listens, &mut problems);
+        #[cfg_attr(not(feature = "tls"), allow(unused_mut))]
+        let mut listeners = listeners(&settings, &self.listens, &mut problems);
+        #[cfg(feature = "tls")]
+        self.encrypt(&settings, &mut listeners, &mut problems);
         let (all, selected) = self.collect();
         let endpoints: Vec<_> =
             selected.into_iter().map(|config| planned(config, &settings, &mut problems)).collect();
@@ -139,11 +142,7 @@ const NOT_LINKED: &str = "there is no endpoint. A type is one if it has `#[serve
 const UNNAMED_CRATE: &str = "If it stands in another crate, that crate must be named in the program to be linked: `use that_crate as _;` or \
      `endpoint_runtime::link!(that_crate);`";
 
-fn listeners(
-    settings: &Settings,
-    listens: &[Listen],
-    problems: &mut Vec<Problem>,
-) -> Vec<(Binding, Listen)> {
+fn listeners(settings: &Settings, listens: &[Listen], problems: &mut Vec<Problem>) -> Vec<(Binding, Listen)> {
     let set: Vec<Listen> = match listens {
         // The settings' own check names what is wrong there.
         [] => settings.bind.iter().map(Listen::from).collect(),

@@ -120,7 +120,7 @@ impl Door {
         let Some((deployed, params)) = self.deployments.find(path) else {
             return match &self.fallback {
                 Some(fallback) => {
-                    self.introduce(request.extensions_mut(), ends);
+                    self.introduce(request.extensions_mut(), &ends);
                     fallback(request).await
                 }
                 None => self.refuse(path, handshake::not_found()),
@@ -133,7 +133,7 @@ impl Door {
         match &self.layered {
             Some(layered) => {
                 // What goes through the layers must find its way back: it travels with the request.
-                self.introduce(request.extensions_mut(), ends);
+                self.introduce(request.extensions_mut(), &matched.ends);
                 request.extensions_mut().insert(matched);
                 layered(request).await
             }
@@ -158,7 +158,7 @@ impl Door {
                 if let Some(fallback) = &self.fallback
                     && !handshake::asks_for_websocket(&head)
                 {
-                    self.introduce(&mut head.extensions, ends);
+                    self.introduce(&mut head.extensions, &ends);
                     let path = head.uri.path().to_owned();
                     let response = fallback(Request::from_parts(head, rest)).await;
                     if response.status() != StatusCode::NOT_FOUND {
@@ -262,9 +262,9 @@ impl Door {
     }
 
     /// Tells the application's own services where they are, so that they can upgrade requests.
-    fn introduce(&self, extensions: &mut Extensions, ends: Ends) {
+    fn introduce(&self, extensions: &mut Extensions, ends: &Ends) {
         extensions.insert(self.container.clone());
-        extensions.insert(ends);
+        extensions.insert(ends.clone());
     }
 }
 

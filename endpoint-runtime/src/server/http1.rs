@@ -9,23 +9,21 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::door::{Door, Entry};
+use super::door::{Admission, Door, Entry};
 use crate::session::Ends;
-
-/// Connections over the limit that are told so. Beyond, they are just closed: to tell them costs too.
-const TOLD: usize = 256;
 
 /// Serves one connection. It returns when the connection has been upgraded or closed.
 ///
 /// A peer that says nothing, or says it too slowly, is closed after `head_timeout`; so is one that stays silent between two requests.
-pub(crate) async fn serve<I>(door: Arc<Door>, io: I, ends: Ends, stop: CancellationToken)
-where
+pub(crate) async fn serve<I>(
+    door: Arc<Door>,
+    io: I,
+    ends: Ends,
+    admission: Admission,
+    stop: CancellationToken,
+) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let admission = door.admit();
-    if admission.over() > TOLD {
-        return;
-    }
     let full = admission.over() > 0;
     // A server that stops waits for the requests that are being answered, as it does for its sessions.
     let _under_way = door.tasks().token();
@@ -38,7 +36,7 @@ where
         .max_buf_size(settings.max_head_size);
     let entry = Entry::default();
     let service = service_fn(|request| {
-        let (door, entry) = (Arc::clone(&door), entry.clone());
+        let (door, entry, ends) = (Arc::clone(&door), entry.clone(), ends.clone());
         async move { Ok::<_, Infallible>(door.answer(request, ends, full, entry).await) }
     });
     // In a block of its own: what was needed to speak HTTP is gone before there is a session.

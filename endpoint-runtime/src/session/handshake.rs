@@ -8,8 +8,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+#[cfg(feature = "tls")]
+use std::sync::Arc;
 
 use http::{Extensions, HeaderMap, Uri};
+#[cfg(feature = "tls")]
+use tokio_rustls::rustls::pki_types::CertificateDer;
 
 pub(crate) use self::fields::{cookies, form_pairs};
 use self::record::Record;
@@ -43,15 +47,28 @@ pub struct Handshake {
 }
 
 /// The two ends of the connection that the request came over; `None` where an end has no IP address (a Unix socket, memory).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ends {
     pub(crate) remote: Option<SocketAddr>,
     pub(crate) local: Option<SocketAddr>,
     pub(crate) secure: bool,
+    /// The certificates that the client has shown.
+    #[cfg(feature = "tls")]
+    pub(crate) shown: Option<Shown>,
 }
+
+/// A client's certificates, its own first.
+#[cfg(feature = "tls")]
+pub(crate) type Shown = Arc<[CertificateDer<'static>]>;
 
 impl Handshake {
     pub(crate) fn new(parts: &mut http::request::Parts, path_params: PathParams, ends: Ends) -> Self {
+        let mut extensions = taken(&mut parts.extensions);
+        // There, since it takes no room where there are none.
+        #[cfg(feature = "tls")]
+        if let Some(shown) = &ends.shown {
+            extensions.insert(Shown::clone(shown));
+        }
         Handshake {
             record: Record::new(&parts.uri, &parts.headers, &ends),
             path_params,
@@ -60,7 +77,7 @@ impl Handshake {
             agreed: Box::default(),
             deflate: None,
             answers_bearer: false,
-            extensions: taken(&mut parts.extensions),
+            extensions,
             attributes: Attributes::default(),
             response: None,
         }
@@ -234,6 +251,14 @@ impl Handshake {
     /// Whether the connection is encrypted.
     pub fn is_secure(&self) -> bool {
         self.secure
+    }
+
+    /// The certificates that the client has shown, its own first; none if it has shown none, or was not asked (Jakarta HS-07). An authority
+    /// of those that [`Tls::client_certificates`](crate::Tls::client_certificates) names has signed them, or whatever a whole configuration of
+    /// rustls wants to be true of them is true. As they came, in DER: what stands in them is for another crate to read.
+    #[cfg(feature = "tls")]
+    pub fn client_certificates(&self) -> &[CertificateDer<'static>] {
+        self.extensions.get::<Shown>().map_or(&[], |shown| shown)
     }
 
     /// What tower layers and the configurator left for the handlers, by type.

@@ -45,6 +45,12 @@ pub(super) const KEYS: &[Key] = &[
     key!(max_headers, value => value.count()),
     key!(head_timeout, value => value.duration("a silent client would hold its connection for ever")),
     key!(handshake_timeout, value => value.duration("a configurator that hangs would hold its connection for ever")),
+    key!(tls_certificate, value => value.path().map(Some)),
+    key!(tls_key, value => value.path().map(Some)),
+    key!(tls_client_authorities, value => value.path().map(Some)),
+    key!(tls_client_certificates, value => value.client_certificates()),
+    key!(tls_handshake_timeout, value => value.duration("a silent client would hold its connection for ever")),
+    key!(tls_reload_interval, value => value.duration_or_off()),
 ];
 
 /// What others call a setting.

@@ -20,6 +20,7 @@ impl Settings {
     pub(crate) fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = self.unusable_numbers();
         problems.extend(self.unusable_durations());
+        problems.extend(self.unusable_tls());
         if self.bind.is_empty() {
             problems.push(("bind", "an empty list listens nowhere: write \"127.0.0.1:8080\"".to_owned()));
         }
@@ -69,6 +70,26 @@ impl Settings {
         problems
     }
 
+    /// What stands there of TLS without what it needs.
+    fn unusable_tls(&self) -> Option<(&'static str, String)> {
+        let (name, why) = match (&self.tls_certificate, &self.tls_key, &self.tls_client_authorities) {
+            (None, None, None) => return None,
+            // To serve without what the operator asks for would be to serve everybody.
+            _ if cfg!(not(feature = "tls")) => (
+                "tls_certificate",
+                "this program was built without the feature `tls`: remove what is set for it",
+            ),
+            (Some(_), Some(_), _) => return None,
+            (Some(_), None, _) => ("tls_certificate", "it needs its private key: write `tls_key` too"),
+            (None, Some(_), _) => ("tls_key", "it needs its certificate: write `tls_certificate` too"),
+            (None, None, Some(_)) => (
+                "tls_client_authorities",
+                "only who has a certificate can ask for one: write `tls_certificate` and `tls_key` too",
+            ),
+        };
+        Some((name, why.to_owned()))
+    }
+
     fn unusable_durations(&self) -> Vec<(&'static str, String)> {
         // What zero would do, where it would break something.
         let durations: &[(&'static str, Option<Duration>, Option<&str>)] = &[
@@ -111,6 +132,16 @@ impl Settings {
                 "handshake_timeout",
                 Some(self.handshake_timeout),
                 Some("leaves a configurator no time to decide: write some seconds"),
+            ),
+            (
+                "tls_handshake_timeout",
+                Some(self.tls_handshake_timeout),
+                Some("leaves no time for the TLS handshake: write some seconds"),
+            ),
+            (
+                "tls_reload_interval",
+                self.tls_reload_interval,
+                Some("would look at files without pause: write \"off\" to look at them never"),
             ),
         ];
         let mut problems = Vec::new();
