@@ -4,5 +4,6 @@ mod bearer;
 mod browser;
 mod expiry;
 mod roles;
+mod secure;
 mod support;
 mod users;
