@@ -17,10 +17,11 @@ use http::{Extensions, HeaderMap, Uri, Version};
 #[cfg(feature = "tls")]
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
+pub(crate) use self::fields::{cookies, form_pairs};
 use self::record::Record;
 use super::attributes::Attributes;
 use super::extension::{Extension, InvalidExtensions};
-use crate::endpoint::Principal;
+use crate::access::{Identity, Principal};
 use crate::message::Text;
 use crate::path::PathParams;
 use crate::wire::Deflate;
@@ -40,6 +41,8 @@ pub struct Handshake {
     pub(crate) agreed: Box<[Extension]>,
     /// What was agreed on about compression, if anything was.
     pub(crate) deflate: Option<Deflate>,
+    /// A token stood among the subprotocols, whose marker is agreed on if no subprotocol is.
+    pub(crate) answers_bearer: bool,
     extensions: Extensions,
     attributes: Attributes,
     /// What the server answered, where we are the client.
@@ -81,6 +84,7 @@ impl Handshake {
             subprotocol: None,
             agreed: Box::default(),
             deflate: None,
+            answers_bearer: false,
             extensions,
             attributes: Attributes::default(),
             response: None,
@@ -98,6 +102,7 @@ impl Handshake {
             subprotocol: None,
             agreed: Box::default(),
             deflate: None,
+            answers_bearer: false,
             extensions: Extensions::new(),
             attributes: Attributes::default(),
             response: None,
@@ -276,12 +281,24 @@ impl Handshake {
         &self.extensions
     }
 
-    /// Who the peer is, if a tower layer or the configurator has left a [`Principal`](crate::Principal) of this type (Jakarta SES-29, HS-04).
+    /// Who the peer was when it connected, if a [`Principal`](crate::Principal) of this type has been established (Jakarta HS-04).
+    /// [`Session::principal`](crate::Session::principal) is who it is now.
     pub fn principal<T: Send + Sync + 'static>(&self) -> Option<Principal<T>> {
         self.extensions.get().cloned()
     }
 
-    /// What the configurator leaves for the handlers: a [`Principal`](crate::Principal), perhaps.
+    /// What the runtime knows of who the peer was when it connected; `None` for a stranger.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.extensions.get()
+    }
+
+    /// Whether the peer was in this role when it connected; a stranger is in none (Jakarta's `isUserInRole`, HS-04).
+    pub fn has_role(&self, role: &str) -> bool {
+        self.identity().is_some_and(|identity| identity.has_role(role))
+    }
+
+    /// What the configurator leaves for the handlers; for a [`Principal`](crate::Principal) there is
+    /// [`establish`](crate::Principal::establish).
     pub fn extensions_mut(&mut self) -> &mut Extensions {
         &mut self.extensions
     }
@@ -289,6 +306,14 @@ impl Handshake {
     /// What will be, and then are, the [`attributes`](crate::Session::attributes) of the session: the same object.
     pub fn attributes(&self) -> &Attributes {
         &self.attributes
+    }
+
+    /// Changes what is kept of the request.
+    pub(crate) fn edit(&mut self, edit: impl FnOnce(&mut Uri, &mut HeaderMap)) {
+        let (mut uri, mut headers) = (self.uri().clone(), self.headers().clone());
+        edit(&mut uri, &mut headers);
+        let ends = Ends { remote: self.peer_addr(), local: self.local_addr(), ..Ends::default() };
+        self.record = Record::new(&uri, &headers, &ends);
     }
 
     /// The lines of a header.
