@@ -144,6 +144,7 @@ impl Settings {
             ("drain_timeout", Some(self.drain_timeout), None),
             ("drain_interval", Some(self.drain_interval), None),
             ("drain_grace", Some(self.drain_grace), None),
+            ("destroy_timeout", Some(self.destroy_timeout), None),
             (
                 "head_timeout",
                 Some(self.head_timeout),
