@@ -7,7 +7,9 @@ pub use std::sync::Arc;
 
 pub use inventory::submit;
 
-pub use crate::context::ApplicationContext;
+pub use crate::context::{
+    ApplicationContext, ComponentConfig, ComponentRegistration, ContextAware, Lifecycle, Observer,
+};
 pub use crate::endpoint::{
     Argument, Caught, ClientDeclared, Coders, Completion, Context, Declaration, Declared, Handlers, Held,
     HeldExclusively, Intake, IntoReply, Needs, OnClose, OnError, OnMessage, OnOpen, PerConnection, Place,
@@ -22,7 +24,9 @@ pub use crate::settings::{Compression, Overflow};
 
 use std::ops::Deref;
 
-use crate::context::Injected;
+use serde::de::DeserializeOwned;
+
+use crate::context::{Injected, InjectedByName};
 use crate::endpoint::{Decoder, Encoder, has_size, message_of};
 use crate::handshake::Configurator;
 
@@ -30,7 +34,7 @@ use crate::handshake::Configurator;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be injected",
     label = "not a component",
-    note = "an `#[inject]` field is an `Arc<T>`, an `Option<Arc<T>>`, `Sessions` or `ApplicationContext`"
+    note = "an `#[inject]` field is an `Arc<T>`, an `Option<Arc<T>>`, a `Vec<Arc<T>>`, a `Lazy<T>`, `Sessions`, `Container` or `ApplicationContext`"
 )]
 pub trait InjectedField: Sized {
     /// What the field called `name` needs.
@@ -49,6 +53,68 @@ impl<T: Injected> InjectedField for T {
     fn inject(context: &ApplicationContext) -> Result<Self> {
         T::inject(context)
     }
+}
+
+/// The type of an `#[inject("name")]` field.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be injected by name",
+    label = "has no name to be found by",
+    note = "an `#[inject(\"name\")]` field is an `Arc<T>`, an `Option<Arc<T>>` or a `Lazy<T>`"
+)]
+pub trait NamedField: Sized {
+    /// What the field called `name` needs.
+    fn needs(needs: &mut Needs, name: &'static str, place: Place, component: &'static str);
+
+    /// The value of the field.
+    fn inject(context: &ApplicationContext, component: &'static str) -> Result<Self>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: InjectedByName> NamedField for T {
+    fn needs(needs: &mut Needs, name: &'static str, place: Place, component: &'static str) {
+        needs.asked_by(name, place).injected_by_name::<T>(component);
+    }
+
+    fn inject(context: &ApplicationContext, component: &'static str) -> Result<Self> {
+        T::inject_named(context, component)
+    }
+}
+
+/// The type of a `#[value("key")]` field.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a value of the settings",
+    label = "serde cannot deserialize it",
+    note = "a `#[value(\"key\")]` field is of a type that implements `serde::Deserialize` and borrows nothing: a number, a `String`, a list, a struct that derives it"
+)]
+pub trait ValueField: Sized {
+    /// What the field called `name` needs.
+    fn needs(needs: &mut Needs, name: &'static str, place: Place, key: &'static str, has_default: bool);
+
+    /// The value of the field.
+    fn value(context: &ApplicationContext, key: &'static str) -> Result<Self>;
+
+    /// The value of the field, if it is set.
+    fn value_if_set(context: &ApplicationContext, key: &'static str) -> Result<Option<Self>>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned> ValueField for T {
+    fn needs(needs: &mut Needs, name: &'static str, place: Place, key: &'static str, has_default: bool) {
+        needs.asked_by(name, place).value::<T>(key, has_default);
+    }
+
+    fn value(context: &ApplicationContext, key: &'static str) -> Result<Self> {
+        context.value(key)
+    }
+
+    fn value_if_set(context: &ApplicationContext, key: &'static str) -> Result<Option<Self>> {
+        context.find_value(key)
+    }
+}
+
+/// What a value of `#[value("key")]` is.
+pub fn value<T: DeserializeOwned>(context: &ApplicationContext, key: &'static str) -> Result<T> {
+    context.value(key)
 }
 
 /// The type of a field that has neither `#[inject]` nor `#[init(..)]`.

@@ -42,7 +42,10 @@ pub use crate::client::{
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 
-pub use crate::context::{ApplicationContext, Inject, Injected};
+pub use crate::context::{
+    ApplicationContext, ApplicationEvent, ComponentConfig, ContextAware, Inject, Injected, InjectedByName,
+    Lazy, Lifecycle, Named, Observer,
+};
 pub use crate::endpoint::{
     Coders, Completion, Context, Decoder, DecoderInput, Encoder, EncoderOutput, Endpoint, FromContext,
     IntoReply, Needs, Place, Principal, Query, Refusal, Replies, Reply,
@@ -70,7 +73,7 @@ pub use crate::session::{
     Handshake, InvalidExtensions, InvalidSessionId, MessageHandlerId, Receipt, SendError, Session, SessionId,
     Sessions, TextWriter, TrySendError,
 };
-pub use crate::settings::{Compression, Overflow, Settings, SettingsError};
+pub use crate::settings::{Compression, Overflow, SetValue, Settings, SettingsError, ValueError, Values};
 
 /// Everything that an endpoint's source usually needs.
 pub mod prelude {
@@ -83,12 +86,12 @@ pub mod prelude {
     #[cfg(feature = "protobuf")]
     pub use crate::Protobuf;
     pub use crate::{
-        ApplicationContext, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason, Compression,
-        Configurator, Container, DecodeError, Decoded, Decoder, Encoded, Encoder, Endpoint, EndpointConfig,
-        Error, Fragment, FromContext, FromMessage, Handshake, Inject, IntoMessage, Message, Overflow, Parsed,
-        Ping, Pong, Principal, Query, Refusal, Replies, Result, ServerEndpointConfig, Session, SessionId,
-        Sessions, Text, TextReader, TextWriter, Uncompressed, client_endpoint, handlers, on_close, on_error,
-        on_message, on_open, server_endpoint,
+        ApplicationContext, ApplicationEvent, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason,
+        Compression, Configurator, Container, ContextAware, DecodeError, Decoded, Decoder, Encoded, Encoder,
+        Endpoint, EndpointConfig, Error, Fragment, FromContext, FromMessage, Handshake, Inject, IntoMessage,
+        Lazy, Lifecycle, Message, Named, Observer, Overflow, Parsed, Ping, Pong, Principal, Query, Refusal,
+        Replies, Result, ServerEndpointConfig, Session, SessionId, Sessions, Text, TextReader, TextWriter,
+        Uncompressed, client_endpoint, handlers, on_close, on_error, on_message, on_open, server_endpoint,
     };
 }
 

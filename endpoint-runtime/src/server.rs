@@ -25,6 +25,7 @@ pub(crate) use self::door::{Door, endpoints};
 pub use self::listen::Listen;
 pub use self::listener::Address;
 pub(crate) use self::listener::{Binding, Listener};
+use crate::context::ApplicationEvent;
 use crate::session::{Current, Sessions};
 
 /// A running server, as [`start`](crate::ServerEndpointExporter::start) returns it. Dropping the handle stops nothing abruptly but
@@ -40,7 +41,7 @@ pub struct Server {
 
 impl Server {
     /// Opens the door: listeners that are bound already start to accept.
-    pub(crate) fn open(door: Door, listeners: Vec<Listener>) -> Self {
+    pub(crate) fn open(door: Door, listeners: Vec<Listener>, current: Current) -> Self {
         let door = Arc::new(door);
         door.container().attach(&door);
         let stop = CancellationToken::new();
@@ -50,7 +51,7 @@ impl Server {
             .map(|listener| tokio::spawn(listener.accept(Arc::clone(&door), stop.clone())))
             .collect();
         let timers = tokio::spawn(door.timers().clone().run());
-        let current = Current::announce(door.sessions());
+        current.started();
         Server { door, addresses, accepting, timers, stop, _current: current }
     }
 
@@ -82,9 +83,11 @@ impl Server {
     }
 
     /// Stops gracefully: no new connections, handshakes under way get 503, sessions are closed with 1001 in rounds, every
-    /// `#[on_close]` runs; what is not done within `drain_timeout` is cut off.
+    /// `#[on_close]` runs; what is not done within `drain_timeout` is cut off. Then the components are destroyed, the last that was built
+    /// first.
     pub async fn shutdown(self) {
         tracing::info!(sessions = self.sessions().count(), "shutting down");
+        self.door.context().publish(&ApplicationEvent::ShuttingDown);
         self.door.start_draining();
         self.stop.cancel();
         for accepting in self.accepting {
@@ -93,6 +96,7 @@ impl Server {
         }
         drain::drain(&self.door).await;
         self.timers.abort();
+        self.door.context().destroy(self.door.settings().destroy_timeout).await;
         tracing::info!("stopped");
     }
 }

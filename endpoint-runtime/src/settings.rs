@@ -12,6 +12,9 @@
 //! origins = ["https://example.com"]   # ENDPOINT_ORIGINS=https://example.com,https://example.org
 //! ```
 //!
+//! What stands in a table of the file, `[chat]`, or in a variable with two underscores, `ENDPOINT_CHAT__MAX_LEN`, is the
+//! application's own: see [`Values`].
+//!
 //! Durations are written `"250ms"`, `"30s"`, `"5m"`, `"1h"` or, where that makes sense, `"off"`; sizes in
 //! bytes or as `"64KiB"`, `"1MiB"`, `"1GiB"`; lists as arrays, or in one string with commas. Whatever is not
 //! understood is an error, and all errors come at once.
@@ -23,6 +26,7 @@ mod limits;
 mod overflow;
 mod sources;
 mod value;
+mod values;
 
 use std::path::Path;
 use std::time::Duration;
@@ -30,6 +34,7 @@ use std::time::Duration;
 pub use compression::Compression;
 pub use error::SettingsError;
 pub use overflow::Overflow;
+pub use values::{SetValue, ValueError, Values};
 
 use sources::Sources;
 
@@ -134,6 +139,12 @@ pub struct Settings {
     /// The pause between two rounds of a shutdown. Default: 100 ms. Zero is no pause.
     pub drain_interval: Duration,
 
+    /// How long one component may take to be destroyed when the application ends. Default: 10 s.
+    ///
+    /// After it its `destroy` is cancelled, and the next has its turn. Longer lets more be written out; the service manager must
+    /// bear it beside `drain_timeout`.
+    pub destroy_timeout: Duration,
+
     /// How many connections may be open at a time, handshakes included; 0 is no limit. Default: 16,384.
     ///
     /// Beyond it handshakes are answered 503. As many idle connections take some 100 MiB; the worst case is
@@ -158,6 +169,9 @@ pub struct Settings {
     ///
     /// After it the handshake is answered 503. Longer bears a slower database, and keeps those who wait for it connected meanwhile.
     pub handshake_timeout: Duration,
+
+    /// The application's own settings: the tables of the file, and the variables with two underscores in their names. Default: none.
+    pub values: Values,
 }
 
 impl Default for Settings {
@@ -179,11 +193,13 @@ impl Default for Settings {
             drain_timeout: Duration::from_secs(30),
             drain_batch: 1000,
             drain_interval: Duration::from_millis(100),
+            destroy_timeout: Duration::from_secs(10),
             max_connections: 16 * 1024,
             max_head_size: 16 * 1024,
             max_headers: 100,
             head_timeout: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(10),
+            values: Values::default(),
         }
     }
 }

@@ -102,6 +102,7 @@ impl Settings {
             ),
             ("drain_timeout", Some(self.drain_timeout), None),
             ("drain_interval", Some(self.drain_interval), None),
+            ("destroy_timeout", Some(self.destroy_timeout), None),
             (
                 "head_timeout",
                 Some(self.head_timeout),

@@ -45,11 +45,13 @@ fn everything() -> Settings {
         drain_timeout: seconds(7200),
         drain_batch: 10,
         drain_interval: Duration::ZERO,
+        destroy_timeout: seconds(20),
         max_connections: 0,
         max_head_size: 32_768,
         max_headers: 50,
         head_timeout: seconds(180),
         handshake_timeout: seconds(4),
+        values: Values::default(),
     }
 }
 
@@ -72,6 +74,7 @@ fn everything_can_be_set_in_the_file() {
         drain_timeout = "2h"
         drain_batch = 10
         drain_interval = "0ms"
+        destroy_timeout = "20s"
         max_connections = 0
         max_head_size = 0x8000
         max_headers = 50
@@ -98,6 +101,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ENDPOINT_DRAIN_TIMEOUT", "2h"),
     ("ENDPOINT_DRAIN_BATCH", "10"),
     ("ENDPOINT_DRAIN_INTERVAL", "0s"),
+    ("ENDPOINT_DESTROY_TIMEOUT", "20s"),
     ("ENDPOINT_MAX_CONNECTIONS", "0"),
     ("ENDPOINT_MAX_HEAD_SIZE", "32KiB"),
     ("ENDPOINT_MAX_HEADERS", "50"),
