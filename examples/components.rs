@@ -28,7 +28,8 @@ struct Length {
 impl Rule for Length {
     fn objection(&self, line: &str) -> Option<String> {
         let length = line.chars().count();
-        (length > self.longest).then(|| format!("{length} characters are too many: write up to {}", self.longest))
+        (length > self.longest)
+            .then(|| format!("{length} characters are too many: write up to {}", self.longest))
     }
 }
 
@@ -56,7 +57,10 @@ struct Guestbook {
 #[component]
 impl Guestbook {
     #[constructor]
-    async fn open(rules: Vec<Arc<dyn Rule>>, #[value("guestbook.title", default = "Guests".to_owned())] title: String) -> Result<Self> {
+    async fn open(
+        rules: Vec<Arc<dyn Rule>>,
+        #[value("guestbook.title", default = "Guests".to_owned())] title: String,
+    ) -> Result<Self> {
         // Whatever takes time: a database to connect to, a file to read. An error stops the start.
         println!("the book \"{title}\" is open, with {} rules", rules.len());
         Ok(Guestbook { rules, lines: Mutex::new(vec![title]) })
@@ -175,7 +179,10 @@ impl Ways {
             let context = context.ok_or_else(|| Error::msg(format!("no context is {way}")))?;
             let (book, started) = (context.get::<Guestbook>()?, context.get::<Instant>()?);
             let same = Arc::ptr_eq(&book, &self.injected.get()?);
-            told += &format!("{way}: the same book ({same}), {} s after the start\n", started.elapsed().as_secs());
+            told += &format!(
+                "{way}: the same book ({same}), {} s after the start\n",
+                started.elapsed().as_secs()
+            );
         }
         Ok(told)
     }
@@ -186,7 +193,10 @@ async fn main() -> runtime::Result<()> {
     runtime::export_all()
         .on_ready(|server| {
             let _ = KEPT.set(server.context().clone());
-            println!("write to ws://{0}/guestbook, read ws://{0}/context, stop with Ctrl-C", server.local_addr());
+            println!(
+                "write to ws://{0}/guestbook, read ws://{0}/context, stop with Ctrl-C",
+                server.local_addr()
+            );
         })
         .serve()
         .await?;

@@ -25,7 +25,8 @@ pub mod test;
 mod wire;
 
 pub use endpoint_macros::{
-    client_endpoint, handlers, on_close, on_error, on_message, on_open, server_endpoint,
+    client_endpoint, component, constructor, handlers, on_close, on_error, on_message, on_open, provider,
+    server_endpoint,
 };
 
 pub use bytes::Bytes;
@@ -91,7 +92,8 @@ pub mod prelude {
         Endpoint, EndpointConfig, Error, Fragment, FromContext, FromMessage, Handshake, Inject, IntoMessage,
         Lazy, Lifecycle, Message, Named, Observer, Overflow, Parsed, Ping, Pong, Principal, Query, Refusal,
         Replies, Result, ServerEndpointConfig, Session, SessionId, Sessions, Text, TextReader, TextWriter,
-        Uncompressed, client_endpoint, handlers, on_close, on_error, on_message, on_open, server_endpoint,
+        Uncompressed, client_endpoint, component, constructor, handlers, on_close, on_error, on_message,
+        on_open, provider, server_endpoint,
     };
 }
 

@@ -208,6 +208,11 @@ impl Server {
         self.door.container()
     }
 
+    /// The components of the application: for whoever has started it.
+    pub fn context(&self) -> &ApplicationContext {
+        self.door.context()
+    }
+
     /// Deploys an endpoint while the server runs: see [`Container::deploy`].
     ///
     /// # Errors

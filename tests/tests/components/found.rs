@@ -194,7 +194,8 @@ impl Listener {
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_has_components_by_name_and_settings() {
     let (_, app) = app::<Listener>();
-    let app = app.configure(|settings| settings.values.set("listener.greeting", "good evening")).start().await;
+    let app =
+        app.configure(|settings| settings.values.set("listener.greeting", "good evening")).start().await;
     for _ in 0..2 {
         let mut peer = app.connect("/found").await.unwrap();
         peer.send("Ada").await.unwrap();

@@ -29,7 +29,10 @@ struct Fragile;
 #[component]
 impl Fragile {
     #[constructor]
-    async fn new(_before: Arc<Before>, #[value("fragile.breaks", default = false)] breaks: bool) -> Result<Self> {
+    async fn new(
+        _before: Arc<Before>,
+        #[value("fragile.breaks", default = false)] breaks: bool,
+    ) -> Result<Self> {
         tokio::task::yield_now().await;
         if breaks { Err(Error::msg("it is fragile")) } else { Ok(Fragile) }
     }
@@ -38,7 +41,9 @@ impl Fragile {
 struct Brittle;
 
 #[provider]
-async fn brittle(#[value("brittle.breaks", default = false)] breaks: bool) -> Result<Brittle, std::num::ParseIntError> {
+async fn brittle(
+    #[value("brittle.breaks", default = false)] breaks: bool,
+) -> Result<Brittle, std::num::ParseIntError> {
     if breaks { "".parse::<u8>().map(|_| Brittle) } else { Ok(Brittle) }
 }
 

@@ -119,7 +119,8 @@ async fn a_lifecycle_is_found() {
 #[tokio::test(start_paused = true)]
 async fn who_is_aware_of_the_context_receives_it_first() {
     let (journal, app) = started().await;
-    let [received, set] = journal.places(["players: received the context", "players: set, with the context: true"]);
+    let [received, set] =
+        journal.places(["players: received the context", "players: set, with the context: true"]);
     assert!(received < set);
     let players = app.context().get::<Players>().unwrap();
     let known = players.context.get().unwrap();
