@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use endpoint_runtime::Error;
 use endpoint_runtime::prelude::*;
 
 use crate::support::{Journal, NoEndpoint, exporter};
@@ -42,6 +41,7 @@ struct Brittle;
 
 #[provider]
 async fn brittle(
+    _before: Arc<Before>,
     #[value("brittle.breaks", default = false)] breaks: bool,
 ) -> Result<Brittle, std::num::ParseIntError> {
     if breaks { "".parse::<u8>().map(|_| Brittle) } else { Ok(Brittle) }
@@ -52,15 +52,15 @@ async fn a_constructor_that_fails_stops_the_start_and_is_named() {
     let journal = Arc::new(Journal::default());
     for (key, parts) in [
         ("fragile.breaks", ["Fragile", "it is fragile"]),
-        ("brittle.breaks", ["brittle", "cannot parse integer from empty string"]),
+        ("brittle.breaks", ["Brittle", "cannot parse integer from empty string"]),
     ] {
-        let exporter = exporter::<NoEndpoint>().configure(move |settings| settings.values.set(key, true));
-        let error = exporter.start().await.unwrap_err().to_string();
-        for part in parts {
+        let journal = Arc::default();
+        let error = exporter::<NoEndpoint>(&journal).value(key, true).start().await.unwrap_err().to_string();
+        for part in parts.into_iter().chain([file!()]) {
             assert!(error.contains(part), "{part} is not in {error}");
         }
+        journal.places(["before: destroyed"]);
     }
-    drop(journal);
 }
 
 struct Nowhere;
@@ -92,7 +92,7 @@ impl Incomplete {
 
 #[test]
 fn what_nobody_provides_is_told_with_the_field_and_its_line() {
-    let report = exporter::<Incomplete>().check();
+    let report = exporter::<Incomplete>(&Arc::default()).check();
     let texts: Vec<_> = report.problems().iter().map(ToString::to_string).collect();
     let expected = [
         ("Incomplete.nothing", LINE_OF_NOTHING, "Nowhere"),

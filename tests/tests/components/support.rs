@@ -50,7 +50,7 @@ pub(crate) async fn started() -> (Arc<Journal>, RunningApp) {
 }
 
 /// An exporter that only knows the endpoint `E`, and settings that are not read from anywhere.
-pub(crate) fn exporter<E: 'static>() -> ServerEndpointExporter {
+pub(crate) fn exporter<E: 'static>(journal: &Arc<Journal>) -> ServerEndpointExporter {
     let mut settings = Settings::default();
     settings.values.set("theatre.stage", "large");
     settings.bind = vec!["127.0.0.1:0".to_owned()];
@@ -58,5 +58,5 @@ pub(crate) fn exporter<E: 'static>() -> ServerEndpointExporter {
         .settings(settings)
         .only(ServerEndpointConfig::is::<E>)
         .allow_empty()
-        .provide(Journal::default())
+        .provide_shared(Arc::clone(journal))
 }

@@ -105,7 +105,7 @@ async fn six_ways_lead_to_the_context_and_each_application_has_its_own() {
 async fn the_context_can_be_kept_at_start() {
     let (ready, kept) = tokio::sync::oneshot::channel();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let exporter = crate::support::exporter::<Ways>().on_ready(move |server| {
+    let exporter = crate::support::exporter::<Ways>(&Arc::default()).on_ready(move |server| {
         let _ = ready.send(server.context().clone());
     });
     let serving = tokio::spawn(exporter.serve_with_shutdown(async {
