@@ -11,28 +11,17 @@ static RUNNING: Mutex<Vec<Running>> = Mutex::new(Vec::new());
 
 struct Running {
     sessions: Sessions,
-    kind: Kind,
-}
-
-enum Kind {
-    /// Its components are being built: what is current for them is not yet so for others.
-    Starting(ApplicationContext),
-    Server(ApplicationContext),
-    /// Current in its own handlers only: a server that has a client beside it is still the only server.
-    #[cfg(feature = "client")]
-    Client,
+    /// A server's components; each session of a client has its own.
+    context: Option<ApplicationContext>,
+    /// Whether it is there for everybody: not a server whose components are still being built, and not a client. A server that has a client
+    /// beside it is still the only server.
+    is_server: bool,
 }
 
 impl Running {
-    /// The components of a server; each session of a client knows its own.
     fn context(&self, here: SessionId) -> Option<ApplicationContext> {
-        match &self.kind {
-            Kind::Starting(context) | Kind::Server(context) => Some(context.clone()),
-            #[cfg(feature = "client")]
-            Kind::Client => self.sessions.unforgotten(here).map(|session| session.application().clone()),
-            #[cfg(not(feature = "client"))]
-            _ => None,
-        }
+        let of_session = || Some(self.sessions.unforgotten(here)?.application().clone());
+        self.context.clone().or_else(of_session)
     }
 }
 
@@ -48,12 +37,12 @@ pub(crate) struct Current(u64);
 impl Current {
     /// A server that is about to start.
     pub(crate) fn announce(sessions: &Sessions, context: &ApplicationContext) -> Self {
-        Self::add(Running { sessions: sessions.clone(), kind: Kind::Starting(context.clone()) })
+        Self::add(Running { sessions: sessions.clone(), context: Some(context.clone()), is_server: false })
     }
 
     #[cfg(feature = "client")]
     pub(crate) fn announce_client(sessions: &Sessions) -> Self {
-        Self::add(Running { sessions: sessions.clone(), kind: Kind::Client })
+        Self::add(Running { sessions: sessions.clone(), context: None, is_server: false })
     }
 
     fn add(running: Running) -> Self {
@@ -64,10 +53,10 @@ impl Current {
 
     /// The server has started: it is there for everybody.
     pub(crate) fn started(&self) {
-        for running in list().iter_mut().filter(|running| running.sessions.node() == self.0) {
-            if let Kind::Starting(context) = &mut running.kind {
-                running.kind = Kind::Server(std::mem::take(context));
-            }
+        let mut running = list();
+        let own = running.iter_mut().find(|running| running.sessions.node() == self.0);
+        if let Some(own) = own {
+            own.is_server = true;
         }
     }
 }
@@ -95,7 +84,7 @@ fn of_current<T>(ask: impl Fn(&Running, SessionId) -> Option<T>) -> Option<T> {
         let own = running.iter().find(|running| running.sessions.node() == here.node());
         return own.and_then(|running| ask(running, here));
     }
-    let mut servers = running.iter().filter(|running| matches!(running.kind, Kind::Server(_)));
+    let mut servers = running.iter().filter(|running| running.is_server);
     let only = servers.next().filter(|_| servers.next().is_none());
     only.and_then(|running| ask(running, here))
 }

@@ -146,7 +146,6 @@ impl Sessions {
     }
 
     /// The session of this id, even if it has ended, as long as its connection still runs.
-    #[cfg(feature = "client")]
     pub(super) fn unforgotten(&self, id: SessionId) -> Option<Session> {
         self.shard(id).read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }

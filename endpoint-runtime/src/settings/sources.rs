@@ -19,6 +19,8 @@ const FILE: &str = "endpoint.toml";
 const PREFIX: &str = "ENDPOINT_";
 /// Names the file instead of holding a setting.
 const CONFIG: &str = "ENDPOINT_CONFIG";
+/// Tables in which others have the settings of a server; ours stand at the top.
+const SERVERS: [&str; 2] = ["server", "endpoint"];
 /// Set but empty is more likely a slip of a script than a wish for the default.
 const EMPTY: &str = "the value is empty: give one, or unset it";
 
@@ -73,7 +75,7 @@ impl Sources {
                 continue; // What was made up to go on after a mistake is not worth a second problem.
             }
             let Some(key) = keys::find(name.get_ref()) else {
-                if is_of_the_application(value.get_ref()) {
+                if is_of_the_application(name.get_ref(), value.get_ref()) {
                     let node = to_node(name.get_ref(), value, &place, &mut problems);
                     self.settings.values.put(name.get_ref(), node);
                     continue;
@@ -152,8 +154,11 @@ fn unknown(name: &str, near: Vec<&'static str>, shown: impl Fn(&str) -> String) 
     format!("`{name}` is not a setting: {lead} {names}{end}")
 }
 
-/// A table, or a list of nothing but tables: the server has no such settings.
-fn is_of_the_application(value: &DeValue<'_>) -> bool {
+/// A table, or a list of nothing but tables: the server has no such settings. Whoever writes the server's into a table is to hear of it.
+fn is_of_the_application(name: &str, value: &DeValue<'_>) -> bool {
+    if SERVERS.contains(&name) {
+        return false;
+    }
     let is_table = |value: &DeValue<'_>| matches!(value, DeValue::Table(_));
     match value {
         DeValue::Array(items) => !items.is_empty() && items.iter().all(|item| is_table(item.get_ref())),
@@ -164,8 +169,8 @@ fn is_of_the_application(value: &DeValue<'_>) -> bool {
 /// `chat__max_len` is `chat.max_len`, if there can be such a table.
 fn key_of_the_application(name: &str) -> Option<String> {
     let words: Vec<_> = name.split("__").collect();
-    let is_key =
-        words.len() > 1 && words.iter().all(|word| !word.is_empty()) && keys::find(words[0]).is_none();
+    let is_table = keys::find(words[0]).is_none() && !SERVERS.contains(&words[0]);
+    let is_key = words.len() > 1 && is_table && words.iter().all(|word| !word.is_empty());
     is_key.then(|| words.join("."))
 }
 

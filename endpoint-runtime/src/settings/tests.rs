@@ -164,7 +164,7 @@ fn a_bad_file_is_told_with_line_and_column() {
             "\n [server]\nport = 1\n",
             "2:3: `server` is not a setting: there are `bind`, `max_message_size`, `idle_timeout`, `ping_interval`, \
              `pong_timeout`, `send_buffer`, `send_timeout`, `overflow`, `compression`, `compression_threshold`, `origins`, \
-             `handler_grace`, `close_timeout`, `drain_timeout`, `drain_batch`, `drain_interval`, `max_connections`, `max_head_size`, `max_headers`, \
+             `handler_grace`, `close_timeout`, `drain_timeout`, `drain_batch`, `drain_interval`, `destroy_timeout`, `max_connections`, `max_head_size`, `max_headers`, \
              `head_timeout` and `handshake_timeout`",
         ),
         ("ping_interval = 25s", "1:17: string values must be quoted, expected literal string"),
