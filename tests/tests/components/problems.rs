@@ -49,7 +49,6 @@ async fn brittle(
 
 #[tokio::test]
 async fn a_constructor_that_fails_stops_the_start_and_is_named() {
-    let journal = Arc::new(Journal::default());
     for (key, parts) in [
         ("fragile.breaks", ["Fragile", "it is fragile"]),
         ("brittle.breaks", ["Brittle", "cannot parse integer from empty string"]),
