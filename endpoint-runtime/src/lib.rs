@@ -26,7 +26,8 @@ pub mod test;
 mod wire;
 
 pub use endpoint_macros::{
-    client_endpoint, handlers, on_close, on_error, on_message, on_open, server_endpoint,
+    client_endpoint, component, constructor, handlers, on_close, on_error, on_message, on_open, provider,
+    server_endpoint,
 };
 
 pub use bytes::Bytes;
@@ -99,8 +100,8 @@ pub mod prelude {
         Endpoint, EndpointConfig, Error, Fragment, FromContext, FromMessage, Handshake, Identity, Inject,
         IntoMessage, Lazy, Lifecycle, Message, Named, Observer, Overflow, Parsed, Ping, Pong, Principal,
         Query, Refusal, Replies, Result, ServerEndpointConfig, Session, SessionId, Sessions, Text,
-        TextReader, TextWriter, Uncompressed, client_endpoint, handlers, on_close, on_error, on_message,
-        on_open, server_endpoint,
+        TextReader, TextWriter, Uncompressed, client_endpoint, component, constructor, handlers, on_close,
+        on_error, on_message, on_open, provider, server_endpoint,
     };
 }
 

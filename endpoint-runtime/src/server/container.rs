@@ -239,6 +239,11 @@ impl Server {
         self.container().readiness()
     }
 
+    /// The components of the application: for whoever has started it.
+    pub fn context(&self) -> &ApplicationContext {
+        self.door.context()
+    }
+
     /// Deploys an endpoint while the server runs: see [`Container::deploy`].
     ///
     /// # Errors
