@@ -29,6 +29,7 @@ use std::time::Duration;
 
 pub use compression::Compression;
 pub use error::SettingsError;
+pub(crate) use limits::address_fault;
 pub use overflow::Overflow;
 
 use sources::Sources;

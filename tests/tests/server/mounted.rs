@@ -233,6 +233,8 @@ async fn a_plain_service_takes_requests_with_any_body() {
     struct Nothing;
     let service = only::<Room>().into_service().await.unwrap().peer("192.0.2.1:77".parse().unwrap()).secure();
     let (ours, theirs) = tokio::io::duplex(1 << 16);
+    // That of the connection goes when hyper has done its part.
+    let _kept = service.clone();
     tokio::spawn(async move {
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let mut service: MountedService = service.clone();

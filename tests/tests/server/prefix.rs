@@ -15,7 +15,7 @@ async fn all_paths_begin_with_it() {
     let report = exporter.check();
     assert_eq!(report.endpoints()[0].path(), "/api/ws/echo", "{report}");
     let server = start(exporter).await;
-    assert_eq!(log.saying("endpoint")[0].field("path"), Some("\"/api/ws/echo\""));
+    assert_eq!(log.saying("endpoint")[0].field("path"), Some("/api/ws/echo"));
     let address = server.local_addr();
     let mut client = connect(address, "/api/ws/echo").await;
     says_back(&mut client, "hello").await;
