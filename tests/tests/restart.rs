@@ -25,8 +25,10 @@ use tokio_tungstenite::tungstenite::Message;
 const RESTARTS: usize = 10;
 /// 200 in a second.
 const BETWEEN_CLIENTS: Duration = Duration::from_millis(5);
-/// How long a process serves at least.
+/// How many a process serves at least.
 const CLIENTS_OF_EACH: usize = 40;
+/// How many wait at its door when it is told to stop.
+const AT_THE_DOOR: usize = 20;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One process of the server.
@@ -34,6 +36,8 @@ struct Server {
     child: Child,
     output: Lines<BufReader<ChildStdout>>,
     errors: ChildStderr,
+    opened: usize,
+    closed: usize,
 }
 
 impl Server {
@@ -51,34 +55,51 @@ impl Server {
         let mut child = command.spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap()).lines();
         let errors = child.stderr.take().unwrap();
-        let mut server = Server { child, output, errors };
-        loop {
-            let line = soon("a line", server.output.next_line()).await.unwrap();
-            let Some(line) = line else { panic!("it has not started: {}", server.errors().await) };
+        let mut server = Server { child, output, errors, opened: 0, closed: 0 };
+        while let Some(line) = server.line().await {
             if let Some(address) = line.strip_prefix("ready ") {
                 let address = address.parse().unwrap();
                 return (server, address);
             }
         }
+        panic!("it has not started: {}", server.errors().await);
+    }
+
+    /// The next line of its output. It may have sessions before it says that it is ready.
+    async fn line(&mut self) -> Option<String> {
+        let line = soon("a line", self.output.next_line()).await.unwrap()?;
+        self.opened += usize::from(line == "opened");
+        self.closed += usize::from(line.starts_with("closed "));
+        Some(line)
+    }
+
+    async fn signal(&self, name: &str) {
+        let id = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().await.unwrap().success());
     }
 
     /// Stops it as a service manager does, and waits for its end: how many sessions it had, each of which has ended in order.
-    async fn stop(mut self) -> usize {
-        let id = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-s", "TERM", &id]).status().await.unwrap().success());
-        let (mut opened, mut closed) = (0, 0);
-        while let Some(line) = soon("a line", self.output.next_line()).await.unwrap() {
-            match line.split_once(' ').map_or(&*line, |(word, _)| word) {
-                "opened" => opened += 1,
-                "closed" => closed += 1,
-                _ => {}
-            }
-        }
+    async fn stop(self) -> usize {
+        self.signal("TERM").await;
+        self.ended().await
+    }
+
+    async fn ended(mut self) -> usize {
+        while self.line().await.is_some() {}
         let status = soon("its end", self.child.wait()).await.unwrap();
         let errors = self.errors().await;
         assert!(status.success() && errors.is_empty(), "{status}: {errors}");
-        assert_eq!(opened, closed, "every session has its end");
-        opened
+        assert_eq!(self.opened, self.closed, "every session has its end");
+        self.opened
+    }
+
+    /// Stops it at a bad moment: it has been busy, and many have come meanwhile whom it has not let in.
+    async fn stop_behind_its_time(self, crowd: &Crowd) -> usize {
+        self.signal("STOP").await;
+        crowd.come(AT_THE_DOOR).await;
+        self.signal("TERM").await;
+        self.signal("CONT").await;
+        self.ended().await
     }
 
     async fn errors(&mut self) -> String {
@@ -96,13 +117,14 @@ async fn soon<F: Future>(what: &str, future: F) -> F::Output {
 }
 
 /// Comes, stays until it is sent away, and says with which code; or what went wrong.
-async fn visit(address: SocketAddr, served: Arc<AtomicUsize>) -> Result<u16, String> {
+async fn visit(address: SocketAddr, counts: Arc<Counts>) -> Result<u16, String> {
     let visit = async {
         let stream = TcpStream::connect(address).await.map_err(|error| format!("connecting: {error}"))?;
+        counts.came.fetch_add(1, Ordering::Relaxed);
         let request = format!("ws://{address}/echo");
         let handshake = tokio_tungstenite::client_async(request, stream).await;
         let (mut socket, _) = handshake.map_err(|error| format!("the handshake: {error}"))?;
-        served.fetch_add(1, Ordering::Relaxed);
+        counts.served.fetch_add(1, Ordering::Relaxed);
         loop {
             match socket.next().await {
                 Some(Ok(Message::Close(Some(close)))) => return Ok(u16::from(close.code)),
@@ -115,18 +137,25 @@ async fn visit(address: SocketAddr, served: Arc<AtomicUsize>) -> Result<u16, Str
     timeout(PATIENCE, visit).await.unwrap_or_else(|_| Err("no end in sight".to_owned()))
 }
 
+/// How many clients have a connection, and how many a session.
+#[derive(Default)]
+struct Counts {
+    came: AtomicUsize,
+    served: AtomicUsize,
+}
+
 /// Clients that come in all the time, until they are told to stop.
 struct Crowd {
-    served: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
     stop: tokio::sync::oneshot::Sender<()>,
     coming: tokio::task::JoinHandle<JoinSet<Result<u16, String>>>,
 }
 
 impl Crowd {
     fn to(address: SocketAddr) -> Self {
-        let served = Arc::new(AtomicUsize::new(0));
+        let counts = Arc::<Counts>::default();
         let (stop, mut stopped) = tokio::sync::oneshot::channel();
-        let counted = Arc::clone(&served);
+        let counted = Arc::clone(&counts);
         let coming = tokio::spawn(async move {
             let mut visits = JoinSet::new();
             let mut clock = interval(BETWEEN_CLIENTS);
@@ -138,19 +167,17 @@ impl Crowd {
                 }
             }
         });
-        Crowd { served, stop, coming }
+        Crowd { counts, stop, coming }
     }
 
     /// Waits until so many more have been served.
-    async fn more(&self, count: usize) {
-        let goal = self.served.load(Ordering::Relaxed) + count;
-        let mut clock = interval(BETWEEN_CLIENTS);
-        let reached = async {
-            while self.served.load(Ordering::Relaxed) < goal {
-                clock.tick().await;
-            }
-        };
-        soon("more clients", reached).await;
+    async fn served(&self, more: usize) {
+        rises("clients that are served", &self.counts.served, more).await;
+    }
+
+    /// Waits until so many more have come.
+    async fn come(&self, more: usize) {
+        rises("clients", &self.counts.came, more).await;
     }
 
     /// Nobody comes any more.
@@ -160,28 +187,39 @@ impl Crowd {
     }
 }
 
+async fn rises(what: &str, count: &AtomicUsize, more: usize) {
+    let goal = count.load(Ordering::Relaxed) + more;
+    let mut clock = interval(BETWEEN_CLIENTS);
+    let reached = async {
+        while count.load(Ordering::Relaxed) < goal {
+            clock.tick().await;
+        }
+    };
+    soon(what, reached).await;
+}
+
 /// Ten restarts by `next`, which stops the given process and starts another, in whatever order.
 async fn restarts<F>(first: Server, address: SocketAddr, mut next: F)
 where
-    F: AsyncFnMut(usize, Server) -> (usize, Server),
+    F: AsyncFnMut(usize, Server, &Crowd) -> (usize, Server),
 {
     let crowd = Crowd::to(address);
     let mut server = first;
     let mut sessions = 0;
     for round in 0..RESTARTS {
-        crowd.more(CLIENTS_OF_EACH).await;
-        let (closed, new) = next(round, server).await;
+        crowd.served(CLIENTS_OF_EACH).await;
+        let (closed, new) = next(round, server, &crowd).await;
         assert!(closed > 0, "process {round} has served nobody");
         sessions += closed;
         server = new;
     }
-    crowd.more(CLIENTS_OF_EACH).await;
-    let served = Arc::clone(&crowd.served);
+    crowd.served(CLIENTS_OF_EACH).await;
+    let counts = Arc::clone(&crowd.counts);
     let mut visits = crowd.stop().await;
     let (count, mut outcomes) = (visits.len(), Vec::new());
     // From the last one nobody takes over, so it serves all who are on the way.
     let mut clock = interval(BETWEEN_CLIENTS);
-    while served.load(Ordering::Relaxed) < count && outcomes.iter().all(Result::is_ok) {
+    while counts.served.load(Ordering::Relaxed) < count && outcomes.iter().all(Result::is_ok) {
         while let Some(outcome) = visits.try_join_next() {
             outcomes.push(outcome.unwrap());
         }
@@ -201,10 +239,10 @@ where
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn side_by_side_nobody_is_turned_away() {
     let (first, address) = Server::start("127.0.0.1:0", true, None).await;
-    restarts(first, address, async |_, old| {
+    restarts(first, address, async |_, old, crowd| {
         let (new, again) = Server::start(&address.to_string(), true, None).await;
         assert_eq!(again, address);
-        (old.stop().await, new)
+        (old.stop_behind_its_time(crowd).await, new)
     })
     .await;
 }
@@ -219,12 +257,12 @@ async fn on_a_passed_socket_nobody_is_turned_away() {
     let address = socket.local_addr().unwrap();
     let pass = || Some(OwnedFd::from(socket.try_clone().unwrap()));
     let (first, _) = Server::start("systemd:", false, pass()).await;
-    restarts(first, address, async |round, old| {
+    restarts(first, address, async |round, old, crowd| {
         if round % 2 == 0 {
             let (new, _) = Server::start("systemd:", false, pass()).await;
-            (old.stop().await, new)
+            (old.stop_behind_its_time(crowd).await, new)
         } else {
-            let closed = old.stop().await;
+            let closed = old.stop_behind_its_time(crowd).await;
             (closed, Server::start("systemd:", false, pass()).await.0)
         }
     })
