@@ -35,6 +35,7 @@ use std::time::Duration;
 pub use client_certificates::ClientCertificates;
 pub use compression::Compression;
 pub use error::SettingsError;
+pub(crate) use limits::address_fault;
 pub use overflow::Overflow;
 pub use values::{SetValue, ValueError, Values};
 

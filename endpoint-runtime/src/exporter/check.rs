@@ -11,7 +11,7 @@ use crate::handshake::OriginRule;
 use crate::path::{Router, Template};
 use crate::server::{Binding, Container, Deployed, Listen};
 use crate::session::{Extension, Sessions, is_token};
-use crate::settings::Settings;
+use crate::settings::{Settings, address_fault};
 
 /// A deployment that was thought through.
 #[derive(Debug)]
@@ -163,7 +163,10 @@ fn listeners(settings: &Settings, listens: &[Listen], problems: &mut Vec<Problem
         match Binding::parse(&listen.address) {
             Ok(binding) => listeners.push((binding, listen)),
             Err(_) if listens.is_empty() && !settings.problems().is_empty() => {}
-            Err(text) => problems.push(Problem::new(text)),
+            Err(text) => {
+                let text = address_fault(&listen.address).unwrap_or(text);
+                problems.push(Problem::new(format!("`bind`: {text}")));
+            }
         }
     }
     listeners

@@ -48,19 +48,19 @@ pub(super) async fn start_in_memory(exporter: ServerEndpointExporter) -> Result<
 pub(super) async fn mount(exporter: ServerEndpointExporter) -> Result<Mounted> {
     let mut plan = exporter.plan().sound()?;
     let misplaced: Vec<_> = [
-        (!exporter.listens.is_empty(), "addresses (`.bind(..)`): it is the other server that listens"),
+        (!exporter.listens.is_empty(), "no addresses (`.bind(..)`): it is the other server that listens"),
         (
             exporter.fallback.is_some(),
-            "a fallback (`.fallback(..)`): it goes beside the service, as a route of the other server",
+            "no fallback (`.fallback(..)`): it goes beside the service, as a route of the other server",
         ),
         (
             !exporter.layers.is_empty(),
-            "layers (`.layer(..)`): they go around the service, or the other server's routes",
+            "no layers (`.layer(..)`): they go around the service, or the other server's routes",
         ),
     ]
     .into_iter()
     .filter_map(|(misplaced, text)| {
-        misplaced.then(|| Problem::new(format!("what is mounted in another server has no {text}")))
+        misplaced.then(|| Problem::new(format!("what is mounted in another server has {text}")))
     })
     .collect();
     if !misplaced.is_empty() {

@@ -181,7 +181,7 @@ impl Settings {
 }
 
 /// Why one cannot listen there, as far as its form tells.
-fn address_fault(address: &str) -> Option<String> {
+pub(crate) fn address_fault(address: &str) -> Option<String> {
     if let Some(path) = address.strip_prefix("unix:") {
         return path.is_empty().then(|| format!("{address:?} names no socket: write \"unix:/run/app.sock\""));
     }
