@@ -1,6 +1,8 @@
 //! A connection that has just been accepted, on its way to HTTP: what it goes through depends on the listener it came to.
 
 use std::sync::Arc;
+#[cfg(feature = "tls")]
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +18,10 @@ use crate::session::Ends;
 
 /// Connections over the limit that are told so. Beyond, they are just closed: to tell them costs too.
 const TOLD: usize = 256;
+
+/// How long who is in the TLS handshake when the server stops may take to finish it.
+#[cfg(feature = "tls")]
+const AT_THE_END: Duration = Duration::from_secs(2);
 
 /// Serves a connection until it is upgraded or closed. It counts as one that is there from now on, whatever it still has to go through.
 pub(super) async fn arrive<I>(door: Arc<Door>, io: I, ends: Ends, rules: Arc<Rules>, stop: CancellationToken)
@@ -48,9 +54,18 @@ async fn arrive_encrypted<I>(
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    // A server that stops waits for those who have come to its door already.
+    // A server that stops waits for those who have come to its door already, but not for long.
     let under_way = door.tasks().token();
-    match tls.accept(io, door.settings().tls_handshake_timeout).await {
+    let settings = door.settings();
+    let stopped = async {
+        stop.cancelled().await;
+        tokio::time::sleep(settings.drain_timeout.min(AT_THE_END)).await;
+    };
+    let accepted = tokio::select! {
+        accepted = tls.accept(io, settings.tls_handshake_timeout) => accepted,
+        () = stopped => return,
+    };
+    match accepted {
         Ok(stream) => {
             ends.secure = true;
             ends.shown = super::tls::shown(&stream);

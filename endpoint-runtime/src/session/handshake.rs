@@ -60,11 +60,10 @@ pub(crate) type Shown = Arc<[CertificateDer<'static>]>;
 
 impl Handshake {
     pub(crate) fn new(parts: &mut http::request::Parts, path_params: PathParams, ends: Ends) -> Self {
-        let mut extensions = taken(&mut parts.extensions);
-        // There, since it takes no room where there are none.
+        // There, since it takes no room in sessions that have none.
         #[cfg(feature = "tls")]
         if let Some(shown) = &ends.shown {
-            extensions.insert(Shown::clone(shown));
+            parts.extensions.insert(Shown::clone(shown));
         }
         Handshake {
             record: Record::new(&parts.uri, &parts.headers, &ends),
@@ -73,7 +72,7 @@ impl Handshake {
             subprotocol: None,
             agreed: Box::default(),
             deflate: None,
-            extensions,
+            extensions: taken(&mut parts.extensions),
             attributes: Attributes::default(),
             response: None,
         }

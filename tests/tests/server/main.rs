@@ -28,4 +28,5 @@ mod process;
 mod settings;
 mod signals;
 mod support;
+mod tls;
 mod upgrading;
