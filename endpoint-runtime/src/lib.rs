@@ -64,7 +64,9 @@ pub use crate::message::{
     Uncompressed,
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
-pub use crate::server::{Address, Container, EndpointService, Listen, ResponseBody, Server};
+pub use crate::server::{
+    Address, Container, EndpointService, Listen, Mounted, MountedService, ResponseBody, Server,
+};
 #[cfg(feature = "tls")]
 pub use crate::server::{ClientAuthorities, Tls};
 pub use crate::session::{

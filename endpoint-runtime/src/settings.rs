@@ -43,12 +43,23 @@ use sources::Sources;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Where to listen: `host:port`, where port 0 means any free port, or `unix:/path`. Default:
+    /// Where to listen: `host:port`, where port 0 means any free port, `unix:/path`, or `systemd:name` for the
+    /// sockets of this name that the service manager passes, all of them without a name. Default:
     /// `127.0.0.1:8080`.
     ///
     /// The default is reachable from this machine only; `0.0.0.0:8080` and `[::]:8080` are reachable from
     /// everywhere.
     pub bind: Vec<String>,
+
+    /// Whether other processes may listen at the same TCP addresses (`SO_REUSEPORT`). Default: `false`.
+    ///
+    /// So a new process of a program starts to serve before the old one stops, and no address is ever without
+    /// a listener. Every process of the same user may then take part of the connections, one that was
+    /// forgotten too; and two servers at one address by mistake are no error any more.
+    pub reuse_port: bool,
+
+    /// What all paths begin with: `/ws` serves the endpoint `/chat` at `/ws/chat`. Default: empty.
+    pub prefix: String,
 
     /// The largest message admitted, in bytes, whole and after decompression. Default: 65,536.
     ///
@@ -122,6 +133,13 @@ pub struct Settings {
     /// Longer is kinder to slow peers and holds on to connections whose peer is gone.
     pub close_timeout: Duration,
 
+    /// How long a shutdown goes on as if nothing had happened when the server has said that it is no longer
+    /// ready. Default: 0 s.
+    ///
+    /// For load balancers that ask now and then whether a server is ready: as long as they take to notice, so
+    /// that they send nobody to a port that is closed. It comes before `drain_timeout`.
+    pub drain_delay: Duration,
+
     /// How long a shutdown may take in all. Default: 30 s.
     ///
     /// Sessions that are left then are cut off, without a close frame. Keep it below the time after which the
@@ -135,6 +153,13 @@ pub struct Settings {
 
     /// The pause between two rounds of a shutdown. Default: 100 ms. Zero is no pause.
     pub drain_interval: Duration,
+
+    /// How long a shutdown waits for the request of a client that had just connected, where others take over
+    /// the address: with `reuse_port`, and on sockets that the service manager passes. Default: 2 s.
+    ///
+    /// Such a client is served: its session is opened and closed with 1012, and it comes back to the others.
+    /// Less turns away those who are slow; more waits for those who never ask.
+    pub drain_grace: Duration,
 
     /// How many connections may be open at a time, handshakes included; 0 is no limit. Default: 16,384.
     ///
@@ -197,6 +222,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             bind: vec!["127.0.0.1:8080".to_owned()],
+            reuse_port: false,
+            prefix: String::new(),
             max_message_size: 64 * 1024,
             idle_timeout: None,
             ping_interval: Some(Duration::from_secs(25)),
@@ -209,9 +236,11 @@ impl Default for Settings {
             origins: None,
             handler_grace: Duration::from_secs(5),
             close_timeout: Duration::from_secs(5),
+            drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
             drain_batch: 1000,
             drain_interval: Duration::from_millis(100),
+            drain_grace: Duration::from_secs(2),
             max_connections: 16 * 1024,
             max_head_size: 16 * 1024,
             max_headers: 100,

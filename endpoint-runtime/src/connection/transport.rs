@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Empty, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
@@ -62,6 +63,16 @@ impl Transport {
         let upgraded = known!(upgraded, UnixStream => Unix);
         #[cfg(all(feature = "client", feature = "tls"))]
         let upgraded = known!(upgraded, TlsStream<TcpStream> => Tls);
+        // Under a server that finds out by itself which HTTP is spoken, as axum's does, the stream is wrapped once more.
+        let upgraded = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
+            Ok(parts) => {
+                let stream = parts.io.into_inner();
+                // Few of them do it themselves; what a socket refuses is as good as closed.
+                let _ = stream.set_nodelay(true);
+                return (Transport::Tcp(stream), parts.read_buf);
+            }
+            Err(upgraded) => upgraded,
+        };
         #[cfg(feature = "tls")]
         let upgraded = known!(upgraded, server::TlsStream<TcpStream> => ServerTls);
         (Transport::Other(Box::new(TokioIo::new(upgraded))), bytes::Bytes::new())

@@ -64,11 +64,12 @@ impl ServerEndpointExporter {
         let mut listeners = listeners(&settings, &self.listens, &mut problems);
         #[cfg(feature = "tls")]
         self.encrypt(&settings, &mut listeners, &mut problems);
-        let (all, selected) = self.collect();
+        let (all, selected) = self.collect(&settings);
         let endpoints: Vec<_> =
             selected.into_iter().map(|config| planned(config, &settings, &mut problems)).collect();
         conflicts(&endpoints, &mut problems);
         missing_components(&endpoints, &context, &mut problems);
+        unreachable(&endpoints, &listeners, &mut problems);
         self.expectations(all, &endpoints, &mut problems);
         Plan { settings, endpoints, listeners, container, context, problems }
     }
@@ -89,7 +90,7 @@ impl ServerEndpointExporter {
     }
 
     /// How many endpoints there are, and those that are selected, in a stable order: link order is none.
-    fn collect(&self) -> (usize, Vec<ServerEndpointConfig>) {
+    fn collect(&self, settings: &Settings) -> (usize, Vec<ServerEndpointConfig>) {
         let mut seen: HashSet<TypeId> = self.explicit.iter().map(|config| config.type_id).collect();
         let mut registered = Vec::new();
         if self.registered {
@@ -110,6 +111,7 @@ impl ServerEndpointExporter {
         }
         all.append(&mut registered);
         let count = all.len();
+        all = all.into_iter().map(|config| config.under(&settings.prefix)).collect();
         all.retain(|config| self.only.iter().all(|select| select(config)));
         (count, all)
     }
@@ -157,6 +159,20 @@ fn listeners(settings: &Settings, listens: &[Listen], problems: &mut Vec<Problem
         }
     }
     listeners
+}
+
+/// Endpoints that none of the listeners has.
+fn unreachable(endpoints: &[Planned], listeners: &[(Binding, Listen)], problems: &mut Vec<Problem>) {
+    let is_somewhere = |config: &ServerEndpointConfig| {
+        listeners.is_empty() || listeners.iter().any(|(_, listen)| listen.admits(config))
+    };
+    for Planned { config, .. } in endpoints.iter().filter(|planned| !is_somewhere(&planned.config)) {
+        let (name, place, path) = (config.type_name(), config.place(), config.path());
+        let text = format!(
+            "{name} ({place}): no listener admits `{path}`: nobody could connect. What is not to be served is left out by the exporter's own `.only(..)`"
+        );
+        problems.push(Problem::new(text).at(place));
+    }
 }
 
 /// Checks one endpoint that is to be deployed beside others, and says what is wrong.

@@ -121,6 +121,12 @@ impl ServerEndpointConfig {
         self.place
     }
 
+    /// The same endpoint, with something before its path.
+    pub(crate) fn under(mut self, prefix: &str) -> Self {
+        self.path.insert_str(0, prefix);
+        self
+    }
+
     /// Whether this and the other are one endpoint, which is deployed once however often it is named (Jakarta DP-06): the same annotated
     /// type, or a clone of the same configuration.
     pub(crate) fn is_same(&self, other: &Self) -> bool {

@@ -1,14 +1,10 @@
 //! A connection that has just been accepted, on its way to HTTP: what it goes through depends on the listener it came to.
 
 use std::sync::Arc;
-#[cfg(feature = "tls")]
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-#[cfg(feature = "tls")]
-use super::door::Admission;
 use super::door::Door;
 use super::http1;
 use super::listen::Rules;
@@ -19,12 +15,33 @@ use crate::session::Ends;
 /// Connections over the limit that are told so. Beyond, they are just closed: to tell them costs too.
 const TOLD: usize = 256;
 
-/// How long who is in the TLS handshake when the server stops may take to finish it.
-#[cfg(feature = "tls")]
-const AT_THE_END: Duration = Duration::from_secs(2);
+/// A connection without its bytes: where it came in, what is known of it, and by when it has to go.
+#[derive(Clone)]
+pub(super) struct Arrival {
+    pub(super) door: Arc<Door>,
+    /// Those of the listener.
+    pub(super) rules: Arc<Rules>,
+    pub(super) ends: Ends,
+    /// Whether there are too many with it, so that it is told to come back later.
+    pub(super) full: bool,
+    /// The server stops.
+    pub(super) stop: CancellationToken,
+}
+
+impl Arrival {
+    /// Done when there is no more time for a connection that has not asked anything yet: the server stops. Where others take over the
+    /// address, who came here has done nothing wrong by it, and may still ask.
+    #[cfg(any(feature = "tls", feature = "http2"))]
+    pub(super) async fn too_late(&self) {
+        self.stop.cancelled().await;
+        if self.rules.handed_over {
+            tokio::time::sleep(self.door.settings().drain_grace).await;
+        }
+    }
+}
 
 /// Serves a connection until it is upgraded or closed. It counts as one that is there from now on, whatever it still has to go through.
-pub(super) async fn arrive<I>(door: Arc<Door>, io: I, ends: Ends, rules: Arc<Rules>, stop: CancellationToken)
+pub(super) async fn arrive<I>(door: Arc<Door>, rules: Arc<Rules>, io: I, ends: Ends, stop: CancellationToken)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -32,46 +49,31 @@ where
     if admission.over() > TOLD {
         return;
     }
+    let arrival = Arrival { full: admission.over() > 0, door, rules, ends, stop };
     #[cfg(feature = "tls")]
-    if let Some(tls) = &rules.tls {
+    if let Some(tls) = arrival.rules.tls.clone() {
         // In a box: the state of a handshake is large, and most of it is done with before there is a request.
-        return Box::pin(arrive_encrypted(tls, door, io, ends, admission, stop)).await;
+        return Box::pin(arrive_encrypted(&tls, arrival, io)).await;
     }
-    #[cfg(not(feature = "tls"))]
-    let Rules {} = *rules;
-    http1::serve(door, io, ends, admission, stop).await;
+    http1::serve(arrival, io).await;
 }
 
 /// The same through TLS.
 #[cfg(feature = "tls")]
-async fn arrive_encrypted<I>(
-    tls: &Tls,
-    door: Arc<Door>,
-    io: I,
-    mut ends: Ends,
-    admission: Admission,
-    stop: CancellationToken,
-) where
+async fn arrive_encrypted<I>(tls: &Tls, mut arrival: Arrival, io: I)
+where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    // A server that stops waits for those who have come to its door already, but not for long.
-    let under_way = door.tasks().token();
-    let settings = door.settings();
-    let stopped = async {
-        stop.cancelled().await;
-        tokio::time::sleep(settings.drain_timeout.min(AT_THE_END)).await;
-    };
     let accepted = tokio::select! {
-        accepted = tls.accept(io, settings.tls_handshake_timeout) => accepted,
-        () = stopped => return,
+        accepted = tls.accept(io, arrival.door.settings().tls_handshake_timeout) => accepted,
+        () = arrival.too_late() => return,
     };
     match accepted {
         Ok(stream) => {
-            ends.secure = true;
-            ends.shown = super::tls::shown(&stream);
-            drop(under_way);
-            http1::serve(door, stream, ends, admission, stop).await;
+            arrival.ends.secure = true;
+            arrival.ends.shown = super::tls::shown(&stream);
+            http1::serve(arrival, stream).await;
         }
-        Err(error) => tracing::debug!(peer = ?ends.remote, %error, "TLS handshake failed"),
+        Err(error) => tracing::debug!(peer = ?arrival.ends.remote, %error, "TLS handshake failed"),
     }
 }

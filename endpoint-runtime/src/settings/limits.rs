@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Settings;
 use super::value::LONGEST;
+use crate::path::Template;
 
 /// What a handshake cannot do without: `Host`, `Upgrade`, `Connection`, and the two of WebSocket (RFC 6455
 /// 4.1).
@@ -25,6 +26,7 @@ impl Settings {
             problems.push(("bind", "an empty list listens nowhere: write \"127.0.0.1:8080\"".to_owned()));
         }
         problems.extend(self.bind.iter().filter_map(|address| Some(("bind", address_fault(address)?))));
+        problems.extend(prefix_fault(&self.prefix).map(|fault| ("prefix", fault)));
         let origins = self.origins.iter().flatten();
         problems.extend(origins.filter_map(|origin| Some(("origins", origin_fault(origin)?))));
         problems
@@ -121,8 +123,10 @@ impl Settings {
                 Some(self.close_timeout),
                 Some("leaves no time for a closing handshake: write some seconds"),
             ),
+            ("drain_delay", Some(self.drain_delay), None),
             ("drain_timeout", Some(self.drain_timeout), None),
             ("drain_interval", Some(self.drain_interval), None),
+            ("drain_grace", Some(self.drain_grace), None),
             (
                 "head_timeout",
                 Some(self.head_timeout),
@@ -163,6 +167,9 @@ fn address_fault(address: &str) -> Option<String> {
     if let Some(path) = address.strip_prefix("unix:") {
         return path.is_empty().then(|| format!("{address:?} names no socket: write \"unix:/run/app.sock\""));
     }
+    if address.starts_with("systemd:") {
+        return cfg!(not(unix)).then(|| format!("{address:?}: this system passes no sockets"));
+    }
     let fault = |remedy: &str| Some(format!("{address:?} is not where one can listen: write {remedy}"));
     let Some((host, port)) = address.rsplit_once(':') else {
         return match address.parse::<u16>() {
@@ -178,6 +185,20 @@ fn address_fault(address: &str) -> Option<String> {
             fault("an IPv6 address in brackets, such as \"[::1]:8080\"")
         }
         Err(_) => fault("a port from 0 to 65535 after the ':', such as \"127.0.0.1:8080\""),
+        Ok(_) => None,
+    }
+}
+
+/// Why no path begins like this. None is fine.
+fn prefix_fault(prefix: &str) -> Option<String> {
+    if prefix.is_empty() {
+        return None;
+    }
+    let fault = |text: &str| Some(format!("{prefix:?} cannot stand before a path: {text}"));
+    match Template::parse(prefix) {
+        Err(error) => fault(error.message()),
+        Ok(_) if prefix.ends_with('/') => fault("write it without a slash in the end, such as \"/ws\""),
+        Ok(template) if !template.is_literal() => fault("it has no variables"),
         Ok(_) => None,
     }
 }
@@ -220,6 +241,8 @@ mod tests {
             "[::1]:65535",
             "unix:/run/app.sock",
             "unix:app.sock",
+            "systemd:",
+            "systemd:web",
         ] {
             assert_eq!(address_fault(good), None, "{good}");
         }
@@ -241,6 +264,16 @@ mod tests {
             );
         }
         assert!(address_fault("unix:").is_some());
+    }
+
+    #[test]
+    fn a_prefix_is_the_beginning_of_a_path() {
+        for good in ["", "/ws", "/api/v1", "/caf%C3%A9"] {
+            assert_eq!(prefix_fault(good), None, "{good}");
+        }
+        for bad in ["ws", "/", "/ws/", "/{tenant}", "//", "/a/../b", "/a?b"] {
+            assert!(prefix_fault(bad).is_some(), "{bad}");
+        }
     }
 
     #[test]

@@ -30,6 +30,8 @@ fn everything() -> Settings {
     let seconds = Duration::from_secs;
     Settings {
         bind: vec!["0.0.0.0:9000".into(), "unix:/run/app.sock".into()],
+        reuse_port: true,
+        prefix: "/ws".into(),
         max_message_size: 1 << 20,
         idle_timeout: Some(seconds(60)),
         ping_interval: None,
@@ -42,9 +44,11 @@ fn everything() -> Settings {
         origins: Some(vec!["https://example.com".into(), "http://localhost:3000".into()]),
         handler_grace: Duration::ZERO,
         close_timeout: Duration::from_millis(250),
+        drain_delay: seconds(5),
         drain_timeout: seconds(7200),
         drain_batch: 10,
         drain_interval: Duration::ZERO,
+        drain_grace: seconds(1),
         max_connections: 0,
         max_head_size: 32_768,
         max_headers: 50,
@@ -63,6 +67,8 @@ fn everything() -> Settings {
 fn everything_can_be_set_in_the_file() {
     let file = r#"
         bind = ["0.0.0.0:9000", "unix:/run/app.sock"]
+        reuse_port = true
+        prefix = "/ws"
         max_message_size = "1MiB"
         idle_timeout = "60s"
         ping_interval = "off"
@@ -75,9 +81,11 @@ fn everything_can_be_set_in_the_file() {
         origins = ["https://example.com", "http://localhost:3000"]
         handler_grace = "0s"
         close_timeout = "250ms"
+        drain_delay = "5s"
         drain_timeout = "2h"
         drain_batch = 10
         drain_interval = "0ms"
+        drain_grace = "1s"
         max_connections = 0
         max_head_size = 0x8000
         max_headers = 50
@@ -95,6 +103,8 @@ fn everything_can_be_set_in_the_file() {
 
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("ENDPOINT_BIND", "0.0.0.0:9000, unix:/run/app.sock"),
+    ("ENDPOINT_REUSE_PORT", "true"),
+    ("ENDPOINT_PREFIX", "/ws"),
     ("ENDPOINT_MAX_MESSAGE_SIZE", "1MiB"),
     ("ENDPOINT_IDLE_TIMEOUT", "60s"),
     ("ENDPOINT_PING_INTERVAL", "off"),
@@ -107,9 +117,11 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ENDPOINT_ORIGINS", "https://example.com,http://localhost:3000"),
     ("ENDPOINT_HANDLER_GRACE", "0s"),
     ("ENDPOINT_CLOSE_TIMEOUT", "250ms"),
+    ("ENDPOINT_DRAIN_DELAY", "5s"),
     ("ENDPOINT_DRAIN_TIMEOUT", "2h"),
     ("ENDPOINT_DRAIN_BATCH", "10"),
     ("ENDPOINT_DRAIN_INTERVAL", "0s"),
+    ("ENDPOINT_DRAIN_GRACE", "1s"),
     ("ENDPOINT_MAX_CONNECTIONS", "0"),
     ("ENDPOINT_MAX_HEAD_SIZE", "32KiB"),
     ("ENDPOINT_MAX_HEADERS", "50"),
@@ -176,9 +188,9 @@ fn a_bad_file_is_told_with_line_and_column() {
         ("[bind]\n", "1:1: `bind`: a table is not a list: write [\"first\", \"second\"]"),
         (
             "\n [server]\nport = 1\n",
-            "2:3: `server` is not a setting: there are `bind`, `max_message_size`, `idle_timeout`, `ping_interval`, \
+            "2:3: `server` is not a setting: there are `bind`, `reuse_port`, `prefix`, `max_message_size`, `idle_timeout`, `ping_interval`, \
              `pong_timeout`, `send_buffer`, `send_timeout`, `overflow`, `compression`, `compression_threshold`, `origins`, \
-             `handler_grace`, `close_timeout`, `drain_timeout`, `drain_batch`, `drain_interval`, `max_connections`, `max_head_size`, `max_headers`, \
+             `handler_grace`, `close_timeout`, `drain_delay`, `drain_timeout`, `drain_batch`, `drain_interval`, `drain_grace`, `max_connections`, `max_head_size`, `max_headers`, \
              `head_timeout`, `handshake_timeout`, `tls_certificate`, `tls_key`, `tls_client_authorities`, `tls_client_certificates`, \
              `tls_handshake_timeout` and `tls_reload_interval`",
         ),
@@ -283,6 +295,14 @@ fn what_would_break_a_server_is_refused_with_the_reason() {
         ("close_timeout = \"0s\"", "1:17: `close_timeout`: 0s leaves no time for a closing handshake"),
         ("close_timeout = \"off\"", "1:17: `close_timeout`: cannot be \"off\": a peer that never answers"),
         ("drain_timeout = \"off\"", "1:17: `drain_timeout`: cannot be \"off\": one peer"),
+        ("reuse_port = 1", "1:14: `reuse_port`: 1 is neither true nor false: write one of them"),
+        ("prefix = 1", "1:10: `prefix`: 1 is not a path"),
+        (
+            "prefix = \"/ws/\"",
+            "1:10: `prefix`: \"/ws/\" cannot stand before a path: write it without a slash",
+        ),
+        ("drain_delay = \"off\"", "1:15: `drain_delay`: cannot be \"off\": the server would never stop"),
+        ("drain_grace = \"off\"", "1:15: `drain_grace`: cannot be \"off\": a client that never asks"),
         ("drain_batch = 0", "1:15: `drain_batch`: 0 never closes a session"),
         ("drain_interval = \"off\"", "1:18: `drain_interval`: cannot be \"off\": write \"0s\""),
         ("max_head_size = 8191", "1:17: `max_head_size`: less than 8KiB"),

@@ -76,6 +76,24 @@ impl Value<'_> {
         }
     }
 
+    /// Yes or no.
+    pub(super) fn switch(&self) -> Result<bool, String> {
+        match self {
+            Self::Text(text) => text.trim().parse().ok(),
+            Self::Other(text) => text.parse().ok(),
+            _ => None,
+        }
+        .ok_or_else(|| format!("{self} is neither true nor false: write one of them"))
+    }
+
+    /// The beginning of a path, which [`Settings::problems`](super::Settings::problems) looks at.
+    pub(super) fn prefix(&self) -> Result<String, String> {
+        match self {
+            Self::Text(text) => Ok(text.trim().to_owned()),
+            other => Err(format!("{other} is not a path: write \"/ws\"")),
+        }
+    }
+
     /// The name of a file.
     pub(super) fn path(&self) -> Result<PathBuf, String> {
         match self {
