@@ -32,6 +32,7 @@ pub(crate) use self::launcher::Launcher;
 pub(crate) use self::mount::{announce, mount_beside};
 pub use self::problem::{DeployError, Problem, Report};
 pub use self::registration::Registration;
+use crate::access::BearerTokens;
 use crate::context::Components;
 use crate::error::{BoxError, Result};
 #[cfg(feature = "tls")]
@@ -208,6 +209,25 @@ impl ServerEndpointExporter {
     pub fn provide_shared<T: ?Sized + Send + Sync + 'static>(mut self, component: Arc<T>) -> Self {
         self.components.add(component);
         self
+    }
+
+    /// Accepts bearer tokens at every endpoint, and establishes whose they are. They are a component of the application: one that
+    /// [provides](Self::provide) them does the same as this.
+    ///
+    /// ```
+    /// use endpoint_runtime::prelude::*;
+    /// use endpoint_runtime::{BearerTokens, export_all};
+    ///
+    /// struct User;
+    /// # async fn look_up(_: String) -> Option<User> { None }
+    ///
+    /// let exporter = export_all().bearer(BearerTokens::new(|token: String| async move {
+    ///     let user = look_up(token).await.ok_or_else(|| Refusal::unauthorized("this token is not valid"))?;
+    ///     Ok(Principal::new(user).named("bo").role("admin"))
+    /// }));
+    /// ```
+    pub fn bearer(self, tokens: BearerTokens) -> Self {
+        self.provide(tokens)
     }
 
     /// Lets any tower service answer the requests that are not for an endpoint: pages, health checks, a whole axum application.

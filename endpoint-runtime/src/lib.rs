@@ -6,6 +6,7 @@ extern crate self as endpoint_runtime;
 
 #[doc(hidden)]
 pub mod __private;
+mod access;
 #[cfg(feature = "client")]
 mod client;
 mod connection;
@@ -42,10 +43,11 @@ pub use crate::client::{
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 
+pub use crate::access::{BearerTokens, Forbidden, Identity, Principal, TokenVerifier};
 pub use crate::context::{ApplicationContext, Inject, Injected};
 pub use crate::endpoint::{
     Coders, Completion, Context, Decoder, DecoderInput, Encoder, EncoderOutput, Endpoint, FromContext,
-    IntoReply, Needs, Place, Principal, Query, Refusal, Replies, Reply,
+    IntoReply, Needs, Place, Query, Refusal, Replies, Reply,
 };
 pub use crate::error::{ArgumentError, BoxError, Error, Panicked, ProtocolError, Result};
 pub use crate::exporter::{
@@ -89,7 +91,7 @@ pub mod prelude {
     pub use crate::{
         ApplicationContext, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason, Compression,
         Configurator, Container, DecodeError, Decoded, Decoder, Encoded, Encoder, Endpoint, EndpointConfig,
-        Error, Fragment, FromContext, FromMessage, Handshake, Inject, IntoMessage, Message, Overflow, Parsed,
+        Error, Fragment, FromContext, FromMessage, Handshake, Identity, Inject, IntoMessage, Message, Overflow, Parsed,
         Ping, Pong, Principal, Query, Refusal, Replies, Result, ServerEndpointConfig, Session, SessionId,
         Sessions, Text, TextReader, TextWriter, Uncompressed, client_endpoint, handlers, on_close, on_error,
         on_message, on_open, server_endpoint,

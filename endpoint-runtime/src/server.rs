@@ -7,11 +7,15 @@ mod deployments;
 mod door;
 mod drain;
 mod http1;
+#[cfg(feature = "http2")]
+mod http2;
 mod listen;
 mod listener;
 mod mounted;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "http2")]
+mod version;
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -181,6 +181,25 @@ pub struct Settings {
     /// It bounds how long silent and deliberately slow clients hold a connection.
     pub head_timeout: Duration,
 
+    /// Whether HTTP/2 is spoken beside HTTP/1.1 with whoever asks for it: a browser over TLS, or whoever knows beforehand. Default: `true`.
+    /// Written `"on"` or `"off"`.
+    ///
+    /// A browser then opens all its WebSockets to this server in one connection (RFC 8441). Without the feature `http2` it is not spoken,
+    /// whatever stands here.
+    pub http2: bool,
+
+    /// How many requests and sessions one HTTP/2 connection may have open at a time. Default: 100. From 1 to 10,000.
+    ///
+    /// What a client opens beyond waits there, a browser's pages included. Each may hold 128 KiB that no handler has looked at
+    /// yet. A connection counts as one of `max_connections`, and each session in it as one more.
+    pub http2_max_streams: usize,
+
+    /// How many more streams an HTTP/2 connection may see reset before they were answered than it sees answered. Default: 100.
+    ///
+    /// Beyond it the connection is closed. A page that is left takes back all that it has asked for, so a few hundred are honest; to open streams
+    /// and reset them, again and again, is an attack (CVE-2023-44487).
+    pub http2_max_resets: usize,
+
     /// How long an endpoint's configurator may take over one handshake. Default: 10 s.
     ///
     /// After it the handshake is answered 503. Longer bears a slower database, and keeps those who wait for it connected meanwhile.
@@ -245,6 +264,9 @@ impl Default for Settings {
             max_head_size: 16 * 1024,
             max_headers: 100,
             head_timeout: Duration::from_secs(10),
+            http2: true,
+            http2_max_streams: 100,
+            http2_max_resets: 100,
             handshake_timeout: Duration::from_secs(10),
             tls_certificate: None,
             tls_key: None,

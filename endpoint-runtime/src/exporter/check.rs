@@ -222,6 +222,9 @@ fn planned(config: ServerEndpointConfig, settings: &Settings, problems: &mut Vec
     if config.requires_subprotocol() && config.subprotocols().is_empty() {
         problem("`require_subprotocol` without any subprotocol: nobody could connect".to_owned());
     }
+    if config.required_roles().iter().any(String::is_empty) {
+        problem("`require` names a role without a name: nobody could be in it".to_owned());
+    }
     config.extensions().iter().filter_map(Extension::fault).for_each(&mut problem);
     if config.options.max_message_size == Some(0) {
         problem("`max_message_size` is 0: no message could arrive".to_owned());

@@ -24,6 +24,7 @@ impl ServerEndpointExporter {
             }
         }
         for tls in all {
+            tls.offer_http2(cfg!(feature = "http2") && settings.http2);
             if let Err(faults) = tls.load() {
                 problems.extend(faults.into_iter().map(|fault| Problem::new(format!("TLS: {fault}"))));
             }

@@ -13,6 +13,8 @@ use super::arrival::Arrival;
 use super::body::{self, Answer, ResponseBody};
 use super::container::Container;
 use super::deployments::{Deployed, Deployments, Mounted};
+#[cfg(feature = "http2")]
+use crate::connection::Http2Stream;
 use crate::connection::{Timers, Transport, Upgraded};
 use crate::context::ApplicationContext;
 use crate::endpoint::Refusal;
@@ -255,7 +257,13 @@ impl Door {
             Ok(response) => {
                 let (path, peer) = (&deployed.home.path, handshake.peer_addr());
                 tracing::debug!(path, ?peer, subprotocol = handshake.subprotocol(), "accepted");
-                return Ok((Accepted { deployed, handshake }, response.map(|()| body::empty())));
+                let accepted = Accepted {
+                    deployed,
+                    handshake,
+                    #[cfg(feature = "http2")]
+                    stream: Http2Stream::current(),
+                };
+                return Ok((accepted, response.map(|()| body::empty())));
             }
         };
         Err(self.refuse(handshake.path(), refusal))
@@ -263,13 +271,15 @@ impl Door {
 
     /// Makes a session of what was accepted, as soon as the response has been sent.
     pub(super) async fn enter(&self, accepted: Accepted, upgrade: OnUpgrade) {
-        let Accepted { deployed, handshake } = accepted;
+        let Accepted { deployed, handshake, .. } = accepted;
         let upgraded = match upgrade.await {
             Ok(upgraded) => upgraded,
             Err(error) => return tracing::debug!(%error, "the peer left during the handshake"),
         };
         let session = Session::new(Arc::clone(&deployed.home), handshake);
         let (transport, read_ahead) = Transport::from_upgraded(upgraded);
+        #[cfg(feature = "http2")]
+        let transport = transport.of(accepted.stream);
         let timers = self.timers.clone();
         deployed
             .launcher
@@ -292,6 +302,8 @@ impl Door {
 fn take_ours(extensions: &mut Extensions) -> Ends {
     extensions.remove::<Matched>();
     extensions.remove::<Container>();
+    #[cfg(feature = "http2")]
+    extensions.remove::<hyper::ext::Protocol>();
     extensions.remove::<Ends>().unwrap_or_default()
 }
 
@@ -307,10 +319,13 @@ fn stopping() -> Refusal {
 pub(super) struct Accepted {
     deployed: Arc<Deployed>,
     handshake: Handshake,
+    /// The stream that it came on, if that is one of an HTTP/2 connection of ours.
+    #[cfg(feature = "http2")]
+    stream: Option<Http2Stream>,
 }
 
-/// Where a connection of our own listeners finds what was accepted of it, when it has sent the response: the task that spoke HTTP goes
-/// on with it, and no other need wait.
+/// Where a connection of our own listeners finds what was accepted of it, when it has sent the response: over HTTP/1.1, the task that spoke
+/// HTTP goes on with it, and no other need wait; over HTTP/2 each request has an entry of its own.
 #[derive(Clone, Default)]
 pub(super) struct Entry(Arc<AtEntry>);
 

@@ -13,6 +13,8 @@ const FEWEST_HEADERS: usize = 5;
 const MOST_HEADERS: usize = 10_000;
 /// The HTTP parser cannot do with less.
 const SMALLEST_HEAD: usize = 8 * 1024;
+/// The window of a connection has room for all its streams, and a bound (RFC 9113 6.9.1).
+const MOST_STREAMS: usize = 10_000;
 
 impl Settings {
     /// All values that would break a server: the name of the setting, and why, with the remedy.
@@ -68,6 +70,21 @@ impl Settings {
             self.max_headers > MOST_HEADERS,
             "max_headers",
             "more than 10000 lets a request reserve memory that no client needs: write less",
+        );
+        refuse(
+            self.http2_max_streams == 0,
+            "http2_max_streams",
+            "0 admits no request: write how many, or `http2` \"off\"",
+        );
+        refuse(
+            self.http2_max_streams > MOST_STREAMS,
+            "http2_max_streams",
+            "more than 10000 is more than one connection can carry: write less",
+        );
+        refuse(
+            self.http2_max_resets == 0,
+            "http2_max_resets",
+            "0 closes the connection of whoever leaves a page: write some dozens",
         );
         problems
     }

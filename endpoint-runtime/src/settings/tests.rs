@@ -53,6 +53,9 @@ fn everything() -> Settings {
         max_head_size: 32_768,
         max_headers: 50,
         head_timeout: seconds(180),
+        http2: false,
+        http2_max_streams: 20,
+        http2_max_resets: 30,
         handshake_timeout: seconds(4),
         tls_certificate: Some("server.pem".into()),
         tls_key: Some("/etc/server.key".into()),
@@ -90,6 +93,9 @@ fn everything_can_be_set_in_the_file() {
         max_head_size = 0x8000
         max_headers = 50
         head_timeout = "3m"
+        http2 = "off"
+        http2_max_streams = 20
+        http2_max_resets = 30
         handshake_timeout = "4s"
         tls_certificate = "server.pem"
         tls_key = "/etc/server.key"
@@ -126,6 +132,9 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ENDPOINT_MAX_HEAD_SIZE", "32KiB"),
     ("ENDPOINT_MAX_HEADERS", "50"),
     ("ENDPOINT_HEAD_TIMEOUT", "3m"),
+    ("ENDPOINT_HTTP2", "off"),
+    ("ENDPOINT_HTTP2_MAX_STREAMS", "20"),
+    ("ENDPOINT_HTTP2_MAX_RESETS", "30"),
     ("ENDPOINT_HANDSHAKE_TIMEOUT", "4s"),
     ("ENDPOINT_TLS_CERTIFICATE", "server.pem"),
     ("ENDPOINT_TLS_KEY", "/etc/server.key"),
@@ -191,8 +200,8 @@ fn a_bad_file_is_told_with_line_and_column() {
             "2:3: `server` is not a setting: there are `bind`, `reuse_port`, `prefix`, `max_message_size`, `idle_timeout`, `ping_interval`, \
              `pong_timeout`, `send_buffer`, `send_timeout`, `overflow`, `compression`, `compression_threshold`, `origins`, \
              `handler_grace`, `close_timeout`, `drain_delay`, `drain_timeout`, `drain_batch`, `drain_interval`, `drain_grace`, `max_connections`, `max_head_size`, `max_headers`, \
-             `head_timeout`, `handshake_timeout`, `tls_certificate`, `tls_key`, `tls_client_authorities`, `tls_client_certificates`, \
-             `tls_handshake_timeout` and `tls_reload_interval`",
+             `head_timeout`, `http2`, `http2_max_streams`, `http2_max_resets`, `handshake_timeout`, `tls_certificate`, `tls_key`, `tls_client_authorities`, \
+             `tls_client_certificates`, `tls_handshake_timeout` and `tls_reload_interval`",
         ),
         ("ping_interval = 25s", "1:17: string values must be quoted, expected literal string"),
         ("bind = \"a:1\"\nbind = \"b:1\"", "2:1: duplicate key"),
@@ -232,6 +241,7 @@ fn a_bad_file_is_told_with_line_and_column() {
             "1:27: `tls_client_certificates`: \"maybe\" says nothing about certificates of clients: write one of \
              \"required\", \"optional\"",
         ),
+        ("http2 = 2", "1:9: `http2`: 2 is neither: write true or false"),
         ("compression_threshold = \"1KB\"", &format!("1:25: `compression_threshold`: \"1KB\" {not_a_size}")),
     ];
     for (file, problem) in table {
@@ -310,6 +320,9 @@ fn what_would_break_a_server_is_refused_with_the_reason() {
         ("max_headers = 10001", "1:15: `max_headers`: more than 10000"),
         ("head_timeout = \"0s\"", "1:16: `head_timeout`: 0s leaves no time to send a request"),
         ("head_timeout = \"off\"", "1:16: `head_timeout`: cannot be \"off\": a silent client"),
+        ("http2_max_streams = 0", "1:21: `http2_max_streams`: 0 admits no request"),
+        ("http2_max_streams = 10001", "1:21: `http2_max_streams`: more than 10000"),
+        ("http2_max_resets = 0", "1:20: `http2_max_resets`: 0 closes the connection of whoever"),
         ("handshake_timeout = \"0s\"", "1:21: `handshake_timeout`: 0s leaves a configurator no time"),
         ("handshake_timeout = \"off\"", "1:21: `handshake_timeout`: cannot be \"off\": a configurator"),
         (

@@ -76,14 +76,18 @@ impl Value<'_> {
         }
     }
 
-    /// Yes or no.
+    /// Whether something is done: `true` or `"on"`, `false` or `"off"`.
     pub(super) fn switch(&self) -> Result<bool, String> {
-        match self {
-            Self::Text(text) => text.trim().parse().ok(),
-            Self::Other(text) => text.parse().ok(),
-            _ => None,
+        let word = match self {
+            Self::Text(text) => text.trim(),
+            Self::Other(text) => text,
+            _ => "",
+        };
+        match word {
+            "true" | "on" => Ok(true),
+            "false" | "off" => Ok(false),
+            _ => Err(format!("{self} is neither: write true or false")),
         }
-        .ok_or_else(|| format!("{self} is neither true nor false: write one of them"))
     }
 
     /// The beginning of a path, which [`Settings::problems`](super::Settings::problems) looks at.
