@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::Address;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use crate::exporter::ServerEndpointConfig;
@@ -41,6 +42,8 @@ pub struct Listen {
 pub(crate) enum Encryption {
     /// As the server's other listeners, if it is one of TCP.
     AsOthers,
+    /// The same, when it is known what they speak.
+    IfTcp(Tls),
     No,
     By(Tls),
 }
@@ -108,15 +111,17 @@ impl Listen {
         self.only.iter().all(|select| select(endpoint))
     }
 
-    /// What holds for its connections.
-    pub(crate) fn rules(&self, handed_over: bool) -> Arc<Rules> {
+    /// What holds for the connections that come in at this address of it.
+    pub(crate) fn rules(&self, address: &Address, handed_over: bool) -> Arc<Rules> {
+        #[cfg(not(feature = "tls"))]
+        let _ = address;
         Arc::new(Rules {
             only: self.only.clone(),
             handed_over,
             #[cfg(feature = "tls")]
-            tls: match &self.encryption {
-                Encryption::By(tls) => Some(tls.clone()),
-                Encryption::AsOthers | Encryption::No => None,
+            tls: match (&self.encryption, address) {
+                (Encryption::By(tls), _) | (Encryption::IfTcp(tls), Address::Tcp(_)) => Some(tls.clone()),
+                (Encryption::IfTcp(_) | Encryption::AsOthers | Encryption::No, _) => None,
             },
         })
     }
@@ -167,5 +172,29 @@ impl Rules {
 impl fmt::Debug for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rules").field("handed_over", &self.handed_over).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "tls"))]
+mod tests {
+    use super::*;
+
+    /// What the service manager passes may be either, and is known only when it is there.
+    #[test]
+    fn only_tcp_is_encrypted_because_others_are() {
+        let tls = Tls::pem("", "");
+        let tcp = Address::Tcp(([127, 0, 0, 1], 443).into());
+        let unix = Address::Unix("/run/app.sock".into());
+        let table = [
+            (Encryption::AsOthers, [false, false]),
+            (Encryption::IfTcp(tls.clone()), [true, false]),
+            (Encryption::No, [false, false]),
+            (Encryption::By(tls), [true, true]),
+        ];
+        for (encryption, encrypted) in table {
+            let listen = Listen { encryption: encryption.clone(), ..Listen::systemd("web") };
+            let found = [&tcp, &unix].map(|address| listen.rules(address, false).tls.is_some());
+            assert_eq!(found, encrypted, "{encryption:?}");
+        }
     }
 }

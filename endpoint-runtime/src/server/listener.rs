@@ -154,7 +154,7 @@ impl Listener {
             #[cfg(not(unix))]
             Binding::Unix(_) | Binding::Passed(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
-        let rules = listen.rules(owner != Owner::Alone);
+        let rules = listen.rules(&address, owner != Owner::Alone);
         Ok(vec![Listener { socket, address, owner, rules }])
     }
 
@@ -170,7 +170,8 @@ impl Listener {
                 (Socket::Unix(UnixListener::from_std(socket)?), Address::Unix(path.unwrap_or_default()))
             }
         };
-        Ok(Listener { socket, address, owner: Owner::Manager, rules: listen.rules(true) })
+        let rules = listen.rules(&address, true);
+        Ok(Listener { socket, address, owner: Owner::Manager, rules })
     }
 
     pub(crate) fn address(&self) -> &Address {

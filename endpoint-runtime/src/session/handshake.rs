@@ -69,12 +69,10 @@ impl Handshake {
         if parts.version == Version::HTTP_2 {
             name_host(parts);
         }
-        #[cfg_attr(not(feature = "tls"), expect(unused_mut))]
-        let mut extensions = taken(&mut parts.extensions);
-        // There, since it takes no room where there are none.
+        // There, since it takes no room in sessions that have none.
         #[cfg(feature = "tls")]
         if let Some(shown) = &ends.shown {
-            extensions.insert(Shown::clone(shown));
+            parts.extensions.insert(Shown::clone(shown));
         }
         Handshake {
             record: Record::new(&parts.uri, &parts.headers, &ends),
@@ -85,7 +83,7 @@ impl Handshake {
             agreed: Box::default(),
             deflate: None,
             answers_bearer: false,
-            extensions,
+            extensions: taken(&mut parts.extensions),
             attributes: Attributes::default(),
             response: None,
         }
