@@ -57,6 +57,7 @@ use crate::runtime::Runtime;
 /// | `overflow = disconnect`, `wait`, `drop_newest` or `drop_oldest` | what becomes of a message beyond that |
 /// | `compression = on`, `context` or `off` | whether messages are compressed, each by itself or with those before it in mind |
 /// | `origins = ["https://example.com"]` | which web pages may connect; the default is those of the same origin, `"*"` is any |
+/// | `require = "admin"`, or `["admin", "editor"]` for one of several | the roles that a peer must be in; a stranger is turned away with 401, anybody else with 403 |
 /// | `crate = path` | where the runtime is, if it is not a dependency of this package by name |
 ///
 /// What is left out comes from the settings of the server. Durations are written `"250ms"`, `"30s"`, `"5m"`, `"1h"`; sizes are numbers or
@@ -155,6 +156,9 @@ pub fn on_open(_: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// `#[on_message(max_size = 1_000_000)]`: the largest message the method takes, in bytes, instead of the endpoint's `max_message_size`.
 /// A longer one closes the session with 1009.
+///
+/// `#[on_message(require = "admin")]`, or `require = ["admin", "editor"]`: the role, or one of the roles, that the peer must be in when the
+/// message comes. If it is in none the method is not called, and `#[on_error]` gets a `Forbidden`; the session stays open.
 #[proc_macro_attribute]
 pub fn on_message(_: TokenStream, item: TokenStream) -> TokenStream {
     misplaced::misplaced("on_message", item.into()).into()

@@ -141,6 +141,20 @@ pub fn failed(error: Error) -> Reply {
 /// Two `#[on_error]` methods for one type of error implement this twice, which does not compile.
 pub trait OnlyOneOnErrorMethodFor<E: ?Sized> {}
 
+/// `#[on_message(require = ..)]`: the reply, if the peer is in none of these roles.
+pub fn forbids(context: Context<'_>, roles: &'static [&'static str]) -> Option<Reply> {
+    context.session().permit(roles).err().map(|error| Reply::Failed(error.into()))
+}
+
+/// A method that requires a role is a server's: what a client's peer is, its URL says.
+#[track_caller]
+pub const fn can_require<E: Handlers>() {
+    assert!(
+        !E::DECLARATION.is_client(),
+        "a client endpoint's peer is the server it has connected to, which is in no role: leave `require` out"
+    );
+}
+
 /// Whether a method whose parameters take messages of these kinds takes this one.
 pub fn takes(message: &Slot<'_>, kinds: &[Option<Kind>]) -> bool {
     kinds.iter().flatten().any(|&kind| message.is(kind))

@@ -185,6 +185,7 @@ fn declaration(endpoint: &Endpoint, options: &Options, runtime: &Runtime) -> Tok
         compression,
         origins,
         require_subprotocol,
+        require,
         ..
     } = options;
     let list = |items: &Vec<LitStr>| quote!(&[#(#items),*]);
@@ -198,6 +199,7 @@ fn declaration(endpoint: &Endpoint, options: &Options, runtime: &Runtime) -> Tok
         ("compression", compression.as_ref().map(|word| compression_of(&word.to_string(), runtime))),
         ("origins", origins.as_ref().map(list)),
         ("require_subprotocol", require_subprotocol.as_ref().map(ToTokens::to_token_stream)),
+        ("require", require.as_ref().map(list)),
     ];
     let calls = arguments.into_iter().filter_map(|(method, argument)| {
         let method = Ident::new(method, Span::mixed_site());

@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Empty, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
@@ -20,6 +21,8 @@ use tokio::net::UnixStream;
 use tokio::net::tcp::OwnedWriteHalf;
 #[cfg(all(feature = "client", feature = "tls"))]
 use tokio_rustls::client::TlsStream;
+#[cfg(feature = "tls")]
+use tokio_rustls::server;
 
 use self::foreign::Foreign;
 #[cfg(feature = "http2")]
@@ -41,6 +44,9 @@ pub(crate) enum Transport {
     /// A client's encrypted stream.
     #[cfg(all(feature = "client", feature = "tls"))]
     Tls(Box<TlsStream<TcpStream>>),
+    /// A server's.
+    #[cfg(feature = "tls")]
+    ServerTls(Box<server::TlsStream<TcpStream>>),
     /// A stream of an HTTP/2 connection, or another server's, as under a foreign hyper.
     Other(Box<Foreign>),
     /// None, for the moment in which it becomes another.
@@ -88,6 +94,18 @@ impl Transport {
         let upgraded = known!(upgraded, UnixStream => Unix);
         #[cfg(all(feature = "client", feature = "tls"))]
         let upgraded = known!(upgraded, TlsStream<TcpStream> => Tls);
+        // Under a server that finds out by itself which HTTP is spoken, as axum's does, the stream is wrapped once more.
+        let upgraded = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
+            Ok(parts) => {
+                let stream = parts.io.into_inner();
+                // Few of them do it themselves; what a socket refuses is as good as closed.
+                let _ = stream.set_nodelay(true);
+                return (Transport::Tcp(stream), parts.read_buf);
+            }
+            Err(upgraded) => upgraded,
+        };
+        #[cfg(feature = "tls")]
+        let upgraded = known!(upgraded, server::TlsStream<TcpStream> => ServerTls);
         (Transport::Other(Box::new(Foreign::new(upgraded))), bytes::Bytes::new())
     }
 
@@ -133,6 +151,8 @@ macro_rules! each {
             Transport::Memory($io) => $act,
             #[cfg(all(feature = "client", feature = "tls"))]
             Transport::Tls($io) => $act,
+            #[cfg(feature = "tls")]
+            Transport::ServerTls($io) => $act,
             Transport::Other($io) => $act,
             Transport::Lent($io) => $act,
             Transport::Nothing($io) => $act,
@@ -150,6 +170,8 @@ impl Transport {
             Transport::Unix(_) => false,
             #[cfg(all(feature = "client", feature = "tls"))]
             Transport::Tls(_) => true,
+            #[cfg(feature = "tls")]
+            Transport::ServerTls(_) => true,
             Transport::Other(foreign) => foreign.may_keep(),
         }
     }

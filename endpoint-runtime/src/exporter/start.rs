@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::check::Plan;
-use super::mount::{announce, mount};
+use super::mount::announce;
 use super::{DeployError, Problem, ServerEndpointExporter};
 use crate::error::Result;
 use crate::path::Router;
-use crate::server::{Door, Listener, Server, endpoints};
+use crate::server::{Door, Listener, Mounted, Server, endpoints};
 
 /// Checks, mounts and binds; all or nothing.
 pub(super) async fn start(exporter: ServerEndpointExporter) -> Result<Server> {
@@ -23,12 +23,38 @@ pub(super) async fn start_in_memory(exporter: ServerEndpointExporter) -> Result<
     serve(exporter, plan).await
 }
 
+/// The same without any listener: for the connections of another server.
+pub(super) async fn mount(exporter: ServerEndpointExporter) -> Result<Mounted> {
+    let mut plan = exporter.plan().sound()?;
+    let misplaced: Vec<_> = [
+        (!exporter.listens.is_empty(), "addresses (`.bind(..)`): it is the other server that listens"),
+        (
+            exporter.fallback.is_some(),
+            "a fallback (`.fallback(..)`): it goes beside the service, as a route of the other server",
+        ),
+        (
+            !exporter.layers.is_empty(),
+            "layers (`.layer(..)`): they go around the service, or the other server's routes",
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(misplaced, text)| {
+        misplaced.then(|| Problem::new(format!("what is mounted in another server has no {text}")))
+    })
+    .collect();
+    if !misplaced.is_empty() {
+        return Err(DeployError::new(misplaced).into());
+    }
+    plan.listeners.clear();
+    serve(exporter, plan).await.map(Mounted::new)
+}
+
 async fn serve(exporter: ServerEndpointExporter, plan: Plan) -> Result<Server> {
     let mut router = Router::new();
     let mut problems = Vec::new();
     for planned in &plan.endpoints {
         let Some(template) = planned.template.clone() else { continue };
-        match mount(planned, &plan.settings, plan.container.sessions(), &plan.context) {
+        match super::mount::mount(planned, &plan.settings, plan.container.sessions(), &plan.context) {
             // Conflicts were problems of the plan.
             Ok(deployed) => drop(router.insert(template, Arc::new(deployed))),
             Err(problem) => problems.push(problem),
@@ -38,9 +64,9 @@ async fn serve(exporter: ServerEndpointExporter, plan: Plan) -> Result<Server> {
         return Err(DeployError::new(problems).into());
     }
     let mut listeners = Vec::new();
-    for (binding, _) in &plan.listeners {
-        match Listener::bind(binding).await {
-            Ok(listener) => listeners.push(listener),
+    for (binding, listen) in &plan.listeners {
+        match Listener::bind(binding, listen, &plan.settings).await {
+            Ok(bound) => listeners.extend(bound),
             Err(error) => problems.push(Problem::new(format!("cannot listen on {binding}: {error}"))),
         }
     }

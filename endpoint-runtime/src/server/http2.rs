@@ -13,13 +13,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 
 use self::streams::Streams;
+use super::arrival::Arrival;
 use super::body::{self, ResponseBody};
-use super::door::{Door, Entry};
+use super::door::Entry;
 use crate::endpoint::Refusal;
-use crate::session::Ends;
 use crate::settings::Settings;
 
 /// What a peer may send on one stream before a handler has looked at it: as much as one read brings on a socket, and enough that a
@@ -42,16 +41,16 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Serves one connection. It returns when the connection is closed.
 ///
 /// A connection without streams is closed after `head_timeout`, one on which a peer keeps resetting them at once.
-pub(super) async fn serve<I>(door: Arc<Door>, io: I, ends: Ends, full: bool, stop: CancellationToken)
+pub(super) async fn serve<I>(arrival: Arrival, io: I)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let settings = door.settings();
+    let settings = arrival.door.settings();
     let streams = Streams::new(settings.http2_max_resets);
     let service = service_fn(|request| {
-        let (door, counted) = (Arc::clone(&door), streams.request());
+        let (arrival, counted) = (arrival.clone(), streams.request());
         async move {
-            let response = answer(door, request, ends, full).await;
+            let response = answer(arrival, request).await;
             counted.answered();
             Ok::<_, Infallible>(response)
         }
@@ -70,10 +69,10 @@ where
                 }
             }
             () = streams.worn_out() => {
-                tracing::debug!(peer = ?ends.remote, "an HTTP/2 peer resets too many streams: its connection is closed");
+                tracing::debug!(peer = ?arrival.ends.remote, "an HTTP/2 peer resets too many streams: its connection is closed");
                 break Ok(());
             }
-            () = stop.cancelled(), if cut_off.is_none() => {
+            () = arrival.stop.cancelled(), if cut_off.is_none() => {
                 cut_off = Some(Instant::now() + settings.drain_timeout);
             }
             () = sleep_until(cut_off.unwrap_or_else(Instant::now)), if cut_off.is_some() => break Ok(()),
@@ -85,7 +84,7 @@ where
         }
     };
     if let Err(error) = result {
-        tracing::debug!(peer = ?ends.remote, %error, "HTTP/2 connection ended");
+        tracing::debug!(peer = ?arrival.ends.remote, %error, "HTTP/2 connection ended");
     }
 }
 
@@ -107,21 +106,17 @@ fn builder(settings: &Settings, streams: &Streams) -> http2::Builder<Streams> {
 }
 
 /// Answers one request. What is accepted becomes a session in a task of its own: the connection goes on beside it.
-async fn answer(
-    door: Arc<Door>,
-    request: Request<Incoming>,
-    ends: Ends,
-    full: bool,
-) -> Response<ResponseBody> {
+async fn answer(mut arrival: Arrival, request: Request<Incoming>) -> Response<ResponseBody> {
+    let door = Arc::clone(&arrival.door);
     if request.headers().len() > door.settings().max_headers {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return body::refused(Refusal::new(status, "the request has too many header fields"));
     }
     // A session counts as one more connection, from its handshake on.
     let admission = (request.method() == Method::CONNECT).then(|| door.admit());
-    let full = full || admission.as_ref().is_some_and(|admission| admission.over() > 0);
+    arrival.full |= admission.as_ref().is_some_and(|admission| admission.over() > 0);
     let entry = Entry::default();
-    let response = Arc::clone(&door).answer(request, ends, full, entry.clone()).await;
+    let response = Arc::clone(&door).answer(request, arrival, entry.clone()).await;
     if let Some((accepted, upgrade)) = entry.take() {
         door.tasks().clone().spawn(async move {
             door.enter(accepted, upgrade).await;

@@ -17,7 +17,17 @@ pub(super) enum Version {
     Http2,
 }
 
+/// HTTP/2 among the protocols of TLS (RFC 9113 3.2).
+#[cfg(feature = "tls")]
+pub(super) const PROTOCOL: &[u8] = b"h2";
+
 impl Version {
+    /// What was agreed on under TLS (RFC 7301).
+    #[cfg(feature = "tls")]
+    pub(super) fn of_protocol(agreed: Option<&[u8]>) -> Self {
+        if agreed == Some(PROTOCOL) { Version::Http2 } else { Version::Http1 }
+    }
+
     /// What a client speaks who says nothing before its first request, and what it has said so far.
     pub(super) async fn of_first_bytes<I: AsyncRead + Unpin>(io: &mut I) -> io::Result<(Self, Vec<u8>)> {
         let mut bytes = Vec::with_capacity(FIRST);

@@ -8,15 +8,20 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+#[cfg(feature = "tls")]
+use std::sync::Arc;
 
 use http::header::{HOST, HeaderValue};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Uri, Version};
+#[cfg(feature = "tls")]
+use tokio_rustls::rustls::pki_types::CertificateDer;
 
+pub(crate) use self::fields::{cookies, form_pairs};
 use self::record::Record;
 use super::attributes::Attributes;
 use super::extension::{Extension, InvalidExtensions};
-use crate::endpoint::Principal;
+use crate::access::{Identity, Principal};
 use crate::message::Text;
 use crate::path::PathParams;
 use crate::wire::Deflate;
@@ -36,6 +41,8 @@ pub struct Handshake {
     pub(crate) agreed: Box<[Extension]>,
     /// What was agreed on about compression, if anything was.
     pub(crate) deflate: Option<Deflate>,
+    /// A token stood among the subprotocols, whose marker is agreed on if no subprotocol is.
+    pub(crate) answers_bearer: bool,
     extensions: Extensions,
     attributes: Attributes,
     /// What the server answered, where we are the client.
@@ -43,17 +50,31 @@ pub struct Handshake {
 }
 
 /// The two ends of the connection that the request came over; `None` where an end has no IP address (a Unix socket, memory).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ends {
     pub(crate) remote: Option<SocketAddr>,
     pub(crate) local: Option<SocketAddr>,
     pub(crate) secure: bool,
+    /// The certificates that the client has shown.
+    #[cfg(feature = "tls")]
+    pub(crate) shown: Option<Shown>,
 }
+
+/// A client's certificates, its own first.
+#[cfg(feature = "tls")]
+pub(crate) type Shown = Arc<[CertificateDer<'static>]>;
 
 impl Handshake {
     pub(crate) fn new(parts: &mut Parts, path_params: PathParams, ends: Ends) -> Self {
         if parts.version == Version::HTTP_2 {
             resemble_http1(parts);
+        }
+        #[cfg_attr(not(feature = "tls"), expect(unused_mut))]
+        let mut extensions = taken(&mut parts.extensions);
+        // There, since it takes no room where there are none.
+        #[cfg(feature = "tls")]
+        if let Some(shown) = &ends.shown {
+            extensions.insert(Shown::clone(shown));
         }
         Handshake {
             record: Record::new(&parts.uri, &parts.headers, &ends),
@@ -63,7 +84,8 @@ impl Handshake {
             subprotocol: None,
             agreed: Box::default(),
             deflate: None,
-            extensions: taken(&mut parts.extensions),
+            answers_bearer: false,
+            extensions,
             attributes: Attributes::default(),
             response: None,
         }
@@ -80,6 +102,7 @@ impl Handshake {
             subprotocol: None,
             agreed: Box::default(),
             deflate: None,
+            answers_bearer: false,
             extensions: Extensions::new(),
             attributes: Attributes::default(),
             response: None,
@@ -239,6 +262,14 @@ impl Handshake {
         self.secure
     }
 
+    /// The certificates that the client has shown, its own first; none if it has shown none, or was not asked (Jakarta HS-07). An authority
+    /// of those that [`Tls::client_certificates`](crate::Tls::client_certificates) names has signed them, or whatever a whole configuration of
+    /// rustls wants to be true of them is true. As they came, in DER: what stands in them is for another crate to read.
+    #[cfg(feature = "tls")]
+    pub fn client_certificates(&self) -> &[CertificateDer<'static>] {
+        self.extensions.get::<Shown>().map_or(&[], |shown| shown)
+    }
+
     /// The version of HTTP that the request was made in: [`HTTP_11`](Version::HTTP_11), or [`HTTP_2`](Version::HTTP_2) where the
     /// WebSocket is a stream of a connection that others may share (RFC 8441). On a client it is always HTTP/1.1.
     pub fn version(&self) -> Version {
@@ -250,12 +281,24 @@ impl Handshake {
         &self.extensions
     }
 
-    /// Who the peer is, if a tower layer or the configurator has left a [`Principal`](crate::Principal) of this type (Jakarta SES-29, HS-04).
+    /// Who the peer was when it connected, if a [`Principal`](crate::Principal) of this type has been established (Jakarta HS-04).
+    /// [`Session::principal`](crate::Session::principal) is who it is now.
     pub fn principal<T: Send + Sync + 'static>(&self) -> Option<Principal<T>> {
         self.extensions.get().cloned()
     }
 
-    /// What the configurator leaves for the handlers: a [`Principal`](crate::Principal), perhaps.
+    /// What the runtime knows of who the peer was when it connected; `None` for a stranger.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.extensions.get()
+    }
+
+    /// Whether the peer was in this role when it connected; a stranger is in none (Jakarta's `isUserInRole`, HS-04).
+    pub fn has_role(&self, role: &str) -> bool {
+        self.identity().is_some_and(|identity| identity.has_role(role))
+    }
+
+    /// What the configurator leaves for the handlers; for a [`Principal`](crate::Principal) there is
+    /// [`establish`](crate::Principal::establish).
     pub fn extensions_mut(&mut self) -> &mut Extensions {
         &mut self.extensions
     }
@@ -263,6 +306,14 @@ impl Handshake {
     /// What will be, and then are, the [`attributes`](crate::Session::attributes) of the session: the same object.
     pub fn attributes(&self) -> &Attributes {
         &self.attributes
+    }
+
+    /// Changes what is kept of the request.
+    pub(crate) fn edit(&mut self, edit: impl FnOnce(&mut Uri, &mut HeaderMap)) {
+        let (mut uri, mut headers) = (self.uri().clone(), self.headers().clone());
+        edit(&mut uri, &mut headers);
+        let ends = Ends { remote: self.peer_addr(), local: self.local_addr(), ..Ends::default() };
+        self.record = Record::new(&uri, &headers, &ends);
     }
 
     /// The lines of a header.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Settings;
 use super::value::LONGEST;
+use crate::path::Template;
 
 /// What a handshake cannot do without: `Host`, `Upgrade`, `Connection`, and the two of WebSocket (RFC 6455
 /// 4.1).
@@ -22,10 +23,12 @@ impl Settings {
     pub(crate) fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = self.unusable_numbers();
         problems.extend(self.unusable_durations());
+        problems.extend(self.unusable_tls());
         if self.bind.is_empty() {
             problems.push(("bind", "an empty list listens nowhere: write \"127.0.0.1:8080\"".to_owned()));
         }
         problems.extend(self.bind.iter().filter_map(|address| Some(("bind", address_fault(address)?))));
+        problems.extend(prefix_fault(&self.prefix).map(|fault| ("prefix", fault)));
         let origins = self.origins.iter().flatten();
         problems.extend(origins.filter_map(|origin| Some(("origins", origin_fault(origin)?))));
         problems
@@ -86,6 +89,26 @@ impl Settings {
         problems
     }
 
+    /// What stands there of TLS without what it needs.
+    fn unusable_tls(&self) -> Option<(&'static str, String)> {
+        let (name, why) = match (&self.tls_certificate, &self.tls_key, &self.tls_client_authorities) {
+            (None, None, None) => return None,
+            // To serve without what the operator asks for would be to serve everybody.
+            _ if cfg!(not(feature = "tls")) => (
+                "tls_certificate",
+                "this program was built without the feature `tls`: remove what is set for it",
+            ),
+            (Some(_), Some(_), _) => return None,
+            (Some(_), None, _) => ("tls_certificate", "it needs its private key: write `tls_key` too"),
+            (None, Some(_), _) => ("tls_key", "it needs its certificate: write `tls_certificate` too"),
+            (None, None, Some(_)) => (
+                "tls_client_authorities",
+                "only who has a certificate can ask for one: write `tls_certificate` and `tls_key` too",
+            ),
+        };
+        Some((name, why.to_owned()))
+    }
+
     fn unusable_durations(&self) -> Vec<(&'static str, String)> {
         // What zero would do, where it would break something.
         let durations: &[(&'static str, Option<Duration>, Option<&str>)] = &[
@@ -117,8 +140,10 @@ impl Settings {
                 Some(self.close_timeout),
                 Some("leaves no time for a closing handshake: write some seconds"),
             ),
+            ("drain_delay", Some(self.drain_delay), None),
             ("drain_timeout", Some(self.drain_timeout), None),
             ("drain_interval", Some(self.drain_interval), None),
+            ("drain_grace", Some(self.drain_grace), None),
             (
                 "head_timeout",
                 Some(self.head_timeout),
@@ -128,6 +153,16 @@ impl Settings {
                 "handshake_timeout",
                 Some(self.handshake_timeout),
                 Some("leaves a configurator no time to decide: write some seconds"),
+            ),
+            (
+                "tls_handshake_timeout",
+                Some(self.tls_handshake_timeout),
+                Some("leaves no time for the TLS handshake: write some seconds"),
+            ),
+            (
+                "tls_reload_interval",
+                self.tls_reload_interval,
+                Some("would look at files without pause: write \"off\" to look at them never"),
             ),
         ];
         let mut problems = Vec::new();
@@ -149,6 +184,9 @@ fn address_fault(address: &str) -> Option<String> {
     if let Some(path) = address.strip_prefix("unix:") {
         return path.is_empty().then(|| format!("{address:?} names no socket: write \"unix:/run/app.sock\""));
     }
+    if address.starts_with("systemd:") {
+        return cfg!(not(unix)).then(|| format!("{address:?}: this system passes no sockets"));
+    }
     let fault = |remedy: &str| Some(format!("{address:?} is not where one can listen: write {remedy}"));
     let Some((host, port)) = address.rsplit_once(':') else {
         return match address.parse::<u16>() {
@@ -164,6 +202,20 @@ fn address_fault(address: &str) -> Option<String> {
             fault("an IPv6 address in brackets, such as \"[::1]:8080\"")
         }
         Err(_) => fault("a port from 0 to 65535 after the ':', such as \"127.0.0.1:8080\""),
+        Ok(_) => None,
+    }
+}
+
+/// Why no path begins like this. None is fine.
+fn prefix_fault(prefix: &str) -> Option<String> {
+    if prefix.is_empty() {
+        return None;
+    }
+    let fault = |text: &str| Some(format!("{prefix:?} cannot stand before a path: {text}"));
+    match Template::parse(prefix) {
+        Err(error) => fault(error.message()),
+        Ok(_) if prefix.ends_with('/') => fault("write it without a slash in the end, such as \"/ws\""),
+        Ok(template) if !template.is_literal() => fault("it has no variables"),
         Ok(_) => None,
     }
 }
@@ -206,6 +258,8 @@ mod tests {
             "[::1]:65535",
             "unix:/run/app.sock",
             "unix:app.sock",
+            "systemd:",
+            "systemd:web",
         ] {
             assert_eq!(address_fault(good), None, "{good}");
         }
@@ -227,6 +281,16 @@ mod tests {
             );
         }
         assert!(address_fault("unix:").is_some());
+    }
+
+    #[test]
+    fn a_prefix_is_the_beginning_of_a_path() {
+        for good in ["", "/ws", "/api/v1", "/caf%C3%A9"] {
+            assert_eq!(prefix_fault(good), None, "{good}");
+        }
+        for bad in ["ws", "/", "/ws/", "/{tenant}", "//", "/a/../b", "/a?b"] {
+            assert!(prefix_fault(bad).is_some(), "{bad}");
+        }
     }
 
     #[test]
