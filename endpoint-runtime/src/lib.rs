@@ -64,13 +64,13 @@ pub use crate::message::{
     Uncompressed,
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
-pub use crate::server::{Address, Container, EndpointService, Listen, ResponseBody, Server};
+pub use crate::server::{Address, Container, Counters, EndpointService, Listen, ResponseBody, Server};
 pub use crate::session::{
     Attributes, Audience, Batch, BinaryWriter, Delivery, EndpointConfig, Extension, HandlerConflict,
     Handshake, InvalidExtensions, InvalidSessionId, MessageHandlerId, Receipt, SendError, Session, SessionId,
     Sessions, TextWriter, TrySendError,
 };
-pub use crate::settings::{Compression, Overflow, Settings, SettingsError};
+pub use crate::settings::{Compression, OverRate, Overflow, Rate, Settings, SettingsError};
 
 /// Everything that an endpoint's source usually needs.
 pub mod prelude {

@@ -3,12 +3,15 @@
 mod arrival;
 mod body;
 mod container;
+mod counters;
 mod deployments;
 mod door;
 mod drain;
 mod http1;
+mod limits;
 mod listen;
 mod listener;
+mod proxies;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -20,11 +23,15 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::body::{Answer, boxed};
 pub use self::body::{EndpointService, ResponseBody};
 pub use self::container::Container;
+pub use self::counters::Counters;
+pub(crate) use self::counters::{Ledger, Tally};
 pub(crate) use self::deployments::Deployed;
 pub(crate) use self::door::{Door, endpoints};
+pub(crate) use self::limits::{Bucket, Places, Queues};
 pub use self::listen::Listen;
 pub use self::listener::Address;
 pub(crate) use self::listener::{Binding, Listener};
+pub(crate) use self::proxies::Proxies;
 use crate::session::{Current, Sessions};
 
 /// A running server, as [`start`](crate::ServerEndpointExporter::start) returns it. Dropping the handle stops nothing abruptly but
@@ -43,6 +50,9 @@ impl Server {
     pub(crate) fn open(door: Door, listeners: Vec<Listener>) -> Self {
         let door = Arc::new(door);
         door.container().attach(&door);
+        let allowance = limits::Allowance::of(door.settings());
+        door.sessions().queues().bound(allowance.bytes);
+        tracing::info!("{allowance}");
         let stop = CancellationToken::new();
         let addresses = listeners.iter().map(|listener| listener.address().clone()).collect();
         let accepting = listeners
@@ -78,7 +88,7 @@ impl Server {
     #[cfg(feature = "test")]
     pub(crate) fn serve_in_memory(&self, stream: tokio::io::DuplexStream) {
         let ends = crate::session::Ends::default();
-        tokio::spawn(http1::serve(Arc::clone(&self.door), stream, ends, self.stop.clone()));
+        tokio::spawn(http1::serve(self.door.admit(), stream, ends, self.stop.clone()));
     }
 
     /// Stops gracefully: no new connections, handshakes under way get 503, sessions are closed with 1001 in rounds, every

@@ -36,8 +36,8 @@ pub use self::config::EndpointConfig;
 pub(crate) use self::current::Current;
 pub(crate) use self::extension::{DEFLATE, is_token};
 pub use self::extension::{Extension, InvalidExtensions};
-pub(crate) use self::handshake::Ends;
 pub use self::handshake::Handshake;
+pub(crate) use self::handshake::{Ends, NamedHost};
 pub(crate) use self::home::{Home, Limits};
 pub use self::id::{InvalidSessionId, SessionId};
 use self::message_handlers::MessageHandlers;
@@ -139,11 +139,12 @@ const CLOSED: u8 = 2;
 impl Session {
     /// A session that has just been upgraded, not yet in the registry.
     pub(crate) fn new(home: Arc<Home>, handshake: Handshake) -> Self {
+        let outbox = Outbox::among(home.sessions.ledger());
         Session(Arc::new(Inner {
             id: home.sessions.next_id(),
             home,
             handshake,
-            outbox: Outbox::default(),
+            outbox,
             phase: AtomicU8::new(OPEN),
             signals: AtomicU8::new(0),
             tuning: OnceBox::new(),

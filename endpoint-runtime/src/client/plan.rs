@@ -19,6 +19,7 @@ use crate::connection::{Timers, Transport, Upgraded};
 use crate::context::ApplicationContext;
 use crate::endpoint::{Need, Reception};
 use crate::message::{CloseReason, Text};
+use crate::server::Places;
 use crate::session::{EndpointConfig, Ends, Extension, Handshake, Home, Limits, Session, is_token};
 use crate::wire::Role;
 
@@ -176,7 +177,8 @@ impl Plan {
                 let (transport, read_ahead) = Transport::from_upgraded(stream);
                 let timers = Timers::new();
                 let role = Role::Client;
-                Ok(Asked::Open(Box::new(Upgraded { session, transport, read_ahead, timers, role })))
+                let places = Places::default();
+                Ok(Asked::Open(Box::new(Upgraded { session, transport, read_ahead, timers, role, places })))
             }
         }
     }

@@ -38,8 +38,8 @@ async fn serve(exporter: ServerEndpointExporter, plan: Plan) -> Result<Server> {
         return Err(DeployError::new(problems).into());
     }
     let mut listeners = Vec::new();
-    for (binding, _) in &plan.listeners {
-        match Listener::bind(binding).await {
+    for (binding, listen) in &plan.listeners {
+        match Listener::bind(binding, listen.rules(&plan.settings)).await {
             Ok(listener) => listeners.push(listener),
             Err(error) => problems.push(Problem::new(format!("cannot listen on {binding}: {error}"))),
         }

@@ -9,24 +9,18 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::door::{Door, Entry};
+use super::door::{Admission, Entry};
 use crate::session::Ends;
-
-/// Connections over the limit that are told so. Beyond, they are just closed: to tell them costs too.
-const TOLD: usize = 256;
 
 /// Serves one connection. It returns when the connection has been upgraded or closed.
 ///
 /// A peer that says nothing, or says it too slowly, is closed after `head_timeout`; so is one that stays silent between two requests.
-pub(crate) async fn serve<I>(door: Arc<Door>, io: I, ends: Ends, stop: CancellationToken)
+pub(crate) async fn serve<I>(mut admission: Admission, io: I, ends: Ends, stop: CancellationToken)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let admission = door.admit();
-    if admission.over() > TOLD {
-        return;
-    }
-    let full = admission.over() > 0;
+    let door = Arc::clone(admission.door());
+    let full = admission.full();
     // A server that stops waits for the requests that are being answered, as it does for its sessions.
     let _under_way = door.tasks().token();
     let settings = door.settings();
@@ -57,10 +51,17 @@ where
             }
         }
     };
-    if let Some((accepted, upgrade)) = entry.take() {
+    if let Some((mut accepted, upgrade)) = entry.take() {
+        accepted.take_over(&mut admission);
         door.enter(accepted, upgrade).await;
     }
     if let Err(error) = result {
+        if error.is_timeout() {
+            door.tally().slow_heads.add(1);
+        } else if error.is_parse() {
+            // Answered by hyper.
+            door.tally().http_errors.add(1);
+        }
         tracing::debug!(peer = ?ends.remote, %error, "HTTP connection ended");
     }
 }

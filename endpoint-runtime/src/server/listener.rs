@@ -12,8 +12,9 @@ use tokio::net::UnixListener;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::door::Door;
 use super::arrival::arrive;
+use super::door::Door;
+use super::listen::Rules;
 use crate::session::Ends;
 
 /// The scheme that names a Unix socket.
@@ -79,6 +80,7 @@ impl fmt::Display for Address {
 pub(crate) struct Listener {
     socket: Socket,
     address: Address,
+    rules: Arc<Rules>,
 }
 
 #[derive(Debug)]
@@ -89,18 +91,20 @@ enum Socket {
 }
 
 impl Listener {
-    pub(crate) async fn bind(binding: &Binding) -> io::Result<Self> {
+    pub(crate) async fn bind(binding: &Binding, rules: Rules) -> io::Result<Self> {
+        let rules = Arc::new(rules);
         match binding {
             Binding::Tcp(address) => {
                 let listener = TcpListener::bind(address.as_str()).await?;
                 let address = Address::Tcp(listener.local_addr()?);
-                Ok(Listener { socket: Socket::Tcp(listener), address })
+                Ok(Listener { socket: Socket::Tcp(listener), address, rules })
             }
             #[cfg(unix)]
             Binding::Unix(path) => {
                 remove_stale_socket(path)?;
                 let listener = UnixListener::bind(path)?;
-                Ok(Listener { socket: Socket::Unix(listener), address: Address::Unix(path.clone()) })
+                let address = Address::Unix(path.clone());
+                Ok(Listener { socket: Socket::Unix(listener), address, rules })
             }
             #[cfg(not(unix))]
             Binding::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
@@ -138,13 +142,16 @@ impl Listener {
                 let (stream, remote) = listener.accept().await?;
                 // Small messages must not wait for company; a socket that refuses is as good as closed.
                 let _ = stream.set_nodelay(true);
-                let ends = Ends { remote: Some(remote), local: self.local_end_of(&stream), secure: false };
-                tokio::spawn(arrive(Arc::clone(door), stream, ends, stop.clone()));
+                let ends =
+                    Ends { remote: Some(remote), local: self.local_end_of(&stream), ..Ends::default() };
+                let rules = Arc::clone(&self.rules);
+                tokio::spawn(arrive(door.admit(), stream, ends, rules, stop.clone()));
             }
             #[cfg(unix)]
             Socket::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                tokio::spawn(arrive(Arc::clone(door), stream, Ends::default(), stop.clone()));
+                let rules = Arc::clone(&self.rules);
+                tokio::spawn(arrive(door.admit(), stream, Ends::default(), rules, stop.clone()));
             }
         }
         Ok(())

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Settings;
 use super::value::LONGEST;
+use crate::server::Proxies;
 
 /// What a handshake cannot do without: `Host`, `Upgrade`, `Connection`, and the two of WebSocket (RFC 6455
 /// 4.1).
@@ -26,6 +27,9 @@ impl Settings {
         problems.extend(self.bind.iter().filter_map(|address| Some(("bind", address_fault(address)?))));
         let origins = self.origins.iter().flatten();
         problems.extend(origins.filter_map(|origin| Some(("origins", origin_fault(origin)?))));
+        if let Err(faults) = Proxies::new(&self.trusted_proxies) {
+            problems.extend(faults.into_iter().map(|fault| ("trusted_proxies", fault)));
+        }
         problems
     }
 
