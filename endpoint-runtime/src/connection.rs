@@ -48,7 +48,7 @@ pub(crate) struct Upgraded {
     /// Which end of the connection we are.
     pub(crate) role: Role,
     /// What the session has taken of what is limited.
-    pub(crate) places: Places,
+    pub(crate) places: Option<Box<Places>>,
 }
 
 /// How a piece of the user's code ended.
@@ -194,7 +194,7 @@ struct Connection {
     /// The endpoint's decoders, if it has any.
     decoders: Option<Box<Decoders>>,
     /// What others may have when the session has ended.
-    places: Places,
+    places: Option<Box<Places>>,
 }
 
 impl Connection {
@@ -367,7 +367,7 @@ impl Connection {
             None => CloseReason::lost("the connection was lost"),
         };
         self.session.end(&reason);
-        self.places = Places::default();
+        self.places = None;
         let (id, path, by) = (self.session.id(), self.session.path(), reason.closed_by());
         tracing::debug!(session = %id, path, %reason, ?by, "closed");
         if let Some(instance) = instance {

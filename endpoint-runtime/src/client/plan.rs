@@ -19,7 +19,6 @@ use crate::connection::{Timers, Transport, Upgraded};
 use crate::context::ApplicationContext;
 use crate::endpoint::{Need, Reception};
 use crate::message::{CloseReason, Text};
-use crate::server::Places;
 use crate::session::{EndpointConfig, Ends, Extension, Handshake, Home, Limits, Session, is_token};
 use crate::wire::Role;
 
@@ -177,7 +176,7 @@ impl Plan {
                 let (transport, read_ahead) = Transport::from_upgraded(stream);
                 let timers = Timers::new();
                 let role = Role::Client;
-                let places = Places::default();
+                let places = None;
                 Ok(Asked::Open(Box::new(Upgraded { session, transport, read_ahead, timers, role, places })))
             }
         }

@@ -342,7 +342,7 @@ impl Door {
     }
 
     /// What a session takes that is limited for each address and principal.
-    fn places(&self, handshake: &Handshake, counted: bool) -> Result<Places, Refusal> {
+    fn places(&self, handshake: &Handshake, counted: bool) -> Result<Option<Box<Places>>, Refusal> {
         let address = handshake.peer_addr().map(|peer| peer.ip());
         let principal: Option<Principal<String>> = handshake.principal();
         self.crowd.admit(address, counted, principal.as_ref().map(|name| name.as_str()), self.tally())
@@ -398,15 +398,13 @@ fn stopping() -> Refusal {
 pub(super) struct Accepted {
     deployed: Arc<Deployed>,
     handshake: Handshake,
-    places: Places,
+    places: Option<Box<Places>>,
 }
 
 impl Accepted {
     /// The session gets what its connection has taken.
     pub(super) fn take_over(&mut self, admission: &mut Admission) {
-        if self.places.address.is_none() {
-            self.places.address = admission.place.take();
-        }
+        self.places = Places::with(self.places.take(), admission.place.take());
     }
 }
 

@@ -16,7 +16,7 @@ use http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use tokio::time::Instant;
 
 use self::addresses::Addresses;
-pub(crate) use self::addresses::Place;
+pub(super) use self::addresses::Place;
 pub(crate) use self::bucket::Bucket;
 pub(crate) use self::memory::{Allowance, Queues};
 use self::principals::{Principals, Seat};
@@ -32,12 +32,21 @@ pub(crate) struct Crowd {
     principals: Arc<Principals>,
 }
 
-/// What a session has taken, until it ends.
+/// What a session has taken, until it ends. Boxed, and made for those who are counted.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
-    pub(crate) address: Option<Place>,
-    /// Boxed: few servers limit it.
-    principal: Option<Box<Seat>>,
+    address: Option<Place>,
+    principal: Option<Seat>,
+}
+
+impl Places {
+    /// With this one for its address, if there is none yet.
+    pub(super) fn with(places: Option<Box<Self>>, place: Option<Place>) -> Option<Box<Self>> {
+        let Some(place) = place else { return places };
+        let mut places = places.unwrap_or_default();
+        places.address.get_or_insert(place);
+        Some(places)
+    }
 }
 
 impl Crowd {
@@ -96,18 +105,19 @@ impl Crowd {
         counted: bool,
         principal: Option<&str>,
         tally: &Tally,
-    ) -> Result<Places, Refusal> {
-        let mut places = Places::default();
+    ) -> Result<Option<Box<Places>>, Refusal> {
+        let mut places = None;
         if !counted && let Some((place, over)) = self.enter(address) {
             if over > 0 {
                 note_crowded_address(address, tally);
                 return Err(crowded_address());
             }
-            places.address = Some(place);
+            places = Places::with(places, Some(place));
         }
         if let Some(name) = principal {
             match self.principals.admit(name) {
-                Ok(seat) => places.principal = seat.map(Box::new),
+                Ok(None) => {}
+                Ok(seat) => places.get_or_insert_default().principal = seat,
                 Err(limit) => {
                     if let Some(unsaid) = tally.refused_principal.note() {
                         tracing::warn!(

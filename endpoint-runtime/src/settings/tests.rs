@@ -186,7 +186,7 @@ fn a_bad_file_is_told_with_line_and_column() {
         ),
         (
             "max_size = 1",
-            "1:1: `max_size` is not a setting: did you mean `max_body_size` or `max_head_size` or `max_message_size`?",
+            "1:1: `max_size` is not a setting: did you mean `max_body_size`, `max_head_size` or `max_message_size`?",
         ),
         ("[bind]\n", "1:1: `bind`: a table is not a list: write [\"first\", \"second\"]"),
         (
@@ -304,7 +304,10 @@ fn what_would_break_a_server_is_refused_with_the_reason() {
         ("handshake_timeout = \"off\"", "1:21: `handshake_timeout`: cannot be \"off\": a configurator"),
         ("handshake_rate = 0", "1:18: `handshake_rate`: 0 is not a rate: write how many a second"),
         ("byte_rate = \"1MB\"", "1:13: `byte_rate`: \"1MB\" is not a rate: write how many bytes a second"),
-        ("over_rate = \"no\"", "1:13: `over_rate`: \"no\" is not what can be done over a rate: write one of \"wait\""),
+        (
+            "over_rate = \"no\"",
+            "1:13: `over_rate`: \"no\" is not what can be done over a rate: write one of \"wait\"",
+        ),
         ("max_queue_memory = \"off\"", "1:20: `max_queue_memory`: \"off\" is not a size"),
         ("proxy_protocol = 1", "1:18: `proxy_protocol`: 1 is neither yes nor no"),
         ("trusted_proxies = \"localhost\"", "1:19: `trusted_proxies`: \"localhost\" is no address"),

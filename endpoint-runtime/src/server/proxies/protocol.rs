@@ -39,6 +39,9 @@ impl fmt::Display for Fault {
         match self {
             Fault::Missing => f.write_str("it does not begin with a header of the PROXY protocol"),
             Fault::Malformed(what) => write!(f, "the header of the PROXY protocol is malformed: {what}"),
+            Fault::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                f.write_str("it ends within the header of the PROXY protocol")
+            }
             Fault::Io(error) => error.fmt(f),
         }
     }
@@ -226,9 +229,9 @@ mod tests {
             (binary(0x21, 0x12, &FOUR), "datagrams"),
             (binary(0x21, 0x11, &FOUR[..11]), "malformed"),
             (binary(0x21, 0x11, &[&FOUR[..], &[4, 0, 9, 0]].concat()), "malformed"),
-            (b"PROXY TCP4 192".to_vec(), "early eof"),
-            (SIGNATURE.to_vec(), "early eof"),
-            (b"".to_vec(), "early eof"),
+            (b"PROXY TCP4 192".to_vec(), "it ends within"),
+            (SIGNATURE.to_vec(), "it ends within"),
+            (b"".to_vec(), "it ends within"),
         ];
         for (header, expected) in table {
             let fault = read_all(&header).0.expect_err(&header.escape_ascii().to_string()).to_string();
