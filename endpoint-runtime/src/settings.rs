@@ -301,8 +301,7 @@ pub struct Settings {
     /// A file that has changed is read when the next look finds it unchanged. Each look asks the file system
     /// for the times of two or three files.
     pub tls_reload_interval: Option<Duration>,
-    /// The application's own settings: the tables of the file, and the variables with two underscores in their names. Default: none.
-    pub values: Values,
+
     /// Whose word is taken for who a client is: addresses and networks of proxies, `10.0.0.0/8`, `::1`, and `unix` for whoever comes
     /// through a Unix socket. Default: nobody's.
     ///
@@ -316,6 +315,9 @@ pub struct Settings {
     /// Then every connection must have one, from `trusted_proxies` or, if there are none, from anybody: such a port is for
     /// proxies only. See [`Listen::proxy_protocol`](crate::Listen::proxy_protocol).
     pub proxy_protocol: bool,
+
+    /// The application's own settings: the tables of the file, and the variables with two underscores in their names. Default: none.
+    pub values: Values,
 }
 
 impl Default for Settings {
@@ -365,9 +367,9 @@ impl Default for Settings {
             tls_client_certificates: ClientCertificates::Required,
             tls_handshake_timeout: Duration::from_secs(10),
             tls_reload_interval: Some(Duration::from_secs(10)),
-            values: Values::default(),
             trusted_proxies: Vec::new(),
             proxy_protocol: false,
+            values: Values::default(),
         }
     }
 }
