@@ -156,7 +156,7 @@ pub struct Settings {
     /// It bounds how long silent and deliberately slow clients hold a connection.
     pub head_timeout: Duration,
 
-    /// How long an endpoint's configurator may take over one handshake. Default: 10 s.
+    /// How long an endpoint's configurator and who verifies its tokens may take over one handshake. Default: 10 s.
     ///
     /// After it the handshake is answered 503. Longer bears a slower database, and keeps those who wait for it connected meanwhile.
     pub handshake_timeout: Duration,
