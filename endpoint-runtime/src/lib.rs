@@ -91,10 +91,10 @@ pub mod prelude {
     pub use crate::{
         ApplicationContext, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason, Compression,
         Configurator, Container, DecodeError, Decoded, Decoder, Encoded, Encoder, Endpoint, EndpointConfig,
-        Error, Fragment, FromContext, FromMessage, Handshake, Identity, Inject, IntoMessage, Message, Overflow, Parsed,
-        Ping, Pong, Principal, Query, Refusal, Replies, Result, ServerEndpointConfig, Session, SessionId,
-        Sessions, Text, TextReader, TextWriter, Uncompressed, client_endpoint, handlers, on_close, on_error,
-        on_message, on_open, server_endpoint,
+        Error, Fragment, FromContext, FromMessage, Handshake, Identity, Inject, IntoMessage, Message,
+        Overflow, Parsed, Ping, Pong, Principal, Query, Refusal, Replies, Result, ServerEndpointConfig,
+        Session, SessionId, Sessions, Text, TextReader, TextWriter, Uncompressed, client_endpoint, handlers,
+        on_close, on_error, on_message, on_open, server_endpoint,
     };
 }
 
