@@ -35,7 +35,7 @@ pub use self::attributes::Attributes;
 pub(crate) use self::attributes::Seeds;
 pub use self::audience::{Audience, Delivery};
 pub use self::config::EndpointConfig;
-pub(crate) use self::current::Current;
+pub(crate) use self::current::{Current, enter};
 pub(crate) use self::extension::{DEFLATE, is_token};
 pub use self::extension::{Extension, InvalidExtensions};
 pub use self::handshake::Handshake;
@@ -498,10 +498,7 @@ impl WeakSession {
 
 impl Injected for Sessions {
     fn inject(context: &ApplicationContext) -> Result<Self> {
-        context
-            .get::<Sessions>()
-            .map(|sessions| (*sessions).clone())
-            .ok_or_else(|| crate::Error::msg("there are no sessions outside of a server"))
+        Ok((*context.get::<Sessions>()?).clone())
     }
 }
 

@@ -12,6 +12,9 @@
 //! origins = ["https://example.com"]   # ENDPOINT_ORIGINS=https://example.com,https://example.org
 //! ```
 //!
+//! What stands in a table of the file, `[chat]`, or in a variable with two underscores, `ENDPOINT_CHAT__MAX_LEN`, is the
+//! application's own: see [`Values`].
+//!
 //! Durations are written `"250ms"`, `"30s"`, `"5m"`, `"1h"` or, where that makes sense, `"off"`; sizes in
 //! bytes or as `"64KiB"`, `"1MiB"`, `"1GiB"`; lists as arrays, or in one string with commas. Whatever is not
 //! understood is an error, and all errors come at once.
@@ -24,6 +27,7 @@ mod limits;
 mod overflow;
 mod sources;
 mod value;
+mod values;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -31,7 +35,9 @@ use std::time::Duration;
 pub use client_certificates::ClientCertificates;
 pub use compression::Compression;
 pub use error::SettingsError;
+pub(crate) use limits::address_fault;
 pub use overflow::Overflow;
+pub use values::{SetValue, ValueError, Values};
 
 use sources::Sources;
 
@@ -160,6 +166,11 @@ pub struct Settings {
     /// Such a client is served: its session is opened and closed with 1012, and it comes back to the others.
     /// Less turns away those who are slow; more waits for those who never ask.
     pub drain_grace: Duration,
+    /// How long one component may take to be destroyed when the application ends. Default: 10 s.
+    ///
+    /// After it its `destroy` is cancelled, and the next has its turn. Longer lets more be written out; the service manager must
+    /// bear it beside `drain_timeout`.
+    pub destroy_timeout: Duration,
 
     /// How many connections may be open at a time, handshakes included; 0 is no limit. Default: 16,384.
     ///
@@ -235,6 +246,8 @@ pub struct Settings {
     /// A file that has changed is read when the next look finds it unchanged. Each look asks the file system
     /// for the times of two or three files.
     pub tls_reload_interval: Option<Duration>,
+    /// The application's own settings: the tables of the file, and the variables with two underscores in their names. Default: none.
+    pub values: Values,
 }
 
 impl Default for Settings {
@@ -260,6 +273,7 @@ impl Default for Settings {
             drain_batch: 1000,
             drain_interval: Duration::from_millis(100),
             drain_grace: Duration::from_secs(2),
+            destroy_timeout: Duration::from_secs(10),
             max_connections: 16 * 1024,
             max_head_size: 16 * 1024,
             max_headers: 100,
@@ -274,6 +288,7 @@ impl Default for Settings {
             tls_client_certificates: ClientCertificates::Required,
             tls_handshake_timeout: Duration::from_secs(10),
             tls_reload_interval: Some(Duration::from_secs(10)),
+            values: Values::default(),
         }
     }
 }

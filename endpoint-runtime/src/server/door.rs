@@ -302,8 +302,6 @@ impl Door {
 fn take_ours(extensions: &mut Extensions) -> Ends {
     extensions.remove::<Matched>();
     extensions.remove::<Container>();
-    #[cfg(feature = "http2")]
-    extensions.remove::<hyper::ext::Protocol>();
     extensions.remove::<Ends>().unwrap_or_default()
 }
 

@@ -12,7 +12,7 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use self::streams::Streams;
 use super::arrival::Arrival;
@@ -74,6 +74,13 @@ where
             }
             () = arrival.stop.cancelled(), if cut_off.is_none() => {
                 cut_off = Some(Instant::now() + settings.drain_timeout);
+                if arrival.rules.handed_over {
+                    // The client has done nothing wrong by coming here: it may ask.
+                    tokio::select! {
+                        result = connection.as_mut() => break result,
+                        _ = timeout(settings.drain_grace, streams.asked()) => {}
+                    }
+                }
             }
             () = sleep_until(cut_off.unwrap_or_else(Instant::now)), if cut_off.is_some() => break Ok(()),
         }

@@ -67,7 +67,7 @@ pub(crate) type Shown = Arc<[CertificateDer<'static>]>;
 impl Handshake {
     pub(crate) fn new(parts: &mut Parts, path_params: PathParams, ends: Ends) -> Self {
         if parts.version == Version::HTTP_2 {
-            name_host(parts);
+            resemble_http1(parts);
         }
         // There, since it takes no room in sessions that have none.
         #[cfg(feature = "tls")]
@@ -336,8 +336,10 @@ impl fmt::Debug for Handshake {
 }
 
 /// Puts the host where HTTP/1.1 has it, which HTTP/2 names in `:authority` (RFC 9113 8.3.1): whoever looks at a handshake need not know
-/// both.
-fn name_host(parts: &mut Parts) {
+/// both. Nor is there anything more to be known of the `:protocol`.
+fn resemble_http1(parts: &mut Parts) {
+    #[cfg(feature = "http2")]
+    parts.extensions.remove::<hyper::ext::Protocol>();
     let Some(authority) = parts.uri.authority() else { return };
     if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
         parts.headers.insert(HOST, host);

@@ -144,6 +144,7 @@ impl Settings {
             ("drain_timeout", Some(self.drain_timeout), None),
             ("drain_interval", Some(self.drain_interval), None),
             ("drain_grace", Some(self.drain_grace), None),
+            ("destroy_timeout", Some(self.destroy_timeout), None),
             (
                 "head_timeout",
                 Some(self.head_timeout),
@@ -180,7 +181,7 @@ impl Settings {
 }
 
 /// Why one cannot listen there, as far as its form tells.
-fn address_fault(address: &str) -> Option<String> {
+pub(crate) fn address_fault(address: &str) -> Option<String> {
     if let Some(path) = address.strip_prefix("unix:") {
         return path.is_empty().then(|| format!("{address:?} names no socket: write \"unix:/run/app.sock\""));
     }

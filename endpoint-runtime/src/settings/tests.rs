@@ -49,6 +49,7 @@ fn everything() -> Settings {
         drain_batch: 10,
         drain_interval: Duration::ZERO,
         drain_grace: seconds(1),
+        destroy_timeout: seconds(20),
         max_connections: 0,
         max_head_size: 32_768,
         max_headers: 50,
@@ -63,6 +64,7 @@ fn everything() -> Settings {
         tls_client_certificates: ClientCertificates::Optional,
         tls_handshake_timeout: seconds(5),
         tls_reload_interval: None,
+        values: Values::default(),
     }
 }
 
@@ -89,6 +91,7 @@ fn everything_can_be_set_in_the_file() {
         drain_batch = 10
         drain_interval = "0ms"
         drain_grace = "1s"
+        destroy_timeout = "20s"
         max_connections = 0
         max_head_size = 0x8000
         max_headers = 50
@@ -128,6 +131,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ENDPOINT_DRAIN_BATCH", "10"),
     ("ENDPOINT_DRAIN_INTERVAL", "0s"),
     ("ENDPOINT_DRAIN_GRACE", "1s"),
+    ("ENDPOINT_DESTROY_TIMEOUT", "20s"),
     ("ENDPOINT_MAX_CONNECTIONS", "0"),
     ("ENDPOINT_MAX_HEAD_SIZE", "32KiB"),
     ("ENDPOINT_MAX_HEADERS", "50"),
@@ -199,9 +203,9 @@ fn a_bad_file_is_told_with_line_and_column() {
             "\n [server]\nport = 1\n",
             "2:3: `server` is not a setting: there are `bind`, `reuse_port`, `prefix`, `max_message_size`, `idle_timeout`, `ping_interval`, \
              `pong_timeout`, `send_buffer`, `send_timeout`, `overflow`, `compression`, `compression_threshold`, `origins`, \
-             `handler_grace`, `close_timeout`, `drain_delay`, `drain_timeout`, `drain_batch`, `drain_interval`, `drain_grace`, `max_connections`, `max_head_size`, `max_headers`, \
-             `head_timeout`, `http2`, `http2_max_streams`, `http2_max_resets`, `handshake_timeout`, `tls_certificate`, `tls_key`, `tls_client_authorities`, \
-             `tls_client_certificates`, `tls_handshake_timeout` and `tls_reload_interval`",
+             `handler_grace`, `close_timeout`, `drain_delay`, `drain_timeout`, `drain_batch`, `drain_interval`, `drain_grace`, `destroy_timeout`, \
+             `max_connections`, `max_head_size`, `max_headers`, `head_timeout`, `http2`, `http2_max_streams`, `http2_max_resets`, `handshake_timeout`, \
+             `tls_certificate`, `tls_key`, `tls_client_authorities`, `tls_client_certificates`, `tls_handshake_timeout` and `tls_reload_interval`",
         ),
         ("ping_interval = 25s", "1:17: string values must be quoted, expected literal string"),
         ("bind = \"a:1\"\nbind = \"b:1\"", "2:1: duplicate key"),

@@ -25,6 +25,8 @@ struct Inner {
     reset: AtomicUsize,
     /// How many are too many.
     max_resets: usize,
+    /// The first request has come.
+    asked: Notify,
     worn_out: Notify,
 }
 
@@ -38,14 +40,24 @@ impl Streams {
             requests: AtomicUsize::new(0),
             reset: AtomicUsize::new(0),
             max_resets,
+            asked: Notify::new(),
             worn_out: Notify::new(),
         }))
     }
 
     /// A request has come. If this is dropped, it was reset.
     pub(super) fn request(&self) -> Counted {
-        self.0.requests.fetch_add(1, Ordering::Relaxed);
+        if self.0.requests.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.0.asked.notify_one();
+        }
         Counted(Some(self.clone()))
+    }
+
+    /// Until there has been a request.
+    pub(super) async fn asked(&self) {
+        if self.0.requests.load(Ordering::Relaxed) == 0 {
+            self.0.asked.notified().await;
+        }
     }
 
     /// Until there have been no streams for so long, or up to twice as long.
