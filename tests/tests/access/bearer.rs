@@ -86,10 +86,15 @@ async fn a_token_is_found_in_each_of_its_places() {
             "bo",
         ),
         ("/who".to_owned(), vec![], "stranger"),
-        ("/who?a=1".to_owned(), vec![("cookie", "a=1".to_owned()), ("authorization", "Basic eDp5".to_owned())], "stranger"),
+        (
+            "/who?a=1".to_owned(),
+            vec![("cookie", "a=1".to_owned()), ("authorization", "Basic eDp5".to_owned())],
+            "stranger",
+        ),
     ];
     for (path, headers, who) in table {
-        let connect = headers.iter().fold(app.connect(&path), |connect, (name, value)| connect.header(name, value));
+        let connect =
+            headers.iter().fold(app.connect(&path), |connect, (name, value)| connect.header(name, value));
         assert_eq!(connect.await.unwrap().text().await, who, "{path} {headers:?}");
     }
 }
@@ -147,7 +152,13 @@ async fn who_is_not_known_is_told_how_to_say_it() {
         ("a bad token", "/vault", Some("Bearer x"), "this token is not valid", invalid),
         ("a bad token where none is needed", "/who", Some("Bearer x"), "this token is not valid", invalid),
         ("an empty token", "/who", Some("Bearer "), "the token is empty", invalid),
-        ("an expired token", "/who", Some("Bearer s3cr3t.bo.0"), "your authorization has expired", Some("Bearer")),
+        (
+            "an expired token",
+            "/who",
+            Some("Bearer s3cr3t.bo.0"),
+            "your authorization has expired",
+            Some("Bearer"),
+        ),
     ];
     for (name, path, authorization, reason, challenged) in table {
         let connect = app.connect(path);
@@ -156,7 +167,11 @@ async fn who_is_not_known_is_told_how_to_say_it() {
             None => connect,
         };
         let refused = connect.await.unwrap_err();
-        assert_eq!((refused.status(), refused.reason(), challenge(&refused)), (401, reason, challenged), "{name}");
+        assert_eq!(
+            (refused.status(), refused.reason(), challenge(&refused)),
+            (401, reason, challenged),
+            "{name}"
+        );
         assert_eq!(app.sessions().count(), 0, "{name}");
     }
     let known = app.connect("/vault?door=x").header("authorization", &authorization("bo")).await.unwrap_err();
@@ -186,7 +201,8 @@ async fn who_verifies_refuses_as_he_likes() {
         ("panic", 500, None),
     ];
     for (token, status, challenged) in table {
-        let refused = app.connect("/who").header("authorization", &format!("Bearer {token}")).await.unwrap_err();
+        let refused =
+            app.connect("/who").header("authorization", &format!("Bearer {token}")).await.unwrap_err();
         assert_eq!((refused.status(), challenge(&refused)), (status, challenged), "{token}");
     }
     assert_eq!(app.sessions().count(), 0);
@@ -199,7 +215,8 @@ async fn a_foreign_page_learns_nothing_about_its_visitors_token() {
     let app = runtime::test::app().only::<Who>().with(|exporter| exporter.bearer(tokens)).start().await;
     for of in ["bo", "bo.0"] {
         let cookie = format!("session={}", token(of));
-        let refused = app.connect("/who").origin("http://evil.example").header("cookie", &cookie).await.unwrap_err();
+        let refused =
+            app.connect("/who").origin("http://evil.example").header("cookie", &cookie).await.unwrap_err();
         assert_eq!((refused.status(), challenge(&refused)), (403, None));
     }
     assert_eq!(knows.asked(), 0);
@@ -245,7 +262,11 @@ impl Endpoint for Programmatic {
 struct Doorkeeper(BearerTokens);
 
 impl Configurator for Doorkeeper {
-    async fn check(&self, handshake: &mut Handshake, application: &ApplicationContext) -> Result<(), Refusal> {
+    async fn check(
+        &self,
+        handshake: &mut Handshake,
+        application: &ApplicationContext,
+    ) -> Result<(), Refusal> {
         self.0.authenticate(handshake, application).await?;
         match handshake.principal::<User>() {
             Some(user) if user.0 == "mallory" => Err(Refusal::forbidden("not you")),
@@ -258,11 +279,16 @@ impl Configurator for Doorkeeper {
 async fn an_endpoint_has_tokens_of_its_own() {
     let configs = [
         ServerEndpointConfig::builder("/own", || Programmatic).configurator(tokens().query("t")).build(),
-        ServerEndpointConfig::builder("/more", || Programmatic).configurator(Doorkeeper(tokens().required())).build(),
+        ServerEndpointConfig::builder("/more", || Programmatic)
+            .configurator(Doorkeeper(tokens().required()))
+            .build(),
         ServerEndpointConfig::builder("/none", || Programmatic).build(),
     ];
     let app = runtime::test::app().with(|exporter| {
-        configs.into_iter().fold(exporter, |exporter, config| exporter.endpoint(config)).only(|config| config.is::<Programmatic>())
+        configs
+            .into_iter()
+            .fold(exporter, |exporter, config| exporter.endpoint(config))
+            .only(|config| config.is::<Programmatic>())
     });
     let app = app.start().await;
     let bo = authorization("bo");
@@ -291,7 +317,11 @@ async fn a_verifier_asks_components() {
     impl TokenVerifier for ByUsers {
         type Who = User;
 
-        async fn verify(&self, token: &str, application: &ApplicationContext) -> Result<Principal<User>, Refusal> {
+        async fn verify(
+            &self,
+            token: &str,
+            application: &ApplicationContext,
+        ) -> Result<Principal<User>, Refusal> {
             let users = application.get::<Users>().ok_or_else(|| Refusal::unauthorized("nobody is known"))?;
             if users.0 != token {
                 return Err(Refusal::unauthorized("this token is not valid"));
@@ -350,7 +380,10 @@ async fn no_token_is_logged() {
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     let logged = everything.0.lock().unwrap();
-    assert!(logged.contains("accepted") && logged.contains("refused") && logged.contains("closed"), "{logged}");
+    assert!(
+        logged.contains("accepted") && logged.contains("refused") && logged.contains("closed"),
+        "{logged}"
+    );
     assert!(!logged.contains(SECRET), "{logged}");
     assert!(!shown.contains(SECRET), "{shown}");
 }

@@ -116,7 +116,10 @@ async fn a_role_without_a_name_is_a_problem() {
     let exporter = runtime::export_all().only(|config| config.is::<Programmatic>()).endpoint(config);
     let report = exporter.check();
     let problems: Vec<_> = report.problems().iter().map(ToString::to_string).collect();
-    assert!(matches!(&problems[..], [one] if one.contains("`require` names a role without a name")), "{problems:?}");
+    assert!(
+        matches!(&problems[..], [one] if one.contains("`require` names a role without a name")),
+        "{problems:?}"
+    );
     assert_eq!(ServerEndpointConfig::of::<Board>().required_roles(), ["reader", "writer"]);
 }
 

@@ -1,8 +1,8 @@
 //! What the tests share: users and their tokens, a layer that knows names, and a diary.
 
 use std::fmt::Display;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 

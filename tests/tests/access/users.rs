@@ -80,7 +80,9 @@ async fn the_applications_own_word_counts() {
     let app = start().await;
     let mut peer = app.connect("/chat").header("authorization", &authorization("bo")).await.unwrap();
     assert_eq!(peer.text().await, "bo");
-    for (say, user) in [("call ann".to_owned(), "ann"), (token("bo.admin"), "ann"), ("call bo".to_owned(), "bo")] {
+    for (say, user) in
+        [("call ann".to_owned(), "ann"), (token("bo.admin"), "ann"), ("call bo".to_owned(), "bo")]
+    {
         peer.send(say).await.unwrap();
         assert_eq!(peer.text().await, user);
         assert_eq!((app.sessions().user(user).count(), app.sessions().count()), (1, 1));
