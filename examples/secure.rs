@@ -39,10 +39,15 @@ impl Canvas {
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Event {
     /// Who one is, and whether one may paint.
-    Welcome { name: &'static str, paints: bool },
+    Welcome {
+        name: &'static str,
+        paints: bool,
+    },
     /// The new token was accepted.
     Renewed,
-    Error { text: String },
+    Error {
+        text: String,
+    },
 }
 
 /// Painting: the whole canvas comes first, then each pixel that anybody paints, as `[x, y, color]`.

@@ -3,15 +3,18 @@
 mod arrival;
 mod body;
 mod container;
+mod counters;
 mod deployments;
 mod door;
 mod drain;
 mod http1;
 #[cfg(feature = "http2")]
 mod http2;
+mod limits;
 mod listen;
 mod listener;
 mod mounted;
+mod proxies;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "http2")]
@@ -28,17 +31,22 @@ use tokio_util::task::TaskTracker;
 pub(crate) use self::body::{Answer, boxed};
 pub use self::body::{EndpointService, ResponseBody};
 pub use self::container::Container;
+pub use self::counters::Counters;
+pub(crate) use self::counters::{Ledger, Tally};
 pub(crate) use self::deployments::Deployed;
 pub(crate) use self::door::{Door, endpoints};
 pub(crate) use self::drain::LAST_MOMENT;
+pub(crate) use self::limits::{Bucket, Places, Queues};
 #[cfg(feature = "tls")]
 pub(crate) use self::listen::Encryption;
 pub use self::listen::Listen;
 pub use self::listener::Address;
 pub(crate) use self::listener::{Binding, Listener};
 pub use self::mounted::{Mounted, MountedService};
+pub(crate) use self::proxies::Proxies;
 #[cfg(feature = "tls")]
 pub use self::tls::{ClientAuthorities, Tls};
+use crate::context::ApplicationEvent;
 use crate::session::{Current, Sessions};
 
 /// A running server, as [`start`](crate::ServerEndpointExporter::start) returns it. Dropping the handle stops nothing abruptly but
@@ -64,9 +72,12 @@ pub struct Server {
 
 impl Server {
     /// Opens the door: listeners that are bound already start to accept.
-    pub(crate) fn open(door: Door, listeners: Vec<Listener>) -> Self {
+    pub(crate) fn open(door: Door, listeners: Vec<Listener>, current: Current) -> Self {
         let door = Arc::new(door);
         door.container().attach(&door);
+        let allowance = limits::Allowance::of(door.settings());
+        door.sessions().queues().bound(allowance.bytes);
+        tracing::info!("{allowance}");
         let (close, stop) = (CancellationToken::new(), CancellationToken::new());
         let handed_over = listeners.iter().any(Listener::is_handed_over);
         #[cfg(feature = "tls")]
@@ -78,7 +89,7 @@ impl Server {
         }
         accepting.close();
         let timers = tokio::spawn(door.timers().clone().run());
-        let current = Current::announce(door.sessions());
+        current.started();
         door.container().set_ready(true);
         Server {
             door,
@@ -128,14 +139,8 @@ impl Server {
     /// Serves a connection that came in some other way than through a listener.
     #[cfg(feature = "test")]
     pub(crate) fn serve_in_memory(&self, stream: tokio::io::DuplexStream) {
-        let arriving = arrival::arrive(
-            Arc::clone(&self.door),
-            Arc::default(),
-            stream,
-            crate::session::Ends::default(),
-            self.stop.clone(),
-        );
-        tokio::spawn(arriving);
+        let ends = crate::session::Ends::default();
+        tokio::spawn(arrival::arrive(self.door.admit(), Arc::default(), stream, ends, self.stop.clone()));
     }
 
     /// What makes a shutdown that goes on end at once.
@@ -148,7 +153,8 @@ impl Server {
     pub(crate) fn time_to_stop(&self) -> std::time::Duration {
         let settings = self.door.settings();
         // Listeners take a moment too, and so does what is cut off.
-        settings.drain_delay + settings.drain_timeout + 2 * LAST_MOMENT
+        let drain = settings.drain_delay + settings.drain_timeout + 2 * LAST_MOMENT;
+        drain.saturating_add(settings.destroy_timeout.saturating_mul(self.door.context().to_destroy()))
     }
 
     pub(super) fn door(&self) -> &Arc<Door> {
@@ -157,19 +163,21 @@ impl Server {
 
     /// Stops gracefully: the server says that it is no longer [ready](Container::is_ready), and after `drain_delay` accepts no more
     /// connections; handshakes under way get 503, sessions are closed with 1001 in rounds, every `#[on_close]` runs; what is not done within
-    /// `drain_timeout` is cut off.
+    /// `drain_timeout` is cut off. Then the components are destroyed, the last that was built first.
     ///
     /// Where others take over an address, with [`reuse_port`](crate::Settings::reuse_port) or on a socket
     /// [of the service manager](Listen::systemd), nobody who has come to it is refused: handshakes under way become sessions, and all are
     /// closed with 1012.
     pub async fn shutdown(self) {
         tracing::info!(sessions = self.sessions().count(), "shutting down");
+        self.door.context().publish(&ApplicationEvent::ShuttingDown);
         self.container().set_ready(false);
         self.stop_accepting().await;
         self.door.start_draining();
         self.stop.cancel();
         drain::drain(&self.door, &drain::reason(self.handed_over), &self.at_once).await;
         self.timers.abort();
+        self.door.context().destroy(self.door.settings().destroy_timeout).await;
         tracing::info!("stopped");
     }
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use endpoint_runtime::prelude::*;
 use endpoint_runtime::TokenVerifier;
+use endpoint_runtime::prelude::*;
 
 /// How long a token holds: short, to see what becomes of it.
 pub(crate) const HOLDS: Duration = Duration::from_secs(30);
@@ -80,7 +80,11 @@ pub(crate) struct ByDesk;
 impl TokenVerifier for ByDesk {
     type Who = &'static Account;
 
-    async fn verify(&self, token: &str, application: &ApplicationContext) -> Result<Principal<Self::Who>, Refusal> {
+    async fn verify(
+        &self,
+        token: &str,
+        application: &ApplicationContext,
+    ) -> Result<Principal<Self::Who>, Refusal> {
         let desk: Option<Arc<Desk>> = application.get();
         let given = desk.and_then(|desk| desk.look_up(token));
         let given = given.ok_or_else(|| Refusal::unauthorized("this token is not valid: sign in"))?;

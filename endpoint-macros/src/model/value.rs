@@ -167,8 +167,7 @@ pub(super) fn roles(value: &Expr, problems: &mut Problems) -> Option<Vec<LitStr>
 }
 
 /// What to write instead of a bare `require`.
-pub(super) const NO_ROLE: &str =
-    "`require` names the role that is required: write `require = \"admin\"`, or `require = [\"admin\", \"editor\"]` for one of several";
+pub(super) const NO_ROLE: &str = "`require` names the role that is required: write `require = \"admin\"`, or `require = [\"admin\", \"editor\"]` for one of several";
 
 /// Whether an expression is this word and nothing else.
 pub(super) fn is_named(value: &Expr, word: &str) -> bool {

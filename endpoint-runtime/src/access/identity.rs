@@ -105,8 +105,7 @@ mod tests {
     #[test]
     fn it_expires() {
         let now = SystemTime::now();
-        let table =
-            [(None, false), (Some(now), true), (Some(now + Duration::from_secs(3600)), false)];
+        let table = [(None, false), (Some(now), true), (Some(now + Duration::from_secs(3600)), false)];
         for (time, expired) in table {
             let identity = time.map_or_else(Identity::default, |time| Identity::default().expires_at(time));
             assert_eq!(identity.has_expired(), expired, "{time:?}");

@@ -81,10 +81,7 @@ impl Forbidden {
     ///
     /// # Errors
     /// He may not.
-    pub(crate) fn unless(
-        identity: Option<&Identity>,
-        roles: &'static [&'static str],
-    ) -> Result<(), Self> {
+    pub(crate) fn unless(identity: Option<&Identity>, roles: &'static [&'static str]) -> Result<(), Self> {
         match identity {
             Some(identity) if is_in_one(identity, roles) => Ok(()),
             _ => Err(Self::without(roles)),

@@ -212,3 +212,44 @@ impl AsyncWrite for Transport {
         each!(self, io => io.is_write_vectored())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use http::{Request, Response, StatusCode};
+    use http_body_util::Empty;
+    use hyper::body::Incoming;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioExecutor;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Under a server that wraps the stream, it is found all the same, and nothing that was sent early is lost.
+    #[tokio::test]
+    async fn a_wrapped_stream_is_found() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        client
+            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nearly")
+            .await
+            .unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (upgrades, mut upgraded) = mpsc::unbounded_channel();
+        let service = service_fn(|mut request: Request<Incoming>| {
+            upgrades.send(hyper::upgrade::on(&mut request)).unwrap();
+            let response = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
+            let response = response.header("connection", "upgrade").header("upgrade", "x");
+            async move { Ok::<_, Infallible>(response.body(Empty::<Bytes>::new()).unwrap()) }
+        });
+        let server = auto::Builder::new(TokioExecutor::new());
+        server.serve_connection_with_upgrades(TokioIo::new(stream), service).await.unwrap();
+        let (transport, read_ahead) = Transport::from_upgraded(upgraded.recv().await.unwrap().await.unwrap());
+        assert!(matches!(&transport, Transport::Tcp(stream) if stream.nodelay().unwrap()), "{transport:?}");
+        assert_eq!(read_ahead, "early");
+    }
+}

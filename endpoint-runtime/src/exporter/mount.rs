@@ -68,7 +68,7 @@ pub(super) fn mount(
             origins: planned.origins.clone(),
             require_subprotocol: config.requires_subprotocol(),
             attributes: config.attributes.clone(),
-            bearer: context.get(),
+            bearer: context.find(),
             roles: Roles::new(config.options.require.clone()),
             configurator,
         },

@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock, Weak};
 use http::{Request, Response};
 use tokio::sync::watch;
 
-use super::Server;
 use super::body::ResponseBody;
 use super::door::Door;
+use super::{Counters, Server};
 use crate::context::{ApplicationContext, Injected};
 use crate::endpoint::{Context, FromContext};
 use crate::error::Result;
@@ -103,6 +103,18 @@ impl Container {
     /// Every session of the server.
     pub fn sessions(&self) -> &Sessions {
         &self.0.sessions
+    }
+
+    /// What was counted since the server was started: who came in, who was refused and why, what was dropped.
+    ///
+    /// ```
+    /// # fn f(container: &endpoint_runtime::Container) {
+    /// let counted = container.counters();
+    /// println!("{} sessions, {} more than the server would take", counted.accepted, counted.refused_full);
+    /// # }
+    /// ```
+    pub fn counters(&self) -> Counters {
+        self.sessions().tally().read()
     }
 
     /// What is deployed at this moment, in the order in which it was.
@@ -239,6 +251,11 @@ impl Server {
         self.container().readiness()
     }
 
+    /// The components of the application: for whoever has started it.
+    pub fn context(&self) -> &ApplicationContext {
+        self.door.context()
+    }
+
     /// Deploys an endpoint while the server runs: see [`Container::deploy`].
     ///
     /// # Errors
@@ -256,17 +273,14 @@ impl Server {
 impl Session {
     /// The container that it belongs to (Jakarta SES-02). That of a client's session has no server: nothing can be deployed to it.
     pub fn container(&self) -> Container {
-        let container = self.application().get::<Container>();
+        let container = self.application().find::<Container>();
         container.map_or_else(|| Container::new(self.sessions().clone()), Arc::unwrap_or_clone)
     }
 }
 
 impl Injected for Container {
     fn inject(context: &ApplicationContext) -> Result<Self> {
-        context
-            .get::<Container>()
-            .map(Arc::unwrap_or_clone)
-            .ok_or_else(|| crate::Error::msg("there is no container outside of a server"))
+        context.get::<Container>().map(Arc::unwrap_or_clone)
     }
 }
 

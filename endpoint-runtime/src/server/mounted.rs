@@ -40,7 +40,7 @@ use crate::session::{Ends, Sessions};
 /// ```
 ///
 /// When the last of the handle and the services is dropped without that, the same happens in the background, for as long as the tokio
-/// runtime that it was mounted in runs.
+/// runtime that it was mounted in runs. Sessions do not count, nor do connections: whoever accepts them keeps a service.
 #[derive(Debug)]
 pub struct Mounted(Arc<Inner>);
 

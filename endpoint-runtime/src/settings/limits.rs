@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Settings;
 use super::value::LONGEST;
 use crate::path::Template;
+use crate::server::Proxies;
 
 /// What a handshake cannot do without: `Host`, `Upgrade`, `Connection`, and the two of WebSocket (RFC 6455
 /// 4.1).
@@ -31,6 +32,9 @@ impl Settings {
         problems.extend(prefix_fault(&self.prefix).map(|fault| ("prefix", fault)));
         let origins = self.origins.iter().flatten();
         problems.extend(origins.filter_map(|origin| Some(("origins", origin_fault(origin)?))));
+        if let Err(faults) = Proxies::new(&self.trusted_proxies) {
+            problems.extend(faults.into_iter().map(|fault| ("trusted_proxies", fault)));
+        }
         problems
     }
 
@@ -144,6 +148,7 @@ impl Settings {
             ("drain_timeout", Some(self.drain_timeout), None),
             ("drain_interval", Some(self.drain_interval), None),
             ("drain_grace", Some(self.drain_grace), None),
+            ("destroy_timeout", Some(self.destroy_timeout), None),
             (
                 "head_timeout",
                 Some(self.head_timeout),
@@ -180,7 +185,7 @@ impl Settings {
 }
 
 /// Why one cannot listen there, as far as its form tells.
-fn address_fault(address: &str) -> Option<String> {
+pub(crate) fn address_fault(address: &str) -> Option<String> {
     if let Some(path) = address.strip_prefix("unix:") {
         return path.is_empty().then(|| format!("{address:?} names no socket: write \"unix:/run/app.sock\""));
     }

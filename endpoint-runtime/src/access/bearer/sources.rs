@@ -51,7 +51,8 @@ fn take_authorization(headers: &mut HeaderMap) -> Option<String> {
     let mut found = None;
     retain(headers, &AUTHORIZATION, |value| {
         let value = value.as_bytes().trim_ascii();
-        let (scheme, token) = value.split_at(value.iter().position(|&byte| byte == b' ').unwrap_or(value.len()));
+        let (scheme, token) =
+            value.split_at(value.iter().position(|&byte| byte == b' ').unwrap_or(value.len()));
         if !scheme.eq_ignore_ascii_case(b"bearer") {
             return true;
         }
@@ -126,7 +127,8 @@ fn take_query(uri: &mut Uri, name: &str) -> Option<String> {
     found.as_ref()?;
     let mut parts = std::mem::take(uri).into_parts();
     // A part of a path and query is one. If it were not, better none than one with the token.
-    parts.path_and_query = Some(PathAndQuery::try_from(path).unwrap_or_else(|_| PathAndQuery::from_static("/")));
+    parts.path_and_query =
+        Some(PathAndQuery::try_from(path).unwrap_or_else(|_| PathAndQuery::from_static("/")));
     *uri = Uri::from_parts(parts).unwrap_or_default();
     found
 }
@@ -171,14 +173,24 @@ mod tests {
             ("/", &[("authorization", "Bearers t0")], None, "/", &[("authorization", "Bearers t0")]),
             (
                 "/",
-                &[("authorization", "Basic eDp5"), ("authorization", "Bearer t0"), ("authorization", "Bearer t1")],
+                &[
+                    ("authorization", "Basic eDp5"),
+                    ("authorization", "Bearer t0"),
+                    ("authorization", "Bearer t1"),
+                ],
                 Some("t0"),
                 "/",
                 &[("authorization", "Basic eDp5")],
             ),
             ("/", &[(PROTOCOL, "bearer, t0")], Some("t0"), "/", &[(PROTOCOL, "bearer")]),
             ("/", &[(PROTOCOL, "chat,bearer,t0,v2")], Some("t0"), "/", &[(PROTOCOL, "chat, bearer, v2")]),
-            ("/", &[(PROTOCOL, "bearer"), (PROTOCOL, "t0, v2, t0")], Some("t0"), "/", &[(PROTOCOL, "bearer, v2")]),
+            (
+                "/",
+                &[(PROTOCOL, "bearer"), (PROTOCOL, "t0, v2, t0")],
+                Some("t0"),
+                "/",
+                &[(PROTOCOL, "bearer, v2")],
+            ),
             ("/", &[(PROTOCOL, "chat, bearer")], None, "/", &[(PROTOCOL, "chat, bearer")]),
             ("/", &[(PROTOCOL, "chat, t0")], None, "/", &[(PROTOCOL, "chat, t0")]),
             ("/", &[("cookie", "a=1; token=\"t0\"; b=2")], Some("t0"), "/", &[("cookie", "a=1; b=2")]),
@@ -201,7 +213,8 @@ mod tests {
             let place = format!("{uri} {headers:?}");
             assert_eq!(all().take(&mut handshake).as_deref(), *token, "{place}");
             assert_eq!(*handshake.uri(), **uri_left, "{place}");
-            let left = handshake.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
+            let left =
+                handshake.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
             assert_eq!(left.collect::<Vec<_>>(), *headers_left, "{place}");
             let among = headers_left.iter().any(|(_, value)| token.is_some() && value.contains("bearer"));
             assert_eq!(handshake.answers_bearer, among, "{place}");

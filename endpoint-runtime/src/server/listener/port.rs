@@ -71,3 +71,54 @@ pub(super) fn turn_to_the_others(listener: &TcpListener) -> io::Result<()> {
 pub(super) fn turn_to_the_others(_: &TcpListener) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::TcpStream;
+    use tokio::task::JoinSet;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const CLIENTS: usize = 64;
+
+    /// Of so many, half would have come to the one that closes. None does, and all of them reach the other.
+    #[tokio::test]
+    async fn who_comes_meanwhile_goes_to_the_others() {
+        let stays = bind("127.0.0.1:0").await.unwrap();
+        let address = stays.local_addr().unwrap();
+        let goes = bind(&address.to_string()).await.unwrap();
+        turn_to_the_others(&goes).unwrap();
+        let mut coming = JoinSet::new();
+        for _ in 0..CLIENTS {
+            coming.spawn(TcpStream::connect(address));
+        }
+        // On this thread they begin now; the kernel has decided when that has returned.
+        tokio::task::yield_now().await;
+        let nobody = socket2::SockRef::from(&goes).accept().unwrap_err();
+        assert_eq!(nobody.kind(), io::ErrorKind::WouldBlock);
+        drop(goes);
+        let all = async {
+            for _ in 0..CLIENTS {
+                stays.accept().await.unwrap();
+            }
+            coming.join_all().await
+        };
+        let all = timeout(Duration::from_secs(60), all).await.expect("they ask again after a second");
+        assert!(all.iter().all(Result::is_ok));
+    }
+
+    /// Who is half connected, or waits already, is not concerned.
+    #[tokio::test]
+    async fn who_waits_is_still_let_in() {
+        let goes = bind("127.0.0.1:0").await.unwrap();
+        let address = goes.local_addr().unwrap();
+        let early = TcpStream::connect(address).await.unwrap();
+        turn_to_the_others(&goes).unwrap();
+        let (stream, peer) = goes.accept().await.unwrap();
+        assert_eq!(peer, early.local_addr().unwrap());
+        drop(stream);
+    }
+}
