@@ -1,10 +1,13 @@
 //! The exporter: collects the annotated endpoints, checks everything, and serves them.
 //!
-//! Order: collect → validate → mount → bind → ready. Everything is validated before anything is started, all problems are
-//! reported at once, and a failure starts nothing (Jakarta WebSocket 5.2.1, WSC-5.2.1-3: all or nothing).
+//! Order: collect → validate → build the components → tell them → `before_listening` → mount → bind → ready. Everything is validated before
+//! anything is started, all problems are reported at once, and a failure starts nothing, or undoes what was started (Jakarta WebSocket
+//! 5.2.1, WSC-5.2.1-3: all or nothing).
 
 mod check;
 mod config;
+#[cfg(feature = "tls")]
+mod encryption;
 mod launcher;
 mod mount;
 mod problem;
@@ -13,8 +16,10 @@ mod signal;
 mod start;
 mod supervisor;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,17 +28,20 @@ use hyper::body::{Body, Incoming};
 use tower_layer::Layer;
 use tower_service::Service;
 
-#[cfg(feature = "client")]
 pub(crate) use self::config::short_name;
 pub use self::config::{ServerEndpointConfig, ServerEndpointConfigBuilder};
 pub(crate) use self::launcher::Launcher;
 pub(crate) use self::mount::{announce, mount_beside};
 pub use self::problem::{DeployError, Problem, Report};
 pub use self::registration::Registration;
-use crate::context::Components;
+use crate::access::BearerTokens;
+use crate::context::{ApplicationContext, ComponentConfig, Components, Lifecycle, Observer};
+use crate::endpoint::Place;
 use crate::error::{BoxError, Result};
+#[cfg(feature = "tls")]
+use crate::server::Tls;
 use crate::server::{Answer, EndpointService, Listen, Mounted, MountedService, Server, boxed};
-use crate::settings::Settings;
+use crate::settings::{SetValue, Settings};
 
 /// Exports the endpoints of this program, and serves them. Made by [`export_all`](crate::export_all).
 ///
@@ -57,12 +65,18 @@ pub struct ServerEndpointExporter {
     expected: Vec<String>,
     allow_empty: bool,
     components: Components,
+    observers: Vec<Arc<dyn Observer>>,
+    /// Called when all components stand, with the place where that was said.
+    hooks: Vec<(Place, Hook)>,
     fallback: Option<Answer>,
     layers: Vec<AddLayer>,
     /// What the builder changes of the settings, in its order.
     changes: Vec<Change>,
     /// Where the builder says to listen; where the settings say it if this is empty.
     listens: Vec<Listen>,
+    /// What listeners that do not say otherwise are encrypted by; what the settings say if this is `None`.
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
     settings: Option<Settings>,
     ready: Vec<Ready>,
 }
@@ -70,6 +84,8 @@ pub struct ServerEndpointExporter {
 type Filter = Box<dyn Fn(&ServerEndpointConfig) -> bool + Send + Sync>;
 type Change = Box<dyn Fn(&mut Settings) + Send + Sync>;
 type Ready = Box<dyn FnOnce(&Server) + Send>;
+type Hook =
+    Box<dyn FnOnce(ApplicationContext) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync>;
 type AddLayer = Box<dyn FnOnce(Answer) -> Answer + Send + Sync>;
 
 impl ServerEndpointExporter {
@@ -82,10 +98,14 @@ impl ServerEndpointExporter {
             expected: Vec::new(),
             allow_empty: false,
             components: Components::default(),
+            observers: Vec::new(),
+            hooks: Vec::new(),
             fallback: None,
             layers: Vec::new(),
             changes: Vec::new(),
             listens: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
             settings: None,
             ready: Vec::new(),
         }
@@ -164,6 +184,14 @@ impl ServerEndpointExporter {
         self.configure(move |settings| settings.prefix.clone_from(&prefix))
     }
 
+    /// Speaks TLS on all TCP listeners that do not [say otherwise](Listen::plain). This replaces what the settings say about certificates
+    /// (`tls_certificate` and so on).
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// From which pages browsers may connect to endpoints that do not say it themselves: `https://example.com`, or `*` for any.
     pub fn origins<S: Into<String>>(self, origins: impl IntoIterator<Item = S>) -> Self {
         let origins: Vec<String> = origins.into_iter().map(Into::into).collect();
@@ -182,15 +210,127 @@ impl ServerEndpointExporter {
         self
     }
 
+    /// Sets a value of the application's own settings, as `endpoint.toml` and the environment may: see
+    /// [`Settings::values`](crate::Settings::values).
+    pub fn value(self, key: &str, value: impl Into<SetValue>) -> Self {
+        let (key, value) = (key.to_owned(), value.into());
+        self.configure(move |settings| settings.values.set(&key, value.clone()))
+    }
+
     /// Provides a component, by its type.
+    #[track_caller]
     pub fn provide<T: Send + Sync + 'static>(self, component: T) -> Self {
         self.provide_shared(Arc::new(component))
     }
 
-    /// Provides a component that is shared already; `T` may be a trait: `provide_shared::<dyn Audit>(..)`.
-    pub fn provide_shared<T: ?Sized + Send + Sync + 'static>(mut self, component: Arc<T>) -> Self {
-        self.components.add(component);
+    /// Provides a component that is shared already; `T` may be a trait: `provide_shared::<dyn Audit>(..)`. Of a trait there may be several.
+    #[track_caller]
+    pub fn provide_shared<T: ?Sized + Send + Sync + 'static>(self, component: Arc<T>) -> Self {
+        let place = Place::caller();
+        self.component(ComponentConfig::shared(component, place))
+    }
+
+    /// Provides one of several components of a type, by its name (Spring's `@Qualifier`).
+    #[track_caller]
+    pub fn provide_named<T: Send + Sync + 'static>(
+        self,
+        name: impl Into<Cow<'static, str>>,
+        component: T,
+    ) -> Self {
+        let place = Place::caller();
+        self.component(ComponentConfig::shared(Arc::new(component), place).named(name))
+    }
+
+    /// Provides a component that is told when the application starts and ends.
+    #[track_caller]
+    pub fn provide_managed<T: Lifecycle>(self, component: T) -> Self {
+        let place = Place::caller();
+        self.component(ComponentConfig::shared(Arc::new(component), place).lifecycle::<T>())
+    }
+
+    /// Provides a component that it takes code to make. It is made once, when the application starts, and before whatever needs it.
+    ///
+    /// What it needs itself shows only when it runs: it finds what is provided as a value, what an earlier `provide_with` or
+    /// [`component`](Self::component) builds, and whatever else by `context.lazy::<T>().get().await`, which builds it there and then. A
+    /// component whose needs are known and checked beforehand is declared by `#[provider]`, or by [`ComponentConfig::needs`].
+    ///
+    /// ```no_run
+    /// # use endpoint_runtime::{Settings, prelude::*};
+    /// # struct Database;
+    /// # impl Database { async fn connect(_: std::sync::Arc<Settings>) -> Result<Self> { Ok(Database) } }
+    /// # async fn f() -> Result<()> {
+    /// endpoint_runtime::export_all()
+    ///     .provide_with(|context| async move { Database::connect(context.get::<Settings>()?).await })
+    ///     .serve()
+    ///     .await
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn provide_with<T, F, Fut>(self, make: F) -> Self
+    where
+        T: Send + Sync + 'static,
+        F: Fn(ApplicationContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T>> + Send + 'static,
+    {
+        let place = Place::caller();
+        self.component(ComponentConfig::built(short_name::<T>(), place, make))
+    }
+
+    /// Adds a component that is configured by hand. It takes the place of one of the same type and name that an annotation has registered.
+    pub fn component(mut self, config: ComponentConfig) -> Self {
+        self.components.add(config);
         self
+    }
+
+    /// Tells an observer what happens to the application: an [`Observer`], or a closure `|event: &ApplicationEvent| ..`. Where nobody
+    /// observes, a session costs nothing more.
+    pub fn observe(mut self, observer: impl Observer) -> Self {
+        self.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// Called when all components are built and told so, and before anything is opened; of several, in their order. If it fails the
+    /// application does not start.
+    ///
+    /// ```no_run
+    /// # use endpoint_runtime::prelude::*;
+    /// # struct Database;
+    /// # impl Database { async fn migrate(&self) -> Result<()> { Ok(()) } }
+    /// # async fn f() -> Result<()> {
+    /// endpoint_runtime::export_all()
+    ///     .provide(Database)
+    ///     .before_listening(|context| async move { context.get::<Database>()?.migrate().await })
+    ///     .serve()
+    ///     .await
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn before_listening<F, Fut>(mut self, act: F) -> Self
+    where
+        F: FnOnce(ApplicationContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.hooks.push((Place::caller(), Box::new(move |context| Box::pin(act(context)))));
+        self
+    }
+
+    /// Accepts bearer tokens at every endpoint, and establishes whose they are. They are a component of the application: one that
+    /// [provides](Self::provide) them does the same as this.
+    ///
+    /// ```
+    /// use endpoint_runtime::prelude::*;
+    /// use endpoint_runtime::{BearerTokens, export_all};
+    ///
+    /// struct User;
+    /// # async fn look_up(_: String) -> Option<User> { None }
+    ///
+    /// let exporter = export_all().bearer(BearerTokens::new(|token: String| async move {
+    ///     let user = look_up(token).await.ok_or_else(|| Refusal::unauthorized("this token is not valid"))?;
+    ///     Ok(Principal::new(user).named("bo").role("admin"))
+    /// }));
+    /// ```
+    pub fn bearer(self, tokens: BearerTokens) -> Self {
+        self.provide(tokens)
     }
 
     /// Lets any tower service answer the requests that are not for an endpoint: pages, health checks, a whole axum application.
@@ -243,7 +383,9 @@ impl ServerEndpointExporter {
     /// Starts the server and returns its handle.
     ///
     /// # Errors
-    /// [`DeployError`] with all problems, or the address that could not be bound. Then nothing was started.
+    /// [`DeployError`] with all problems, or with the component that could not be built, or the address that could not be bound. What was
+    /// built until then is destroyed, in reverse, and nothing is open. So it is too if the future is dropped before it is done, but in the
+    /// background.
     pub async fn start(self) -> Result<Server> {
         start::start(self).await
     }
@@ -331,12 +473,8 @@ impl ServerEndpointExporter {
     async fn start_unless(self, stop: impl Future<Output = ()>) -> Result<Option<Server>> {
         #[cfg(feature = "log")]
         signal::log_if_nobody_does();
-        let server = tokio::select! {
-            biased;
-            server = self.start() => server?,
-            // Whoever asks while it starts does not want to wait for that.
-            () = stop => return Ok(None),
-        };
+        // Whoever asks while it starts does not want to wait for that.
+        let Some(server) = start::start_until(self, stop).await? else { return Ok(None) };
         supervisor::ready();
         Ok(Some(server))
     }

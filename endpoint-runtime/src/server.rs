@@ -7,9 +7,15 @@ mod deployments;
 mod door;
 mod drain;
 mod http1;
+#[cfg(feature = "http2")]
+mod http2;
 mod listen;
 mod listener;
 mod mounted;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "http2")]
+mod version;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -25,10 +31,15 @@ pub use self::container::Container;
 pub(crate) use self::deployments::Deployed;
 pub(crate) use self::door::{Door, endpoints};
 pub(crate) use self::drain::LAST_MOMENT;
+#[cfg(feature = "tls")]
+pub(crate) use self::listen::Encryption;
 pub use self::listen::Listen;
 pub use self::listener::Address;
 pub(crate) use self::listener::{Binding, Listener};
 pub use self::mounted::{Mounted, MountedService};
+#[cfg(feature = "tls")]
+pub use self::tls::{ClientAuthorities, Tls};
+use crate::context::ApplicationEvent;
 use crate::session::{Current, Sessions};
 
 /// A running server, as [`start`](crate::ServerEndpointExporter::start) returns it. Dropping the handle stops nothing abruptly but
@@ -46,16 +57,21 @@ pub struct Server {
     at_once: CancellationToken,
     /// Whether others take over an address.
     handed_over: bool,
+    /// The certificates of the listeners.
+    #[cfg(feature = "tls")]
+    tls: Vec<Tls>,
     _current: Current,
 }
 
 impl Server {
     /// Opens the door: listeners that are bound already start to accept.
-    pub(crate) fn open(door: Door, listeners: Vec<Listener>) -> Self {
+    pub(crate) fn open(door: Door, listeners: Vec<Listener>, current: Current) -> Self {
         let door = Arc::new(door);
         door.container().attach(&door);
         let (close, stop) = (CancellationToken::new(), CancellationToken::new());
         let handed_over = listeners.iter().any(Listener::is_handed_over);
+        #[cfg(feature = "tls")]
+        let tls = tls::watched(&listeners, door.settings().tls_reload_interval, &stop);
         let addresses = listeners.iter().map(|listener| listener.address().clone()).collect();
         let accepting = TaskTracker::new();
         for listener in listeners {
@@ -63,10 +79,21 @@ impl Server {
         }
         accepting.close();
         let timers = tokio::spawn(door.timers().clone().run());
-        let current = Current::announce(door.sessions());
+        current.started();
         door.container().set_ready(true);
-        let at_once = CancellationToken::new();
-        Server { door, addresses, accepting, timers, close, stop, at_once, handed_over, _current: current }
+        Server {
+            door,
+            addresses,
+            accepting,
+            timers,
+            close,
+            stop,
+            at_once: CancellationToken::new(),
+            handed_over,
+            #[cfg(feature = "tls")]
+            tls,
+            _current: current,
+        }
     }
 
     /// The address of the first TCP listener, with the port that was really bound; `0.0.0.0:0` if there is none, as with Unix
@@ -89,12 +116,27 @@ impl Server {
         self.door.sessions()
     }
 
+    /// Reads the certificates of all listeners from their files again: see [`Tls::reload`].
+    ///
+    /// # Errors
+    /// All that is wrong with them. Where something is, the certificate stays the one that it was.
+    #[cfg(feature = "tls")]
+    pub fn reload_tls(&self) -> crate::Result<()> {
+        let faults: Vec<String> = self.tls.iter().filter_map(|tls| tls.load().err()).flatten().collect();
+        if faults.is_empty() { Ok(()) } else { Err(crate::Error::msg(faults.join("; "))) }
+    }
+
     /// Serves a connection that came in some other way than through a listener.
     #[cfg(feature = "test")]
     pub(crate) fn serve_in_memory(&self, stream: tokio::io::DuplexStream) {
-        let ends = crate::session::Ends::default();
-        let rules = Arc::default();
-        tokio::spawn(http1::serve(Arc::clone(&self.door), rules, stream, ends, self.stop.clone()));
+        let arriving = arrival::arrive(
+            Arc::clone(&self.door),
+            Arc::default(),
+            stream,
+            crate::session::Ends::default(),
+            self.stop.clone(),
+        );
+        tokio::spawn(arriving);
     }
 
     /// What makes a shutdown that goes on end at once.
@@ -107,7 +149,8 @@ impl Server {
     pub(crate) fn time_to_stop(&self) -> std::time::Duration {
         let settings = self.door.settings();
         // Listeners take a moment too, and so does what is cut off.
-        settings.drain_delay + settings.drain_timeout + 2 * LAST_MOMENT
+        let drain = settings.drain_delay + settings.drain_timeout + 2 * LAST_MOMENT;
+        drain.saturating_add(settings.destroy_timeout.saturating_mul(self.door.context().to_destroy()))
     }
 
     pub(super) fn door(&self) -> &Arc<Door> {
@@ -116,19 +159,21 @@ impl Server {
 
     /// Stops gracefully: the server says that it is no longer [ready](Container::is_ready), and after `drain_delay` accepts no more
     /// connections; handshakes under way get 503, sessions are closed with 1001 in rounds, every `#[on_close]` runs; what is not done within
-    /// `drain_timeout` is cut off.
+    /// `drain_timeout` is cut off. Then the components are destroyed, the last that was built first.
     ///
     /// Where others take over an address, with [`reuse_port`](crate::Settings::reuse_port) or on a socket
     /// [of the service manager](Listen::systemd), nobody who has come to it is refused: handshakes under way become sessions, and all are
     /// closed with 1012.
     pub async fn shutdown(self) {
         tracing::info!(sessions = self.sessions().count(), "shutting down");
+        self.door.context().publish(&ApplicationEvent::ShuttingDown);
         self.container().set_ready(false);
         self.stop_accepting().await;
         self.door.start_draining();
         self.stop.cancel();
         drain::drain(&self.door, &drain::reason(self.handed_over), &self.at_once).await;
         self.timers.abort();
+        self.door.context().destroy(self.door.settings().destroy_timeout).await;
         tracing::info!("stopped");
     }
 

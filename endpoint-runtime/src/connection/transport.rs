@@ -1,6 +1,11 @@
 //! [`Transport`]: the byte stream under a WebSocket, whatever it is.
 
+mod foreign;
+#[cfg(feature = "http2")]
+mod http2_stream;
 mod lent;
+#[cfg(feature = "http2")]
+mod rewound;
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -16,8 +21,15 @@ use tokio::net::UnixStream;
 use tokio::net::tcp::OwnedWriteHalf;
 #[cfg(all(feature = "client", feature = "tls"))]
 use tokio_rustls::client::TlsStream;
+#[cfg(feature = "tls")]
+use tokio_rustls::server;
 
+use self::foreign::Foreign;
+#[cfg(feature = "http2")]
+pub(crate) use self::http2_stream::Http2Stream;
 use self::lent::Lent;
+#[cfg(feature = "http2")]
+pub(crate) use self::rewound::Rewound;
 
 /// The stream that hyper gave back, as itself where we know it: so the connection is compiled once, and reads and writes reach
 /// the socket without a detour.
@@ -32,8 +44,11 @@ pub(crate) enum Transport {
     /// A client's encrypted stream.
     #[cfg(all(feature = "client", feature = "tls"))]
     Tls(Box<TlsStream<TcpStream>>),
-    /// Another server's stream, as under a foreign hyper.
-    Other(Box<TokioIo<Upgraded>>),
+    /// A server's.
+    #[cfg(feature = "tls")]
+    ServerTls(Box<server::TlsStream<TcpStream>>),
+    /// A stream of an HTTP/2 connection, or another server's, as under a foreign hyper.
+    Other(Box<Foreign>),
     /// None, for the moment in which it becomes another.
     Nothing(Empty),
 }
@@ -53,6 +68,27 @@ impl Transport {
                 upgraded
             }};
         }
+        // Streams that were looked at before it was known which version of HTTP they speak.
+        #[cfg(feature = "http2")]
+        macro_rules! rewound {
+            ($upgraded:expr, $($ty:ty => $variant:ident),*) => {{
+                let mut upgraded = $upgraded;
+                $(
+                    upgraded = match upgraded.downcast::<TokioIo<Rewound<$ty>>>() {
+                        Ok(parts) => {
+                            let (io, read) = parts.io.into_inner().into_parts(parts.read_buf);
+                            return (Transport::$variant(io), read);
+                        }
+                        Err(upgraded) => upgraded,
+                    };
+                )*
+                upgraded
+            }};
+        }
+        #[cfg(feature = "http2")]
+        let upgraded = rewound!(upgraded, TcpStream => Tcp, DuplexStream => Memory);
+        #[cfg(all(feature = "http2", unix))]
+        let upgraded = rewound!(upgraded, UnixStream => Unix);
         let upgraded = known!(upgraded, TcpStream => Tcp, DuplexStream => Memory);
         #[cfg(unix)]
         let upgraded = known!(upgraded, UnixStream => Unix);
@@ -68,7 +104,18 @@ impl Transport {
             }
             Err(upgraded) => upgraded,
         };
-        (Transport::Other(Box::new(TokioIo::new(upgraded))), bytes::Bytes::new())
+        #[cfg(feature = "tls")]
+        let upgraded = known!(upgraded, server::TlsStream<TcpStream> => ServerTls);
+        (Transport::Other(Box::new(Foreign::new(upgraded))), bytes::Bytes::new())
+    }
+
+    /// Which stream of an HTTP/2 connection this is, if it is one.
+    #[cfg(feature = "http2")]
+    pub(crate) fn of(mut self, stream: Option<Http2Stream>) -> Self {
+        if let Transport::Other(foreign) = &mut self {
+            foreign.is_of(stream);
+        }
+        self
     }
 
     /// Gives away the right to write, if that is possible here. What is written through the transport goes out all the same: who writes
@@ -104,6 +151,8 @@ macro_rules! each {
             Transport::Memory($io) => $act,
             #[cfg(all(feature = "client", feature = "tls"))]
             Transport::Tls($io) => $act,
+            #[cfg(feature = "tls")]
+            Transport::ServerTls($io) => $act,
             Transport::Other($io) => $act,
             Transport::Lent($io) => $act,
             Transport::Nothing($io) => $act,
@@ -121,7 +170,9 @@ impl Transport {
             Transport::Unix(_) => false,
             #[cfg(all(feature = "client", feature = "tls"))]
             Transport::Tls(_) => true,
-            Transport::Other(_) => true,
+            #[cfg(feature = "tls")]
+            Transport::ServerTls(_) => true,
+            Transport::Other(foreign) => foreign.may_keep(),
         }
     }
 }

@@ -239,6 +239,11 @@ impl Server {
         self.container().readiness()
     }
 
+    /// The components of the application: for whoever has started it.
+    pub fn context(&self) -> &ApplicationContext {
+        self.door.context()
+    }
+
     /// Deploys an endpoint while the server runs: see [`Container::deploy`].
     ///
     /// # Errors
@@ -256,17 +261,14 @@ impl Server {
 impl Session {
     /// The container that it belongs to (Jakarta SES-02). That of a client's session has no server: nothing can be deployed to it.
     pub fn container(&self) -> Container {
-        let container = self.application().get::<Container>();
+        let container = self.application().find::<Container>();
         container.map_or_else(|| Container::new(self.sessions().clone()), Arc::unwrap_or_clone)
     }
 }
 
 impl Injected for Container {
     fn inject(context: &ApplicationContext) -> Result<Self> {
-        context
-            .get::<Container>()
-            .map(Arc::unwrap_or_clone)
-            .ok_or_else(|| crate::Error::msg("there is no container outside of a server"))
+        context.get::<Container>().map(Arc::unwrap_or_clone)
     }
 }
 

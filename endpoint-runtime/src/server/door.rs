@@ -9,10 +9,12 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio_util::task::TaskTracker;
 
+use super::arrival::Arrival;
 use super::body::{self, Answer, ResponseBody};
 use super::container::Container;
 use super::deployments::{Deployed, Deployments, Mounted};
-use super::listen::Rules;
+#[cfg(feature = "http2")]
+use crate::connection::Http2Stream;
 use crate::connection::{Timers, Transport, Upgraded};
 use crate::context::ApplicationContext;
 use crate::endpoint::Refusal;
@@ -115,13 +117,11 @@ impl Door {
     pub(super) async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
-        rules: &Rules,
-        ends: Ends,
-        full: bool,
+        arrival: Arrival,
         entry: Entry,
     ) -> Response<ResponseBody> {
         entry.ask(Asks::Now);
-        let answer = self.answer_to(request, rules, ends, full, entry.clone()).await;
+        let answer = self.answer_to(request, arrival, entry.clone()).await;
         entry.ask(Asks::NothingMore);
         answer
     }
@@ -129,11 +129,10 @@ impl Door {
     async fn answer_to(
         self: Arc<Self>,
         mut request: Request<Incoming>,
-        rules: &Rules,
-        ends: Ends,
-        full: bool,
+        arrival: Arrival,
         entry: Entry,
     ) -> Response<ResponseBody> {
+        let Arrival { rules, ends, full, .. } = arrival;
         let path = request.uri().path();
         if full {
             return self.refuse(path, crowded());
@@ -141,21 +140,21 @@ impl Door {
         let Some((deployed, params)) = self.deployments.find(path, |config| rules.admit(config)) else {
             return match &self.fallback {
                 Some(fallback) => {
-                    self.introduce(request.extensions_mut(), ends);
+                    self.introduce(request.extensions_mut(), &ends);
                     fallback(request).await
                 }
                 None => self.refuse(path, handshake::not_found()),
             };
         };
-        if self.turns_away(rules.handed_over) {
+        let handed_over = rules.handed_over;
+        if self.turns_away(handed_over) {
             return self.refuse(path, stopping());
         }
-        let handed_over = rules.handed_over;
         let matched = Matched { door: Arc::clone(&self), deployed, params, ends, entry, handed_over };
         match &self.layered {
             Some(layered) => {
                 // What goes through the layers must find its way back: it travels with the request.
-                self.introduce(request.extensions_mut(), ends);
+                self.introduce(request.extensions_mut(), &matched.ends);
                 request.extensions_mut().insert(matched);
                 layered(request).await
             }
@@ -180,7 +179,7 @@ impl Door {
                 if let Some(fallback) = &self.fallback
                     && !handshake::asks_for_websocket(&head)
                 {
-                    self.introduce(&mut head.extensions, ends);
+                    self.introduce(&mut head.extensions, &ends);
                     let path = head.uri.path().to_owned();
                     let response = fallback(Request::from_parts(head, rest)).await;
                     if response.status() != StatusCode::NOT_FOUND {
@@ -258,7 +257,13 @@ impl Door {
             Ok(response) => {
                 let (path, peer) = (&deployed.home.path, handshake.peer_addr());
                 tracing::debug!(path, ?peer, subprotocol = handshake.subprotocol(), "accepted");
-                return Ok((Accepted { deployed, handshake }, response.map(|()| body::empty())));
+                let accepted = Accepted {
+                    deployed,
+                    handshake,
+                    #[cfg(feature = "http2")]
+                    stream: Http2Stream::current(),
+                };
+                return Ok((accepted, response.map(|()| body::empty())));
             }
         };
         Err(self.refuse(handshake.path(), refusal))
@@ -266,13 +271,15 @@ impl Door {
 
     /// Makes a session of what was accepted, as soon as the response has been sent.
     pub(super) async fn enter(&self, accepted: Accepted, upgrade: OnUpgrade) {
-        let Accepted { deployed, handshake } = accepted;
+        let Accepted { deployed, handshake, .. } = accepted;
         let upgraded = match upgrade.await {
             Ok(upgraded) => upgraded,
             Err(error) => return tracing::debug!(%error, "the peer left during the handshake"),
         };
         let session = Session::new(Arc::clone(&deployed.home), handshake);
         let (transport, read_ahead) = Transport::from_upgraded(upgraded);
+        #[cfg(feature = "http2")]
+        let transport = transport.of(accepted.stream);
         let timers = self.timers.clone();
         deployed
             .launcher
@@ -285,9 +292,9 @@ impl Door {
     }
 
     /// Tells the application's own services where they are, so that they can upgrade requests.
-    fn introduce(&self, extensions: &mut Extensions, ends: Ends) {
+    fn introduce(&self, extensions: &mut Extensions, ends: &Ends) {
         extensions.insert(self.container.clone());
-        extensions.insert(ends);
+        extensions.insert(ends.clone());
     }
 }
 
@@ -310,10 +317,13 @@ fn stopping() -> Refusal {
 pub(super) struct Accepted {
     deployed: Arc<Deployed>,
     handshake: Handshake,
+    /// The stream that it came on, if that is one of an HTTP/2 connection of ours.
+    #[cfg(feature = "http2")]
+    stream: Option<Http2Stream>,
 }
 
-/// Where a connection of our own listeners finds what was accepted of it, when it has sent the response: the task that spoke HTTP goes
-/// on with it, and no other need wait.
+/// Where a connection of our own listeners finds what was accepted of it, when it has sent the response: over HTTP/1.1, the task that spoke
+/// HTTP goes on with it, and no other need wait; over HTTP/2 each request has an entry of its own.
 #[derive(Clone, Default)]
 pub(super) struct Entry(Arc<AtEntry>);
 

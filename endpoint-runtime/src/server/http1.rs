@@ -10,29 +10,18 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep, timeout_at};
-use tokio_util::sync::CancellationToken;
 
-use super::door::{Asks, Door, Entry};
-use super::listen::Rules;
-use crate::session::Ends;
-
-/// Connections over the limit that are told so. Beyond, they are just closed: to tell them costs too.
-const TOLD: usize = 256;
+use super::arrival::Arrival;
+use super::door::{Asks, Entry};
 
 /// Serves one connection. It returns when the connection has been upgraded or closed.
 ///
 /// A peer that says nothing, or says it too slowly, is closed after `head_timeout`; so is one that stays silent between two requests.
-pub(crate) async fn serve<I>(door: Arc<Door>, rules: Arc<Rules>, io: I, ends: Ends, stop: CancellationToken)
+pub(super) async fn serve<I>(arrival: Arrival, io: I)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let admission = door.admit();
-    if admission.over() > TOLD {
-        return;
-    }
-    let full = admission.over() > 0;
-    // A server that stops waits for the requests that are being answered, as it does for its sessions.
-    let _under_way = door.tasks().token();
+    let Arrival { door, rules, stop, .. } = &arrival;
     let settings = door.settings();
     let mut builder = http1::Builder::new();
     builder
@@ -42,8 +31,8 @@ where
         .max_buf_size(settings.max_head_size);
     let entry = Entry::default();
     let service = service_fn(|request| {
-        let (door, rules, entry) = (Arc::clone(&door), Arc::clone(&rules), entry.clone());
-        async move { Ok::<_, Infallible>(door.answer(request, &rules, ends, full, entry).await) }
+        let (arrival, entry) = (arrival.clone(), entry.clone());
+        async move { Ok::<_, Infallible>(Arc::clone(&arrival.door).answer(request, arrival, entry).await) }
     });
     // In a block of its own: what was needed to speak HTTP is gone before there is a session.
     let result = {
@@ -83,6 +72,6 @@ where
         door.enter(accepted, upgrade).await;
     }
     if let Err(error) = result {
-        tracing::debug!(peer = ?ends.remote, %error, "HTTP connection ended");
+        tracing::debug!(peer = ?arrival.ends.remote, %error, "HTTP connection ended");
     }
 }

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::Address;
+#[cfg(feature = "tls")]
+use super::tls::Tls;
 use crate::exporter::ServerEndpointConfig;
 use crate::settings::Settings;
 
@@ -29,13 +32,33 @@ pub struct Listen {
     pub(crate) address: String,
     only: Vec<Admits>,
     reuse_port: bool,
+    #[cfg(feature = "tls")]
+    pub(crate) encryption: Encryption,
+}
+
+/// Whether a listener speaks TLS.
+#[cfg(feature = "tls")]
+#[derive(Clone, Debug)]
+pub(crate) enum Encryption {
+    /// As the server's other listeners, if it is one of TCP.
+    AsOthers,
+    /// The same, when it is known what they speak.
+    IfTcp(Tls),
+    No,
+    By(Tls),
 }
 
 impl Listen {
     /// Listens here: `127.0.0.1:8080`, `[::]:8080`, `localhost:0` for any free port, `unix:/run/app.sock`, `systemd:` or `systemd:web` for
     /// sockets that the service manager passes.
     pub fn on(address: impl Into<String>) -> Self {
-        Listen { address: address.into(), only: Vec::new(), reuse_port: false }
+        Listen {
+            address: address.into(),
+            only: Vec::new(),
+            reuse_port: false,
+            #[cfg(feature = "tls")]
+            encryption: Encryption::AsOthers,
+        }
     }
 
     /// Listens on the sockets that the service manager passes to this process (systemd's socket activation, `sd_listen_fds(3)`): on those
@@ -64,6 +87,20 @@ impl Listen {
         self
     }
 
+    /// Speaks TLS here, whatever holds for [the others](crate::ServerEndpointExporter::tls). A Unix socket may, too.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.encryption = Encryption::By(tls);
+        self
+    }
+
+    /// Speaks no TLS here, whatever holds for the others: behind a proxy that does, or on a port that only this machine reaches.
+    #[cfg(feature = "tls")]
+    pub fn plain(mut self) -> Self {
+        self.encryption = Encryption::No;
+        self
+    }
+
     /// Whether others may listen there.
     pub(crate) fn reuses_port(&self, settings: &Settings) -> bool {
         self.reuse_port || settings.reuse_port
@@ -74,9 +111,19 @@ impl Listen {
         self.only.iter().all(|select| select(endpoint))
     }
 
-    /// What holds for its connections.
-    pub(crate) fn rules(&self, handed_over: bool) -> Arc<Rules> {
-        Arc::new(Rules { only: self.only.clone(), handed_over })
+    /// What holds for the connections that come in at this address of it.
+    pub(crate) fn rules(&self, address: &Address, handed_over: bool) -> Arc<Rules> {
+        #[cfg(not(feature = "tls"))]
+        let _ = address;
+        Arc::new(Rules {
+            only: self.only.clone(),
+            handed_over,
+            #[cfg(feature = "tls")]
+            tls: match (&self.encryption, address) {
+                (Encryption::By(tls), _) | (Encryption::IfTcp(tls), Address::Tcp(_)) => Some(tls.clone()),
+                (Encryption::IfTcp(_) | Encryption::AsOthers | Encryption::No, _) => None,
+            },
+        })
     }
 }
 
@@ -110,6 +157,9 @@ pub(crate) struct Rules {
     only: Vec<Admits>,
     /// Others serve the same address, or will: who was accepted just before the server stops is not turned away.
     pub(crate) handed_over: bool,
+    /// What they are encrypted by.
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<Tls>,
 }
 
 impl Rules {
@@ -122,5 +172,29 @@ impl Rules {
 impl fmt::Debug for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rules").field("handed_over", &self.handed_over).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "tls"))]
+mod tests {
+    use super::*;
+
+    /// What the service manager passes may be either, and is known only when it is there.
+    #[test]
+    fn only_tcp_is_encrypted_because_others_are() {
+        let tls = Tls::pem("", "");
+        let tcp = Address::Tcp(([127, 0, 0, 1], 443).into());
+        let unix = Address::Unix("/run/app.sock".into());
+        let table = [
+            (Encryption::AsOthers, [false, false]),
+            (Encryption::IfTcp(tls.clone()), [true, false]),
+            (Encryption::No, [false, false]),
+            (Encryption::By(tls), [true, true]),
+        ];
+        for (encryption, encrypted) in table {
+            let listen = Listen { encryption: encryption.clone(), ..Listen::systemd("web") };
+            let found = [&tcp, &unix].map(|address| listen.rules(address, false).tls.is_some());
+            assert_eq!(found, encrypted, "{encryption:?}");
+        }
     }
 }

@@ -154,7 +154,7 @@ impl Listener {
             #[cfg(not(unix))]
             Binding::Unix(_) | Binding::Passed(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
-        let rules = listen.rules(owner != Owner::Alone);
+        let rules = listen.rules(&address, owner != Owner::Alone);
         Ok(vec![Listener { socket, address, owner, rules }])
     }
 
@@ -170,7 +170,8 @@ impl Listener {
                 (Socket::Unix(UnixListener::from_std(socket)?), Address::Unix(path.unwrap_or_default()))
             }
         };
-        Ok(Listener { socket, address, owner: Owner::Manager, rules: listen.rules(true) })
+        let rules = listen.rules(&address, true);
+        Ok(Listener { socket, address, owner: Owner::Manager, rules })
     }
 
     pub(crate) fn address(&self) -> &Address {
@@ -180,6 +181,11 @@ impl Listener {
     /// Whether others take over when this one closes.
     pub(crate) fn is_handed_over(&self) -> bool {
         self.rules.handed_over
+    }
+
+    #[cfg(feature = "tls")]
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Accepts connections until the listener is to be closed, and then those who wait already. They are served until they are told to stop.
@@ -231,7 +237,7 @@ impl Listener {
     ) {
         // Small messages must not wait for company; a socket that refuses is as good as closed.
         let _ = stream.set_nodelay(true);
-        let ends = Ends { remote, local: self.local_end_of(&stream), secure: false };
+        let ends = Ends { remote, local: self.local_end_of(&stream), ..Ends::default() };
         self.send_off(door, stream, ends, stop);
     }
 

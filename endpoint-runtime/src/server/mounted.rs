@@ -165,7 +165,7 @@ impl MountedService {
         let told = None;
         // In HTTP/2 the scheme is stated.
         let secure = self.secure || head.uri.scheme() == Some(&Scheme::HTTPS);
-        Ends { remote: self.peer.or(told), local: None, secure }
+        Ends { remote: self.peer.or(told), secure, ..Ends::default() }
     }
 
     async fn answer(self, mut head: request::Parts) -> Response<ResponseBody> {

@@ -13,6 +13,8 @@ const FEWEST_HEADERS: usize = 5;
 const MOST_HEADERS: usize = 10_000;
 /// The HTTP parser cannot do with less.
 const SMALLEST_HEAD: usize = 8 * 1024;
+/// The window of a connection has room for all its streams, and a bound (RFC 9113 6.9.1).
+const MOST_STREAMS: usize = 10_000;
 
 impl Settings {
     /// All values that would break a server: the name of the setting, and why, with the remedy.
@@ -21,6 +23,7 @@ impl Settings {
     pub(crate) fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = self.unusable_numbers();
         problems.extend(self.unusable_durations());
+        problems.extend(self.unusable_tls());
         if self.bind.is_empty() {
             problems.push(("bind", "an empty list listens nowhere: write \"127.0.0.1:8080\"".to_owned()));
         }
@@ -68,7 +71,42 @@ impl Settings {
             "max_headers",
             "more than 10000 lets a request reserve memory that no client needs: write less",
         );
+        refuse(
+            self.http2_max_streams == 0,
+            "http2_max_streams",
+            "0 admits no request: write how many, or `http2` \"off\"",
+        );
+        refuse(
+            self.http2_max_streams > MOST_STREAMS,
+            "http2_max_streams",
+            "more than 10000 is more than one connection can carry: write less",
+        );
+        refuse(
+            self.http2_max_resets == 0,
+            "http2_max_resets",
+            "0 closes the connection of whoever leaves a page: write some dozens",
+        );
         problems
+    }
+
+    /// What stands there of TLS without what it needs.
+    fn unusable_tls(&self) -> Option<(&'static str, String)> {
+        let (name, why) = match (&self.tls_certificate, &self.tls_key, &self.tls_client_authorities) {
+            (None, None, None) => return None,
+            // To serve without what the operator asks for would be to serve everybody.
+            _ if cfg!(not(feature = "tls")) => (
+                "tls_certificate",
+                "this program was built without the feature `tls`: remove what is set for it",
+            ),
+            (Some(_), Some(_), _) => return None,
+            (Some(_), None, _) => ("tls_certificate", "it needs its private key: write `tls_key` too"),
+            (None, Some(_), _) => ("tls_key", "it needs its certificate: write `tls_certificate` too"),
+            (None, None, Some(_)) => (
+                "tls_client_authorities",
+                "only who has a certificate can ask for one: write `tls_certificate` and `tls_key` too",
+            ),
+        };
+        Some((name, why.to_owned()))
     }
 
     fn unusable_durations(&self) -> Vec<(&'static str, String)> {
@@ -106,6 +144,7 @@ impl Settings {
             ("drain_timeout", Some(self.drain_timeout), None),
             ("drain_interval", Some(self.drain_interval), None),
             ("drain_grace", Some(self.drain_grace), None),
+            ("destroy_timeout", Some(self.destroy_timeout), None),
             (
                 "head_timeout",
                 Some(self.head_timeout),
@@ -115,6 +154,16 @@ impl Settings {
                 "handshake_timeout",
                 Some(self.handshake_timeout),
                 Some("leaves a configurator no time to decide: write some seconds"),
+            ),
+            (
+                "tls_handshake_timeout",
+                Some(self.tls_handshake_timeout),
+                Some("leaves no time for the TLS handshake: write some seconds"),
+            ),
+            (
+                "tls_reload_interval",
+                self.tls_reload_interval,
+                Some("would look at files without pause: write \"off\" to look at them never"),
             ),
         ];
         let mut problems = Vec::new();

@@ -49,11 +49,22 @@ fn everything() -> Settings {
         drain_batch: 10,
         drain_interval: Duration::ZERO,
         drain_grace: seconds(1),
+        destroy_timeout: seconds(20),
         max_connections: 0,
         max_head_size: 32_768,
         max_headers: 50,
         head_timeout: seconds(180),
+        http2: false,
+        http2_max_streams: 20,
+        http2_max_resets: 30,
         handshake_timeout: seconds(4),
+        tls_certificate: Some("server.pem".into()),
+        tls_key: Some("/etc/server.key".into()),
+        tls_client_authorities: Some("clients.pem".into()),
+        tls_client_certificates: ClientCertificates::Optional,
+        tls_handshake_timeout: seconds(5),
+        tls_reload_interval: None,
+        values: Values::default(),
     }
 }
 
@@ -80,11 +91,21 @@ fn everything_can_be_set_in_the_file() {
         drain_batch = 10
         drain_interval = "0ms"
         drain_grace = "1s"
+        destroy_timeout = "20s"
         max_connections = 0
         max_head_size = 0x8000
         max_headers = 50
         head_timeout = "3m"
+        http2 = "off"
+        http2_max_streams = 20
+        http2_max_resets = 30
         handshake_timeout = "4s"
+        tls_certificate = "server.pem"
+        tls_key = "/etc/server.key"
+        tls_client_authorities = "clients.pem"
+        tls_client_certificates = "optional"
+        tls_handshake_timeout = "5s"
+        tls_reload_interval = "off"
     "#;
     assert_eq!(read(file, &[]).unwrap(), everything());
 }
@@ -110,11 +131,21 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ENDPOINT_DRAIN_BATCH", "10"),
     ("ENDPOINT_DRAIN_INTERVAL", "0s"),
     ("ENDPOINT_DRAIN_GRACE", "1s"),
+    ("ENDPOINT_DESTROY_TIMEOUT", "20s"),
     ("ENDPOINT_MAX_CONNECTIONS", "0"),
     ("ENDPOINT_MAX_HEAD_SIZE", "32KiB"),
     ("ENDPOINT_MAX_HEADERS", "50"),
     ("ENDPOINT_HEAD_TIMEOUT", "3m"),
+    ("ENDPOINT_HTTP2", "off"),
+    ("ENDPOINT_HTTP2_MAX_STREAMS", "20"),
+    ("ENDPOINT_HTTP2_MAX_RESETS", "30"),
     ("ENDPOINT_HANDSHAKE_TIMEOUT", "4s"),
+    ("ENDPOINT_TLS_CERTIFICATE", "server.pem"),
+    ("ENDPOINT_TLS_KEY", "/etc/server.key"),
+    ("ENDPOINT_TLS_CLIENT_AUTHORITIES", "clients.pem"),
+    ("ENDPOINT_TLS_CLIENT_CERTIFICATES", "optional"),
+    ("ENDPOINT_TLS_HANDSHAKE_TIMEOUT", "5s"),
+    ("ENDPOINT_TLS_RELOAD_INTERVAL", "off"),
 ];
 
 #[test]
@@ -172,8 +203,9 @@ fn a_bad_file_is_told_with_line_and_column() {
             "\n [server]\nport = 1\n",
             "2:3: `server` is not a setting: there are `bind`, `reuse_port`, `prefix`, `max_message_size`, `idle_timeout`, `ping_interval`, \
              `pong_timeout`, `send_buffer`, `send_timeout`, `overflow`, `compression`, `compression_threshold`, `origins`, \
-             `handler_grace`, `close_timeout`, `drain_delay`, `drain_timeout`, `drain_batch`, `drain_interval`, `drain_grace`, `max_connections`, `max_head_size`, `max_headers`, \
-             `head_timeout` and `handshake_timeout`",
+             `handler_grace`, `close_timeout`, `drain_delay`, `drain_timeout`, `drain_batch`, `drain_interval`, `drain_grace`, `destroy_timeout`, \
+             `max_connections`, `max_head_size`, `max_headers`, `head_timeout`, `http2`, `http2_max_streams`, `http2_max_resets`, `handshake_timeout`, \
+             `tls_certificate`, `tls_key`, `tls_client_authorities`, `tls_client_certificates`, `tls_handshake_timeout` and `tls_reload_interval`",
         ),
         ("ping_interval = 25s", "1:17: string values must be quoted, expected literal string"),
         ("bind = \"a:1\"\nbind = \"b:1\"", "2:1: duplicate key"),
@@ -207,6 +239,13 @@ fn a_bad_file_is_told_with_line_and_column() {
             "compression = \"deflate\"",
             "1:15: `compression`: \"deflate\" says nothing about compression: write one of \"on\", \"context\", \"off\"",
         ),
+        ("tls_key = 1", "1:11: `tls_key`: 1 is not the name of a file: write it in quotes"),
+        (
+            "tls_client_certificates = \"maybe\"",
+            "1:27: `tls_client_certificates`: \"maybe\" says nothing about certificates of clients: write one of \
+             \"required\", \"optional\"",
+        ),
+        ("http2 = 2", "1:9: `http2`: 2 is neither: write true or false"),
         ("compression_threshold = \"1KB\"", &format!("1:25: `compression_threshold`: \"1KB\" {not_a_size}")),
     ];
     for (file, problem) in table {
@@ -285,8 +324,29 @@ fn what_would_break_a_server_is_refused_with_the_reason() {
         ("max_headers = 10001", "1:15: `max_headers`: more than 10000"),
         ("head_timeout = \"0s\"", "1:16: `head_timeout`: 0s leaves no time to send a request"),
         ("head_timeout = \"off\"", "1:16: `head_timeout`: cannot be \"off\": a silent client"),
+        ("http2_max_streams = 0", "1:21: `http2_max_streams`: 0 admits no request"),
+        ("http2_max_streams = 10001", "1:21: `http2_max_streams`: more than 10000"),
+        ("http2_max_resets = 0", "1:20: `http2_max_resets`: 0 closes the connection of whoever"),
         ("handshake_timeout = \"0s\"", "1:21: `handshake_timeout`: 0s leaves a configurator no time"),
         ("handshake_timeout = \"off\"", "1:21: `handshake_timeout`: cannot be \"off\": a configurator"),
+        (
+            "tls_handshake_timeout = \"0s\"",
+            "1:25: `tls_handshake_timeout`: 0s leaves no time for the TLS handshake",
+        ),
+        (
+            "tls_handshake_timeout = \"off\"",
+            "1:25: `tls_handshake_timeout`: cannot be \"off\": a silent client",
+        ),
+        ("tls_reload_interval = \"0s\"", "1:23: `tls_reload_interval`: 0s would look at files without pause"),
+        (
+            "tls_certificate = \"a.pem\"",
+            "1:19: `tls_certificate`: it needs its private key: write `tls_key` too",
+        ),
+        ("tls_key = \"a.key\"", "1:11: `tls_key`: it needs its certificate: write `tls_certificate` too"),
+        (
+            "tls_client_authorities = \"a.pem\"",
+            "1:26: `tls_client_authorities`: only who has a certificate can ask for one",
+        ),
         ("head_timeout = \"8761h\"", "1:16: `head_timeout`: \"8761h\" is too long"),
     ];
     for (file, problem) in table {

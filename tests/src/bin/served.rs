@@ -19,7 +19,7 @@ impl Echo {
     #[on_open]
     fn open(&self, application: ApplicationContext) {
         println!("opened");
-        if let Some(opened) = application.get::<UnboundedSender<()>>() {
+        if let Some(opened) = application.find::<UnboundedSender<()>>() {
             // Nobody listens any more when the program is about to end.
             let _ = opened.send(());
         }

@@ -33,4 +33,5 @@ mod signals;
 mod stopping;
 mod supervised;
 mod support;
+mod tls;
 mod upgrading;
