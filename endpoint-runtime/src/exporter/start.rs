@@ -47,8 +47,16 @@ pub(super) async fn start_in_memory(exporter: ServerEndpointExporter) -> Result<
 /// The same without any listener: for the connections of another server.
 pub(super) async fn mount(exporter: ServerEndpointExporter) -> Result<Mounted> {
     let mut plan = exporter.plan().sound()?;
+    #[cfg(feature = "tls")]
+    let encrypts = exporter.tls.is_some();
+    #[cfg(not(feature = "tls"))]
+    let encrypts = false;
     let misplaced = [
         (!exporter.listens.is_empty(), "addresses (`.bind(..)`): it is the other server that listens"),
+        (
+            encrypts,
+            "certificate (`.tls(..)`): say `.secure()` of the service where the other server speaks TLS",
+        ),
         (exporter.fallback.is_some(), "fallback (`.fallback(..)`): that is a route of the other server"),
         (
             !exporter.layers.is_empty(),
