@@ -96,7 +96,7 @@ impl Server {
         }
         drain::drain(&self.door).await;
         self.timers.abort();
-        self.door.context().destroy(self.door.settings().destroy_timeout).await;
+        self.door.context().destroy().await;
         tracing::info!("stopped");
     }
 }

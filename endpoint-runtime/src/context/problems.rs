@@ -99,6 +99,7 @@ impl Inner {
                 remedy(key, name),
                 self.near_miss(key)
             )),
+            Choice::Several if self.are_repeated(key, name) => Ok(()),
             Choice::Several => Err(format!(
                 "needs one component {wanted}, and there are several: {}. {}",
                 self.list(key, name),
@@ -108,6 +109,17 @@ impl Inner {
                 }
             )),
         }
+    }
+
+    /// Whether they are one component that was provided more than once, which is said anyway.
+    fn are_repeated(&self, key: Key, name: Option<&str>) -> bool {
+        let meant = self.index.meant(&self.configs, key.id, name);
+        let mut names = meant.map(|one| {
+            let config = &self.configs[one.component];
+            (one.view == 0 && config.is_sized).then(|| config.name())
+        });
+        let first = names.next().flatten();
+        first.is_some_and(|first| names.all(|name| name == Some(first)))
     }
 
     fn inherits(&self, need: &Need) -> bool {

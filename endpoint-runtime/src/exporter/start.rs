@@ -20,7 +20,7 @@ use crate::session::Current;
 
 /// Checks, builds, mounts and binds; all or nothing.
 pub(super) async fn start(exporter: ServerEndpointExporter) -> Result<Server> {
-    let plan = exporter.plan().sound()?;
+    let plan = exporter.plan().here().sound()?;
     match serve(exporter, plan, pending::<Infallible>()).await? {
         Either::Left(server) => Ok(server),
         Either::Right(never) => match never {},
@@ -32,7 +32,7 @@ pub(super) async fn start_until(
     exporter: ServerEndpointExporter,
     stop: impl Future<Output = ()>,
 ) -> Result<Option<Server>> {
-    let plan = exporter.plan().sound()?;
+    let plan = exporter.plan().here().sound()?;
     match serve(exporter, plan, stop).await? {
         Either::Left(server) => Ok(Some(server)),
         Either::Right(()) => Ok(None),
@@ -42,7 +42,7 @@ pub(super) async fn start_until(
 /// The same without any listener: for connections in memory.
 #[cfg(feature = "test")]
 pub(super) async fn start_in_memory(exporter: ServerEndpointExporter) -> Result<Server> {
-    let mut plan = exporter.plan().sound()?;
+    let mut plan = exporter.plan().here().sound()?;
     plan.listeners.clear();
     match serve(exporter, plan, pending::<Infallible>()).await? {
         Either::Left(server) => Ok(server),
@@ -57,7 +57,7 @@ async fn serve<S>(
     stop: impl Future<Output = S>,
 ) -> Result<Either<Server, S>> {
     let context = plan.context.clone();
-    let undo = Undo::new(&context, plan.settings.destroy_timeout);
+    let undo = Undo::new(&context);
     // The components' code runs in the name of this server, from the first that is built to the last that is destroyed.
     let current = Current::announce(plan.container.sessions(), &context);
     let prepared = {
