@@ -8,7 +8,8 @@ pub use std::sync::Arc;
 pub use inventory::submit;
 
 pub use crate::context::{
-    ApplicationContext, ComponentConfig, ComponentRegistration, ContextAware, Lifecycle, Observer,
+    ApplicationContext, ComponentConfig, ComponentDeclared, ComponentRegistration, Made, NoResult, NoRoles,
+    Returned, Roles, is_whole,
 };
 pub use crate::endpoint::{
     Argument, Caught, ClientDeclared, Coders, Completion, Context, Declaration, Declared, Handlers, Held,
@@ -30,11 +31,12 @@ use crate::context::{Injected, InjectedByName};
 use crate::endpoint::{Decoder, Encoder, has_size, message_of};
 use crate::handshake::Configurator;
 
-/// The type of an `#[inject]` field.
+/// The type of an `#[inject]` field, or of a parameter of a constructor.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be injected",
     label = "not a component",
-    note = "an `#[inject]` field is an `Arc<T>`, an `Option<Arc<T>>`, a `Vec<Arc<T>>`, a `Lazy<T>`, `Sessions`, `Container` or `ApplicationContext`"
+    note = "what can be injected is an `Arc<T>`, an `Option<Arc<T>>`, a `Vec<Arc<T>>`, a `Lazy<T>`, `Sessions`, `Container` or `ApplicationContext`",
+    note = "a setting is asked for by `#[value(\"table.key\")]`"
 )]
 pub trait InjectedField: Sized {
     /// What the field called `name` needs.
@@ -55,11 +57,11 @@ impl<T: Injected> InjectedField for T {
     }
 }
 
-/// The type of an `#[inject("name")]` field.
+/// The type of an `#[inject("name")]` field or parameter.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be injected by name",
     label = "has no name to be found by",
-    note = "an `#[inject(\"name\")]` field is an `Arc<T>`, an `Option<Arc<T>>` or a `Lazy<T>`"
+    note = "what can be injected by name is an `Arc<T>`, an `Option<Arc<T>>` or a `Lazy<T>`"
 )]
 pub trait NamedField: Sized {
     /// What the field called `name` needs.
@@ -80,11 +82,11 @@ impl<T: InjectedByName> NamedField for T {
     }
 }
 
-/// The type of a `#[value("key")]` field.
+/// The type of a `#[value("key")]` field or parameter.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a value of the settings",
     label = "serde cannot deserialize it",
-    note = "a `#[value(\"key\")]` field is of a type that implements `serde::Deserialize` and borrows nothing: a number, a `String`, a list, a struct that derives it"
+    note = "a `#[value(\"table.key\")]` is of a type that implements `serde::Deserialize` and borrows nothing: a number, a `String`, a list, a struct that derives it"
 )]
 pub trait ValueField: Sized {
     /// What the field called `name` needs.
@@ -110,11 +112,6 @@ impl<T: DeserializeOwned> ValueField for T {
     fn value_if_set(context: &ApplicationContext, key: &'static str) -> Result<Option<Self>> {
         context.find_value(key)
     }
-}
-
-/// What a value of `#[value("key")]` is.
-pub fn value<T: DeserializeOwned>(context: &ApplicationContext, key: &'static str) -> Result<T> {
-    context.value(key)
 }
 
 /// The type of a field that has neither `#[inject]` nor `#[init(..)]`.
@@ -206,6 +203,20 @@ pub fn failed(error: Error) -> Reply {
 
 /// Two `#[on_error]` methods for one type of error implement this twice, which does not compile.
 pub trait OnlyOneOnErrorMethodFor<E: ?Sized> {}
+
+/// `#[on_message(require = ..)]`: the reply, if the peer is in none of these roles.
+pub fn forbids(context: Context<'_>, roles: &'static [&'static str]) -> Option<Reply> {
+    context.session().permit(roles).err().map(|error| Reply::Failed(error.into()))
+}
+
+/// A method that requires a role is a server's: what a client's peer is, its URL says.
+#[track_caller]
+pub const fn can_require<E: Handlers>() {
+    assert!(
+        !E::DECLARATION.is_client(),
+        "a client endpoint's peer is the server it has connected to, which is in no role: leave `require` out"
+    );
+}
 
 /// Whether a method whose parameters take messages of these kinds takes this one.
 pub fn takes(message: &Slot<'_>, kinds: &[Option<Kind>]) -> bool {

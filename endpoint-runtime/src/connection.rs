@@ -26,6 +26,8 @@ use self::link::{Answer, Link};
 use self::routing::{Elsewhere, route};
 pub(crate) use self::timers::Timers;
 pub(crate) use self::transport::Transport;
+#[cfg(feature = "http2")]
+pub(crate) use self::transport::{Http2Stream, Rewound};
 use crate::context::ApplicationEvent;
 use crate::endpoint::{Context, Decoders, Dispatch, Reply, Slot};
 use crate::error::{Error, Panicked, ProtocolError, Result};

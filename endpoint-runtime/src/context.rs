@@ -6,6 +6,7 @@
 
 mod build;
 mod component;
+mod declared;
 mod event;
 mod index;
 mod injected;
@@ -27,6 +28,7 @@ use self::build::Progress;
 pub(crate) use self::build::Undo;
 use self::component::Shared;
 pub use self::component::{ComponentConfig, ComponentRegistration};
+pub use self::declared::{ComponentDeclared, Made, NoResult, NoRoles, Returned, Roles, is_whole};
 use self::event::Observers;
 pub use self::event::{ApplicationEvent, Observer};
 use self::index::{Candidate, Choice, Index};

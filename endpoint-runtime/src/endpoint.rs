@@ -26,7 +26,7 @@ pub use self::context::Context;
 pub(crate) use self::declaration::Options;
 pub use self::declaration::{ClientDeclared, Declaration, Declared, Handlers, Place, ServerDeclared};
 pub(crate) use self::dispatch::{Annotated, Dispatch};
-pub use self::handshake_argument::{Principal, Query, QueryArgument, SegmentArgument};
+pub use self::handshake_argument::{Query, QueryArgument, SegmentArgument};
 pub use self::intake::Intake;
 pub(crate) use self::intake::{Form, has_size, message_of};
 pub use self::needs::Needs;

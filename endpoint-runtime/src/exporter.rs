@@ -6,12 +6,15 @@
 
 mod check;
 mod config;
+#[cfg(feature = "tls")]
+mod encryption;
 mod launcher;
 mod mount;
 mod problem;
 mod registration;
 mod signal;
 mod start;
+mod supervisor;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -31,10 +34,13 @@ pub(crate) use self::launcher::Launcher;
 pub(crate) use self::mount::{announce, mount_beside};
 pub use self::problem::{DeployError, Problem, Report};
 pub use self::registration::Registration;
+use crate::access::BearerTokens;
 use crate::context::{ApplicationContext, ComponentConfig, Components, Lifecycle, Observer};
 use crate::endpoint::Place;
 use crate::error::{BoxError, Result};
-use crate::server::{Answer, EndpointService, Listen, Server, boxed};
+#[cfg(feature = "tls")]
+use crate::server::Tls;
+use crate::server::{Answer, EndpointService, Listen, Mounted, MountedService, Server, boxed};
 use crate::settings::{SetValue, Settings};
 
 /// Exports the endpoints of this program, and serves them. Made by [`export_all`](crate::export_all).
@@ -68,6 +74,9 @@ pub struct ServerEndpointExporter {
     changes: Vec<Change>,
     /// Where the builder says to listen; where the settings say it if this is empty.
     listens: Vec<Listen>,
+    /// What listeners that do not say otherwise are encrypted by; what the settings say if this is `None`.
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
     settings: Option<Settings>,
     ready: Vec<Ready>,
 }
@@ -95,6 +104,8 @@ impl ServerEndpointExporter {
             layers: Vec::new(),
             changes: Vec::new(),
             listens: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
             settings: None,
             ready: Vec::new(),
         }
@@ -159,10 +170,25 @@ impl ServerEndpointExporter {
         self
     }
 
-    /// Listens here: `127.0.0.1:8080`, `[::]:8080`, `localhost:0` for any free port, `unix:/run/app.sock`. The first call replaces what the
-    /// settings say, further ones add listeners.
+    /// Listens here: `127.0.0.1:8080`, `[::]:8080`, `localhost:0` for any free port, `unix:/run/app.sock`, `systemd:` for the sockets of the
+    /// service manager; a [`Listen`] says more. The first call replaces what the settings say, further ones add listeners.
     pub fn bind(mut self, listen: impl Into<Listen>) -> Self {
         self.listens.push(listen.into());
+        self
+    }
+
+    /// What all paths begin with: `/ws` serves the endpoint `/chat` at `/ws/chat`. Whatever names a path then names it with the prefix: filters,
+    /// expected paths, the log, and [`Container::undeploy`](crate::Container::undeploy). The same as the [setting](Settings::prefix).
+    pub fn prefix(self, prefix: impl Into<String>) -> Self {
+        let prefix = prefix.into();
+        self.configure(move |settings| settings.prefix.clone_from(&prefix))
+    }
+
+    /// Speaks TLS on all TCP listeners that do not [say otherwise](Listen::plain). This replaces what the settings say about certificates
+    /// (`tls_certificate` and so on).
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -288,6 +314,25 @@ impl ServerEndpointExporter {
         self
     }
 
+    /// Accepts bearer tokens at every endpoint, and establishes whose they are. They are a component of the application: one that
+    /// [provides](Self::provide) them does the same as this.
+    ///
+    /// ```
+    /// use endpoint_runtime::prelude::*;
+    /// use endpoint_runtime::{BearerTokens, export_all};
+    ///
+    /// struct User;
+    /// # async fn look_up(_: String) -> Option<User> { None }
+    ///
+    /// let exporter = export_all().bearer(BearerTokens::new(|token: String| async move {
+    ///     let user = look_up(token).await.ok_or_else(|| Refusal::unauthorized("this token is not valid"))?;
+    ///     Ok(Principal::new(user).named("bo").role("admin"))
+    /// }));
+    /// ```
+    pub fn bearer(self, tokens: BearerTokens) -> Self {
+        self.provide(tokens)
+    }
+
     /// Lets any tower service answer the requests that are not for an endpoint: pages, health checks, a whole axum application.
     ///
     /// A plain request to an endpoint's own path goes there too; if the service answers 404 it gets 426.
@@ -351,13 +396,65 @@ impl ServerEndpointExporter {
         start::start_in_memory(self).await
     }
 
-    /// Starts the server, and stops it gracefully at Ctrl-C or SIGTERM. If the program has set up no logging, the runtime's
-    /// lines go to the standard error output.
+    /// Starts everything but listeners, for connections that another server accepts: see [`Mounted`].
+    ///
+    /// # Errors
+    /// As [`start`](Self::start). What is for listeners is a problem too, and has its place in the other server: addresses, a fallback, layers.
+    pub async fn mount(self) -> Result<Mounted> {
+        start::mount(self).await
+    }
+
+    /// The endpoints as a tower service: [`mount`](Self::mount) for whoever needs no handle. When the service and its clones are gone, the
+    /// sessions are closed.
+    ///
+    /// # Errors
+    /// As [`mount`](Self::mount).
+    pub async fn into_service(self) -> Result<MountedService> {
+        Ok(self.mount().await?.service())
+    }
+
+    /// The endpoints as routes of axum, to be merged into a router or nested in one. When the router and its clones are gone, the sessions are
+    /// closed; to wait for that, [`mount`](Self::mount) and shut down.
+    ///
+    /// ```no_run
+    /// # use endpoint_runtime as runtime;
+    /// # async fn f() -> runtime::Result<()> {
+    /// let app = axum::Router::new()
+    ///     .route("/", axum::routing::get(|| async { "hello" }))
+    ///     .merge(runtime::export_all().into_router().await?);
+    /// # let _: axum::Router = app;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`mount`](Self::mount).
+    #[cfg(feature = "axum")]
+    pub async fn into_router(self) -> Result<axum::Router> {
+        Ok(self.into_service().await?.into_router())
+    }
+
+    /// Starts the server, and stops it gracefully at Ctrl-C or SIGTERM; a second one ends it at once. If the program has set up no
+    /// logging, the runtime's lines go to the standard error output.
+    ///
+    /// A service manager that wants to know (systemd's `Type=notify`) is told when the server is ready and when it stops.
     ///
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn serve(self) -> Result<()> {
-        self.serve_with_shutdown(signal::shutdown()).await
+        let mut signals = signal::Signals::listen();
+        let Some(server) = self.start_unless(signals.next()).await? else { return Ok(()) };
+        signals.next().await;
+        let at_once = server.at_once();
+        let mut stopping = std::pin::pin!(supervisor::stop(server));
+        tokio::select! {
+            () = stopping.as_mut() => return Ok(()),
+            () = signals.next() => {}
+        }
+        tracing::warn!("told to stop once more: ending at once");
+        at_once.cancel();
+        // Those who are cut off have a moment, and whatever else there is to do has no more.
+        let _ = tokio::time::timeout(2 * crate::server::LAST_MOMENT, stopping).await;
+        Ok(())
     }
 
     /// Starts the server, and stops it gracefully when the future is done.
@@ -365,14 +462,21 @@ impl ServerEndpointExporter {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn serve_with_shutdown(self, shutdown: impl Future<Output = ()>) -> Result<()> {
+        let mut shutdown = std::pin::pin!(shutdown);
+        let Some(server) = self.start_unless(shutdown.as_mut()).await? else { return Ok(()) };
+        shutdown.await;
+        supervisor::stop(server).await;
+        Ok(())
+    }
+
+    /// Starts the server, and says so; `None` if it is to stop before that.
+    async fn start_unless(self, stop: impl Future<Output = ()>) -> Result<Option<Server>> {
         #[cfg(feature = "log")]
         signal::log_if_nobody_does();
-        let mut shutdown = std::pin::pin!(shutdown);
         // Whoever asks while it starts does not want to wait for that.
-        let Some(server) = start::start_until(self, shutdown.as_mut()).await? else { return Ok(()) };
-        shutdown.await;
-        server.shutdown().await;
-        Ok(())
+        let Some(server) = start::start_until(self, stop).await? else { return Ok(None) };
+        supervisor::ready();
+        Ok(Some(server))
     }
 }
 

@@ -6,6 +6,7 @@ extern crate self as endpoint_runtime;
 
 #[doc(hidden)]
 pub mod __private;
+mod access;
 #[cfg(feature = "client")]
 mod client;
 mod connection;
@@ -25,7 +26,8 @@ pub mod test;
 mod wire;
 
 pub use endpoint_macros::{
-    client_endpoint, handlers, on_close, on_error, on_message, on_open, server_endpoint,
+    client_endpoint, component, constructor, handlers, on_close, on_error, on_message, on_open, provider,
+    server_endpoint,
 };
 
 pub use bytes::Bytes;
@@ -38,17 +40,18 @@ pub use crate::client::{
     Backoff, Client, ClientEndpoint, ConnectError, ConnectStep, Connecting, Connection, Lost, Proxy,
     ReconnectingClient, client,
 };
-/// What [`ClientTls::config`] takes a configuration of.
+/// What [`Tls::config`] and [`ClientTls::config`] take a configuration of.
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 
+pub use crate::access::{BearerTokens, Forbidden, Identity, Principal, TokenVerifier};
 pub use crate::context::{
     ApplicationContext, ApplicationEvent, ComponentConfig, ContextAware, Inject, Injected, InjectedByName,
     Lazy, Lifecycle, Named, Observer,
 };
 pub use crate::endpoint::{
     Coders, Completion, Context, Decoder, DecoderInput, Encoder, EncoderOutput, Endpoint, FromContext,
-    IntoReply, Needs, Place, Principal, Query, Refusal, Replies, Reply,
+    IntoReply, Needs, Place, Query, Refusal, Replies, Reply,
 };
 pub use crate::error::{ArgumentError, BoxError, Error, Panicked, ProtocolError, Result};
 pub use crate::exporter::{
@@ -67,13 +70,19 @@ pub use crate::message::{
     Uncompressed,
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
-pub use crate::server::{Address, Container, EndpointService, Listen, ResponseBody, Server};
+pub use crate::server::{
+    Address, Container, EndpointService, Listen, Mounted, MountedService, ResponseBody, Server,
+};
+#[cfg(feature = "tls")]
+pub use crate::server::{ClientAuthorities, Tls};
 pub use crate::session::{
     Attributes, Audience, Batch, BinaryWriter, Delivery, EndpointConfig, Extension, HandlerConflict,
     Handshake, InvalidExtensions, InvalidSessionId, MessageHandlerId, Receipt, SendError, Session, SessionId,
     Sessions, TextWriter, TrySendError,
 };
-pub use crate::settings::{Compression, Overflow, SetValue, Settings, SettingsError, ValueError, Values};
+pub use crate::settings::{
+    ClientCertificates, Compression, Overflow, SetValue, Settings, SettingsError, ValueError, Values,
+};
 
 /// Everything that an endpoint's source usually needs.
 pub mod prelude {
@@ -88,10 +97,11 @@ pub mod prelude {
     pub use crate::{
         ApplicationContext, ApplicationEvent, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason,
         Compression, Configurator, Container, ContextAware, DecodeError, Decoded, Decoder, Encoded, Encoder,
-        Endpoint, EndpointConfig, Error, Fragment, FromContext, FromMessage, Handshake, Inject, IntoMessage,
-        Lazy, Lifecycle, Message, Named, Observer, Overflow, Parsed, Ping, Pong, Principal, Query, Refusal,
-        Replies, Result, ServerEndpointConfig, Session, SessionId, Sessions, Text, TextReader, TextWriter,
-        Uncompressed, client_endpoint, handlers, on_close, on_error, on_message, on_open, server_endpoint,
+        Endpoint, EndpointConfig, Error, Fragment, FromContext, FromMessage, Handshake, Identity, Inject,
+        IntoMessage, Lazy, Lifecycle, Message, Named, Observer, Overflow, Parsed, Ping, Pong, Principal,
+        Query, Refusal, Replies, Result, ServerEndpointConfig, Session, SessionId, Sessions, Text,
+        TextReader, TextWriter, Uncompressed, client_endpoint, component, constructor, handlers, on_close,
+        on_error, on_message, on_open, provider, server_endpoint,
     };
 }
 

@@ -139,7 +139,7 @@ async fn reach(target: &Target, progress: &Progress) -> Result<(TcpStream, Ends)
     let stream = progress.step(ConnectStep::Tcp, target, trying).await?;
     // Small messages must not wait for company; a socket that refuses is as good as closed.
     let _ = stream.set_nodelay(true);
-    let ends = Ends { remote: stream.peer_addr().ok(), local: stream.local_addr().ok(), secure: false };
+    let ends = Ends { remote: stream.peer_addr().ok(), local: stream.local_addr().ok(), ..Ends::default() };
     Ok((stream, ends))
 }
 

@@ -75,6 +75,14 @@ impl ApplicationContext {
         }
     }
 
+    /// How many components have something to do at the end.
+    #[cfg(unix)]
+    pub(crate) fn to_destroy(&self) -> u32 {
+        let Some(inner) = self.inner() else { return 0 };
+        let count = inner.configs.iter().filter(|config| config.lifecycle.is_some()).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
     /// Destroys what was built, the last first.
     pub(crate) async fn destroy(&self) {
         if let Some(inner) = self.inner() {

@@ -6,6 +6,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use super::declared::ComponentDeclared;
 use super::event::{Observer, ObserverOf};
 use super::lifecycle::{AwareOf, BoxFuture, ContextAware, Lifecycle, LifecycleOf};
 use super::{ApplicationContext, problems};
@@ -83,6 +84,11 @@ pub struct ComponentConfig {
     mistaken: Vec<&'static str>,
 }
 
+/// A reference to a trait object is longer than one to a plain type.
+fn is_sized<T: ?Sized>() -> bool {
+    size_of::<&T>() == size_of::<usize>()
+}
+
 /// Who wants the application to have the component. Where one is asked for and there are several, the first goes before the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Origin {
@@ -120,6 +126,23 @@ impl ComponentConfig {
         ComponentConfig { package: Some(package), ..config }
     }
 
+    /// The component that `T` is by its `#[component]`. It takes the place of the one that this has registered:
+    ///
+    /// ```standalone_crate
+    /// use endpoint_runtime::ComponentConfig;
+    /// use endpoint_runtime::prelude::*;
+    ///
+    /// #[component]
+    /// struct Search;
+    ///
+    /// // Not before anybody searches.
+    /// let exporter = endpoint_runtime::export_all().component(ComponentConfig::of::<Search>().lazy());
+    /// # let _ = exporter;
+    /// ```
+    pub fn of<T: ComponentDeclared>() -> Self {
+        T::config()
+    }
+
     /// A component that is there already, to be given a name, a [`Lifecycle`] or more:
     ///
     /// ```
@@ -136,10 +159,8 @@ impl ComponentConfig {
     }
 
     pub(crate) fn shared<T: ?Sized + Send + Sync + 'static>(component: Arc<T>, place: Place) -> Self {
-        // A reference to a trait object is longer than one to a plain type.
-        let is_sized = size_of::<&T>() == size_of::<usize>();
         let key = Key::of::<T>();
-        Self::with(key, key.type_name, place, is_sized, Source::Value(Arc::new(component)))
+        Self::with(key, key.type_name, place, is_sized::<T>(), Source::Value(Arc::new(component)))
     }
 
     pub(crate) fn built<T, F, Fut>(type_name: &'static str, place: Place, make: F) -> Self
@@ -153,6 +174,22 @@ impl ComponentConfig {
             Box::pin(async move { Ok(Arc::new(Arc::new(made.await?)) as Shared) })
         };
         Self::with(Key::of::<T>(), type_name, place, true, Source::Make(Arc::new(make)))
+    }
+
+    /// What a macro says of a component, whose type may be a trait; all but what it is called goes by `D`.
+    #[doc(hidden)]
+    pub fn declared<D: ComponentDeclared>(
+        type_name: &'static str,
+        package: &'static str,
+        place: Place,
+    ) -> Self {
+        let make = |context: ApplicationContext| -> BoxFuture<'static, Result<Shared>> {
+            Box::pin(async move { Ok(Arc::new(D::make(&context).await?) as Shared) })
+        };
+        let key = Key::of::<D::Component>();
+        let is_sized = is_sized::<D::Component>();
+        let config = Self::with(key, type_name, place, is_sized, Source::Make(Arc::new(make)));
+        ComponentConfig { package: Some(package), needs: Some(D::needs), ..config }
     }
 
     fn with(key: Key, type_name: &'static str, place: Place, is_sized: bool, source: Source) -> Self {

@@ -11,7 +11,7 @@ use crate::handshake::OriginRule;
 use crate::path::{Router, Template};
 use crate::server::{Binding, Container, Deployed, Listen};
 use crate::session::{Extension, Sessions, is_token};
-use crate::settings::Settings;
+use crate::settings::{Settings, address_fault};
 
 /// A deployment that was thought through.
 #[derive(Debug)]
@@ -63,12 +63,16 @@ impl ServerEndpointExporter {
         let container = Container::new(Sessions::new());
         let context = self.context(&settings, &container);
         problems.extend(context.problems());
-        let listeners = listeners(&settings, &self.listens, &mut problems);
-        let (all, selected) = self.collect();
+        #[cfg_attr(not(feature = "tls"), allow(unused_mut))]
+        let mut listeners = listeners(&settings, &self.listens, &mut problems);
+        #[cfg(feature = "tls")]
+        self.encrypt(&settings, &mut listeners, &mut problems);
+        let (all, selected) = self.collect(&settings);
         let endpoints: Vec<_> =
             selected.into_iter().map(|config| planned(config, &settings, &mut problems)).collect();
         conflicts(&endpoints, &mut problems);
         problems.extend(unmet(&endpoints, &context).into_problems());
+        unreachable(&endpoints, &listeners, &mut problems);
         self.expectations(all, &endpoints, &mut problems);
         Plan { settings, endpoints, listeners, container, context, problems }
     }
@@ -102,7 +106,7 @@ impl ServerEndpointExporter {
     }
 
     /// How many endpoints there are, and those that are selected, in a stable order: link order is none.
-    fn collect(&self) -> (usize, Vec<ServerEndpointConfig>) {
+    fn collect(&self, settings: &Settings) -> (usize, Vec<ServerEndpointConfig>) {
         let mut seen: HashSet<TypeId> = self.explicit.iter().map(|config| config.type_id).collect();
         let mut registered = Vec::new();
         if self.registered {
@@ -123,6 +127,7 @@ impl ServerEndpointExporter {
         }
         all.append(&mut registered);
         let count = all.len();
+        all = all.into_iter().map(|config| config.under(&settings.prefix)).collect();
         all.retain(|config| self.only.iter().all(|select| select(config)));
         (count, all)
     }
@@ -168,10 +173,27 @@ fn listeners(settings: &Settings, listens: &[Listen], problems: &mut Vec<Problem
         match Binding::parse(&listen.address) {
             Ok(binding) => listeners.push((binding, listen)),
             Err(_) if listens.is_empty() && !settings.problems().is_empty() => {}
-            Err(text) => problems.push(Problem::new(text)),
+            Err(text) => {
+                let text = address_fault(&listen.address).unwrap_or(text);
+                problems.push(Problem::new(format!("`bind`: {text}")));
+            }
         }
     }
     listeners
+}
+
+/// Endpoints that none of the listeners has.
+fn unreachable(endpoints: &[Planned], listeners: &[(Binding, Listen)], problems: &mut Vec<Problem>) {
+    let is_somewhere = |config: &ServerEndpointConfig| {
+        listeners.is_empty() || listeners.iter().any(|(_, listen)| listen.admits(config))
+    };
+    for Planned { config, .. } in endpoints.iter().filter(|planned| !is_somewhere(&planned.config)) {
+        let (name, place, path) = (config.type_name(), config.place(), config.path());
+        let text = format!(
+            "{name} ({place}): no listener admits `{path}`: nobody could connect. What is not to be served is left out by the exporter's own `.only(..)`"
+        );
+        problems.push(Problem::new(text).at(place));
+    }
 }
 
 /// Checks one endpoint that is to be deployed beside others, and says what is wrong.
@@ -222,6 +244,9 @@ fn planned(config: ServerEndpointConfig, settings: &Settings, problems: &mut Vec
     }
     if config.requires_subprotocol() && config.subprotocols().is_empty() {
         problem("`require_subprotocol` without any subprotocol: nobody could connect".to_owned());
+    }
+    if config.required_roles().iter().any(String::is_empty) {
+        problem("`require` names a role without a name: nobody could be in it".to_owned());
     }
     config.extensions().iter().filter_map(Extension::fault).for_each(&mut problem);
     if config.options.max_message_size == Some(0) {

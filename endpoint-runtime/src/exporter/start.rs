@@ -9,22 +9,19 @@ use std::sync::Arc;
 use futures_util::future::{Either, select};
 
 use super::check::Plan;
-use super::mount::{announce, mount};
+use super::mount::announce;
 use super::{DeployError, Hook, Problem, Ready, ServerEndpointExporter};
 use crate::context::{ApplicationContext, ApplicationEvent, Undo};
 use crate::endpoint::Place;
 use crate::error::{Panicked, Result};
 use crate::path::Router;
-use crate::server::{Door, Listener, Server, endpoints};
+use crate::server::{Door, Listener, Mounted, Server, endpoints};
 use crate::session::Current;
 
 /// Checks, builds, mounts and binds; all or nothing.
 pub(super) async fn start(exporter: ServerEndpointExporter) -> Result<Server> {
     let plan = exporter.plan().here().sound()?;
-    match serve(exporter, plan, pending::<Infallible>()).await? {
-        Either::Left(server) => Ok(server),
-        Either::Right(never) => match never {},
-    }
+    unstopped(exporter, plan).await
 }
 
 /// The same, unless it is to stop before it is done: then what was begun is undone.
@@ -44,6 +41,36 @@ pub(super) async fn start_until(
 pub(super) async fn start_in_memory(exporter: ServerEndpointExporter) -> Result<Server> {
     let mut plan = exporter.plan().here().sound()?;
     plan.listeners.clear();
+    unstopped(exporter, plan).await
+}
+
+/// The same without any listener: for the connections of another server.
+pub(super) async fn mount(exporter: ServerEndpointExporter) -> Result<Mounted> {
+    let mut plan = exporter.plan().here().sound()?;
+    let misplaced: Vec<_> = [
+        (!exporter.listens.is_empty(), "no addresses (`.bind(..)`): it is the other server that listens"),
+        (
+            exporter.fallback.is_some(),
+            "no fallback (`.fallback(..)`): it goes beside the service, as a route of the other server",
+        ),
+        (
+            !exporter.layers.is_empty(),
+            "no layers (`.layer(..)`): they go around the service, or the other server's routes",
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(misplaced, text)| {
+        misplaced.then(|| Problem::new(format!("what is mounted in another server has {text}")))
+    })
+    .collect();
+    if !misplaced.is_empty() {
+        return Err(DeployError::new(misplaced).into());
+    }
+    plan.listeners.clear();
+    unstopped(exporter, plan).await.map(Mounted::new)
+}
+
+async fn unstopped(exporter: ServerEndpointExporter, plan: Plan) -> Result<Server> {
     match serve(exporter, plan, pending::<Infallible>()).await? {
         Either::Left(server) => Ok(server),
         Either::Right(never) => match never {},
@@ -97,7 +124,7 @@ async fn prepare(exporter: ServerEndpointExporter, plan: Plan) -> Result<Prepare
     let mut problems = Vec::new();
     for planned in &plan.endpoints {
         let Some(template) = planned.template.clone() else { continue };
-        match mount(planned, &plan.settings, plan.container.sessions(), &plan.context) {
+        match super::mount::mount(planned, &plan.settings, plan.container.sessions(), &plan.context) {
             // Conflicts were problems of the plan.
             Ok(deployed) => drop(router.insert(template, Arc::new(deployed))),
             Err(problem) => problems.push(problem),
@@ -107,9 +134,9 @@ async fn prepare(exporter: ServerEndpointExporter, plan: Plan) -> Result<Prepare
         return Err(DeployError::new(problems).into());
     }
     let mut listeners = Vec::new();
-    for (binding, _) in &plan.listeners {
-        match Listener::bind(binding).await {
-            Ok(listener) => listeners.push(listener),
+    for (binding, listen) in &plan.listeners {
+        match Listener::bind(binding, listen, &plan.settings).await {
+            Ok(bound) => listeners.extend(bound),
             Err(error) => problems.push(Problem::new(format!("cannot listen on {binding}: {error}"))),
         }
     }

@@ -1,7 +1,7 @@
 //! [`Door`]: every request comes to it, and becomes a session, a refusal, or a request for the fallback.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{Extensions, Request, Response, StatusCode, request};
@@ -9,9 +9,12 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio_util::task::TaskTracker;
 
+use super::arrival::Arrival;
 use super::body::{self, Answer, ResponseBody};
 use super::container::Container;
 use super::deployments::{Deployed, Deployments, Mounted};
+#[cfg(feature = "http2")]
+use crate::connection::Http2Stream;
 use crate::connection::{Timers, Transport, Upgraded};
 use crate::context::ApplicationContext;
 use crate::endpoint::Refusal;
@@ -88,13 +91,18 @@ impl Door {
         &self.tasks
     }
 
-    /// From now on every handshake gets 503.
+    /// From now on every handshake gets 503, but for those of connections whose address others take over.
     pub(crate) fn start_draining(&self) {
         self.draining.store(true, Ordering::Release);
     }
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    /// Whether a handshake comes too late. Where others take over the address there is no too late: it becomes a session, which is closed at once.
+    fn turns_away(&self, handed_over: bool) -> bool {
+        self.is_draining() && !handed_over
     }
 
     /// Counts a connection that speaks HTTP, for as long as the guard lives.
@@ -108,32 +116,45 @@ impl Door {
     /// Answers one request.
     pub(super) async fn answer(
         self: Arc<Self>,
-        mut request: Request<Incoming>,
-        ends: Ends,
-        full: bool,
+        request: Request<Incoming>,
+        arrival: Arrival,
         entry: Entry,
     ) -> Response<ResponseBody> {
+        entry.ask(Asks::Now);
+        let answer = self.answer_to(request, arrival, entry.clone()).await;
+        entry.ask(Asks::NothingMore);
+        answer
+    }
+
+    async fn answer_to(
+        self: Arc<Self>,
+        mut request: Request<Incoming>,
+        arrival: Arrival,
+        entry: Entry,
+    ) -> Response<ResponseBody> {
+        let Arrival { rules, ends, full, .. } = arrival;
         let path = request.uri().path();
         if full {
             return self.refuse(path, crowded());
         }
-        let Some((deployed, params)) = self.deployments.find(path) else {
+        let Some((deployed, params)) = self.deployments.find(path, |config| rules.admit(config)) else {
             return match &self.fallback {
                 Some(fallback) => {
-                    self.introduce(request.extensions_mut(), ends);
+                    self.introduce(request.extensions_mut(), &ends);
                     fallback(request).await
                 }
                 None => self.refuse(path, handshake::not_found()),
             };
         };
-        if self.is_draining() {
+        let handed_over = rules.handed_over;
+        if self.turns_away(handed_over) {
             return self.refuse(path, stopping());
         }
-        let matched = Matched { door: Arc::clone(&self), deployed, params, ends, entry };
+        let matched = Matched { door: Arc::clone(&self), deployed, params, ends, entry, handed_over };
         match &self.layered {
             Some(layered) => {
                 // What goes through the layers must find its way back: it travels with the request.
-                self.introduce(request.extensions_mut(), ends);
+                self.introduce(request.extensions_mut(), &matched.ends);
                 request.extensions_mut().insert(matched);
                 layered(request).await
             }
@@ -147,7 +168,7 @@ impl Door {
         mut request: Request<Incoming>,
         matched: Matched,
     ) -> Response<ResponseBody> {
-        let Matched { deployed, params, ends, entry, .. } = matched;
+        let Matched { deployed, params, ends, entry, handed_over, .. } = matched;
         // hyper keeps the connection for whoever holds this.
         let upgrade = hyper::upgrade::on(&mut request);
         let (mut head, rest) = request.into_parts();
@@ -158,7 +179,7 @@ impl Door {
                 if let Some(fallback) = &self.fallback
                     && !handshake::asks_for_websocket(&head)
                 {
-                    self.introduce(&mut head.extensions, ends);
+                    self.introduce(&mut head.extensions, &ends);
                     let path = head.uri.path().to_owned();
                     let response = fallback(Request::from_parts(head, rest)).await;
                     if response.status() != StatusCode::NOT_FOUND {
@@ -175,7 +196,7 @@ impl Door {
         };
         take_ours(&mut head.extensions);
         let handshake = Handshake::new(&mut head, params, ends);
-        match self.accept(opening, handshake, deployed).await {
+        match self.accept(opening, handshake, deployed, handed_over).await {
             Ok((accepted, response)) => {
                 entry.leave(accepted, upgrade);
                 response
@@ -207,7 +228,7 @@ impl Door {
             return Some(self.refuse(head.uri.path(), crowded()));
         }
         let handshake = Handshake::new(&mut head, params, ends);
-        Some(match self.accept(opening, handshake, deployed).await {
+        Some(match self.accept(opening, handshake, deployed, false).await {
             Ok((accepted, response)) => {
                 self.tasks.clone().spawn(async move { self.enter(accepted, upgrade).await });
                 response
@@ -222,6 +243,7 @@ impl Door {
         opening: Opening,
         mut handshake: Handshake,
         deployed: Arc<Deployed>,
+        handed_over: bool,
     ) -> Result<(Accepted, Response<ResponseBody>), Response<ResponseBody>> {
         let admit = |handshake: &Handshake| deployed.launcher.admit(handshake);
         let limit = self.settings.handshake_timeout;
@@ -230,12 +252,18 @@ impl Door {
         let refusal = match negotiated {
             Err(refusal) => refusal,
             // What may have happened while the configurator made up its mind.
-            Ok(_) if self.is_draining() => stopping(),
+            Ok(_) if self.turns_away(handed_over) => stopping(),
             Ok(_) if deployed.home.is_gone() => handshake::not_found(),
             Ok(response) => {
                 let (path, peer) = (&deployed.home.path, handshake.peer_addr());
                 tracing::debug!(path, ?peer, subprotocol = handshake.subprotocol(), "accepted");
-                return Ok((Accepted { deployed, handshake }, response.map(|()| body::empty())));
+                let accepted = Accepted {
+                    deployed,
+                    handshake,
+                    #[cfg(feature = "http2")]
+                    stream: Http2Stream::current(),
+                };
+                return Ok((accepted, response.map(|()| body::empty())));
             }
         };
         Err(self.refuse(handshake.path(), refusal))
@@ -243,28 +271,30 @@ impl Door {
 
     /// Makes a session of what was accepted, as soon as the response has been sent.
     pub(super) async fn enter(&self, accepted: Accepted, upgrade: OnUpgrade) {
-        let Accepted { deployed, handshake } = accepted;
+        let Accepted { deployed, handshake, .. } = accepted;
         let upgraded = match upgrade.await {
             Ok(upgraded) => upgraded,
             Err(error) => return tracing::debug!(%error, "the peer left during the handshake"),
         };
         let session = Session::new(Arc::clone(&deployed.home), handshake);
         let (transport, read_ahead) = Transport::from_upgraded(upgraded);
+        #[cfg(feature = "http2")]
+        let transport = transport.of(accepted.stream);
         let timers = self.timers.clone();
         deployed
             .launcher
             .launch(Upgraded { session, transport, read_ahead, timers, role: Role::Server }, &self.tasks);
     }
 
-    fn refuse(&self, path: &str, refusal: Refusal) -> Response<ResponseBody> {
+    pub(super) fn refuse(&self, path: &str, refusal: Refusal) -> Response<ResponseBody> {
         tracing::debug!(path, status = refusal.status().as_u16(), reason = refusal.reason(), "refused");
         body::refused(refusal)
     }
 
     /// Tells the application's own services where they are, so that they can upgrade requests.
-    fn introduce(&self, extensions: &mut Extensions, ends: Ends) {
+    fn introduce(&self, extensions: &mut Extensions, ends: &Ends) {
         extensions.insert(self.container.clone());
-        extensions.insert(ends);
+        extensions.insert(ends.clone());
     }
 }
 
@@ -287,14 +317,42 @@ fn stopping() -> Refusal {
 pub(super) struct Accepted {
     deployed: Arc<Deployed>,
     handshake: Handshake,
+    /// The stream that it came on, if that is one of an HTTP/2 connection of ours.
+    #[cfg(feature = "http2")]
+    stream: Option<Http2Stream>,
 }
 
-/// Where a connection of our own listeners finds what was accepted of it, when it has sent the response: the task that spoke HTTP goes
-/// on with it, and no other need wait.
+/// Where a connection of our own listeners finds what was accepted of it, when it has sent the response: over HTTP/1.1, the task that spoke
+/// HTTP goes on with it, and no other need wait; over HTTP/2 each request has an entry of its own.
 #[derive(Clone, Default)]
-pub(super) struct Entry(Arc<Mutex<Option<(Accepted, OnUpgrade)>>>);
+pub(super) struct Entry(Arc<AtEntry>);
+
+#[derive(Default)]
+struct AtEntry {
+    left: Mutex<Option<(Accepted, OnUpgrade)>>,
+    asks: AtomicU8,
+}
+
+/// Whether the connection waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// It has asked nothing so far.
+    NothingYet,
+    Now,
+    /// It has its answer.
+    NothingMore,
+}
 
 impl Entry {
+    fn ask(&self, asks: Asks) {
+        self.0.asks.store(asks as u8, Ordering::Relaxed);
+    }
+
+    pub(super) fn asks(&self) -> Asks {
+        let all = [Asks::NothingYet, Asks::Now, Asks::NothingMore];
+        all[usize::from(self.0.asks.load(Ordering::Relaxed)).min(2)]
+    }
+
     fn leave(&self, accepted: Accepted, upgrade: OnUpgrade) {
         *self.place() = Some((accepted, upgrade));
     }
@@ -304,7 +362,7 @@ impl Entry {
     }
 
     fn place(&self) -> MutexGuard<'_, Option<(Accepted, OnUpgrade)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -316,6 +374,7 @@ struct Matched {
     params: Result<PathParams, BadEncoding>,
     ends: Ends,
     entry: Entry,
+    handed_over: bool,
 }
 
 /// What stands inside the layers: the endpoints.

@@ -25,6 +25,8 @@ macro_rules! key {
 /// All settings, in the order of [`Settings`].
 pub(super) const KEYS: &[Key] = &[
     key!(bind, value => value.list()),
+    key!(reuse_port, value => value.switch()),
+    key!(prefix, value => value.prefix()),
     key!(max_message_size, value => value.size()),
     key!(idle_timeout, value => value.duration_or_off()),
     key!(ping_interval, value => value.duration_or_off()),
@@ -37,15 +39,26 @@ pub(super) const KEYS: &[Key] = &[
     key!(origins, value => value.list().map(Some)),
     key!(handler_grace, value => value.duration("a handler that never returns would hold its session for ever")),
     key!(close_timeout, value => value.duration("a peer that never answers would hold its connection for ever")),
+    key!(drain_delay, value => value.duration("the server would never stop; write \"0s\" for no delay")),
     key!(drain_timeout, value => value.duration("one peer could hold up a shutdown for ever")),
     key!(drain_batch, value => value.count()),
     key!(drain_interval, value => value.duration("write \"0s\" for no pause")),
+    key!(drain_grace, value => value.duration("a client that never asks would hold up a shutdown for ever")),
     key!(destroy_timeout, value => value.duration("a component that hangs would hold up the end for ever")),
     key!(max_connections, value => value.count()),
     key!(max_head_size, value => value.size()),
     key!(max_headers, value => value.count()),
     key!(head_timeout, value => value.duration("a silent client would hold its connection for ever")),
+    key!(http2, value => value.switch()),
+    key!(http2_max_streams, value => value.count()),
+    key!(http2_max_resets, value => value.count()),
     key!(handshake_timeout, value => value.duration("a configurator that hangs would hold its connection for ever")),
+    key!(tls_certificate, value => value.path().map(Some)),
+    key!(tls_key, value => value.path().map(Some)),
+    key!(tls_client_authorities, value => value.path().map(Some)),
+    key!(tls_client_certificates, value => value.client_certificates()),
+    key!(tls_handshake_timeout, value => value.duration("a silent client would hold its connection for ever")),
+    key!(tls_reload_interval, value => value.duration_or_off()),
 ];
 
 /// What others call a setting.
@@ -130,7 +143,7 @@ mod tests {
             ("max_size", &["max_head_size", "max_message_size"]),
             ("max_conections", &["max_connections"]),
             ("server_drain_batch", &["drain_batch"]),
-            ("drain", &["drain_batch", "drain_timeout", "drain_interval"]),
+            ("drain", &["drain_batch", "drain_delay", "drain_grace", "drain_timeout", "drain_interval"]),
             ("banana", &[]),
             ("", &[]),
         ];

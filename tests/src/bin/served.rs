@@ -53,7 +53,7 @@ async fn main() -> Result<()> {
             other => return Err(Error::msg(format!("what is {other}?"))),
         }
     }
-    exporter.on_ready(|server| println!("ready {}", server.local_addr())).serve().await?;
+    exporter.on_ready(ready).serve().await?;
     println!("returned");
     Ok(())
 }
@@ -86,6 +86,17 @@ fn tell_context(servers: &str) {
         Some(number) => println!("{servers}: {number}"),
         None => println!("{servers}: no context"),
     }
+}
+
+/// Says where it listens, and when it is no longer to be sent anybody.
+fn ready(server: &runtime::Server) {
+    println!("ready {}", server.local_addr());
+    let mut readiness = server.readiness();
+    tokio::spawn(async move {
+        if readiness.wait_for(|ready| !ready).await.is_ok() {
+            println!("not ready");
+        }
+    });
 }
 
 /// Waits for one session between the steps, so that the registries can be told apart by what is in them.

@@ -174,7 +174,7 @@ mod tests {
             ("*", "*", None),
         ];
         for (uri, path, query) in table {
-            let record = record(uri, &headers, Ends { remote, local, secure: false });
+            let record = record(uri, &headers, Ends { remote, local, ..Ends::default() });
             assert_eq!(*record.uri(), uri, "{uri}");
             assert_eq!(record.path_and_query(), (path, query), "{uri}");
             assert_eq!((record.uri().path(), record.uri().query()), (path, query), "{uri}");
