@@ -103,11 +103,20 @@ impl Inner {
             Choice::Several => Err(format!(
                 "needs one component {wanted}, and there are several: {}. {}",
                 self.list(key, name),
-                match name {
-                    Some(_) => "Each needs a name of its own",
-                    None => "Give them names, and say which: `#[inject(\"name\")]`",
-                }
+                self.how_to_tell(key, name)
             )),
+        }
+    }
+
+    /// What to do about several that fit.
+    fn how_to_tell(&self, key: Key, name: Option<&str>) -> &'static str {
+        let mut meant = self.index.meant(&self.configs, key.id, name);
+        match name {
+            Some(_) => "Each needs a name of its own",
+            None if meant.all(|one| self.configs[one.component].name().is_some()) => {
+                "Say which: `#[inject(\"name\")]`"
+            }
+            None => "Give them names, and say which: `#[inject(\"name\")]`",
         }
     }
 
@@ -140,7 +149,8 @@ impl Inner {
             self.index.all(wanted.id).iter().map(|one| &self.configs[one.component]).collect();
         if !of_type.is_empty() {
             let names: Vec<_> = of_type.iter().map(ToString::to_string).collect();
-            return format!(". Of this type there is {}", names.join(", "));
+            let are = if names.len() == 1 { "is" } else { "are" };
+            return format!(". Of this type there {are} {}", names.join(", "));
         }
         let Some(near) = self.nearest(wanted.type_name) else { return String::new() };
         let (type_name, is_annotated) = (near.key.type_name, near.is_annotated());

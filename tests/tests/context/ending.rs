@@ -37,7 +37,7 @@ async fn components_are_destroyed_in_reverse_when_no_session_is_left() {
         .with(|exporter| exporter.component(part::<1>(&diary, nothing)).component(part::<2>(&diary, nothing)))
         .start()
         .await;
-    let peer = app.connect("/ending").await.unwrap();
+    let mut peer = app.connect("/ending").await.unwrap();
     diary.take();
     let ending = tokio::spawn(app.shutdown());
     assert_eq!(peer.closed().await.code(), CloseCode::Away);

@@ -8,8 +8,10 @@ use endpoint_runtime::{ComponentConfig, Needs, ServerEndpointConfig};
 use crate::support::{Echo, at, refused, these};
 
 trait Audit: Send + Sync {}
+trait Other: Send + Sync {}
 struct FileAudit;
 impl Audit for FileAudit {}
+impl Other for FileAudit {}
 struct Hen;
 struct Egg;
 struct Database;
@@ -42,15 +44,21 @@ impl Wanting {
     }
 }
 
+/// An endpoint that stands where this is written.
+macro_rules! echo {
+    ($path:literal) => {
+        ServerEndpointConfig::builder($path, || Echo)
+    };
+}
+
 #[tokio::test]
 async fn problems_of_every_kind_come_in_one_error() {
-    let echo = |path: &str| ServerEndpointConfig::builder(path, || Echo);
     let exporter = these([
-        echo("no/slash").build(),
-        echo("/golden/a").build(),
-        echo("/golden/a").build(),
-        echo("/golden/{x}").build(),
-        echo("/golden/{y}").subprotocols(["two words"]).origins(["example.com"]).build(),
+        echo!("no/slash").build(),
+        echo!("/golden/a").build(),
+        echo!("/golden/a").build(),
+        echo!("/golden/{x}").build(),
+        echo!("/golden/{y}").subprotocols(["two words"]).origins(["example.com"]).build(),
         ServerEndpointConfig::of::<Wanting>(),
     ])
     .bind("8080")
@@ -77,7 +85,7 @@ async fn problems_of_every_kind_come_in_one_error() {
             needs.asked_by("shared", at(35)).component::<Arc<FileAudit>>();
         },
     ))
-    .component(component("Lonely", 40, || Lonely, |_| {}).provides::<FileAudit, dyn Audit>(|audit| audit));
+    .component(component("Lonely", 40, || Lonely, |_| {}).provides::<FileAudit, dyn Other>(|other| other));
     let error = refused(exporter).await.to_string();
     let golden = include_str!("problems.txt").trim_end();
     assert_eq!(error, golden, "\n--- what is said now:\n{error}\n---");

@@ -43,7 +43,12 @@ fn rule_1_collection_is_sorted_and_deduplicated() {
         .endpoint(echo("/rules/z"))
         .endpoint(ServerEndpointConfig::of::<Middle>())
         .endpoint(ServerEndpointConfig::of::<Middle>())
-        .only(|endpoint| endpoint.path().starts_with("/rules/"));
+        .only(|endpoint| {
+            endpoint.is::<Last>()
+                || endpoint.is::<First>()
+                || endpoint.is::<Middle>()
+                || endpoint.is::<Echo>()
+        });
     let paths = |exporter: &runtime::ServerEndpointExporter| {
         exporter.check().endpoints().iter().map(|endpoint| endpoint.path().to_owned()).collect::<Vec<_>>()
     };

@@ -2,7 +2,6 @@
 //! settings are read.
 
 use endpoint_runtime::ComponentConfig;
-use endpoint_runtime::prelude::*;
 use tokio::sync::oneshot;
 
 use crate::support::{at, empty, refused, soon};
