@@ -71,7 +71,7 @@ pub use crate::message::{
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
 pub use crate::server::{
-    Address, Container, EndpointService, Listen, Mounted, MountedService, ResponseBody, Server,
+    Address, Container, Counters, EndpointService, Listen, Mounted, MountedService, ResponseBody, Server,
 };
 #[cfg(feature = "tls")]
 pub use crate::server::{ClientAuthorities, Tls};
@@ -81,7 +81,8 @@ pub use crate::session::{
     Sessions, TextWriter, TrySendError,
 };
 pub use crate::settings::{
-    ClientCertificates, Compression, Overflow, SetValue, Settings, SettingsError, ValueError, Values,
+    ClientCertificates, Compression, OverRate, Overflow, Rate, SetValue, Settings, SettingsError, ValueError,
+    Values,
 };
 
 /// Everything that an endpoint's source usually needs.

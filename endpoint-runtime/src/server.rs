@@ -3,15 +3,18 @@
 mod arrival;
 mod body;
 mod container;
+mod counters;
 mod deployments;
 mod door;
 mod drain;
 mod http1;
 #[cfg(feature = "http2")]
 mod http2;
+mod limits;
 mod listen;
 mod listener;
 mod mounted;
+mod proxies;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "http2")]
@@ -28,15 +31,19 @@ use tokio_util::task::TaskTracker;
 pub(crate) use self::body::{Answer, boxed};
 pub use self::body::{EndpointService, ResponseBody};
 pub use self::container::Container;
+pub use self::counters::Counters;
+pub(crate) use self::counters::{Ledger, Tally};
 pub(crate) use self::deployments::Deployed;
 pub(crate) use self::door::{Door, endpoints};
 pub(crate) use self::drain::LAST_MOMENT;
+pub(crate) use self::limits::{Bucket, Places, Queues};
 #[cfg(feature = "tls")]
 pub(crate) use self::listen::Encryption;
 pub use self::listen::Listen;
 pub use self::listener::Address;
 pub(crate) use self::listener::{Binding, Listener};
 pub use self::mounted::{Mounted, MountedService};
+pub(crate) use self::proxies::Proxies;
 #[cfg(feature = "tls")]
 pub use self::tls::{ClientAuthorities, Tls};
 use crate::context::ApplicationEvent;
@@ -68,6 +75,9 @@ impl Server {
     pub(crate) fn open(door: Door, listeners: Vec<Listener>, current: Current) -> Self {
         let door = Arc::new(door);
         door.container().attach(&door);
+        let allowance = limits::Allowance::of(door.settings());
+        door.sessions().queues().bound(allowance.bytes);
+        tracing::info!("{allowance}");
         let (close, stop) = (CancellationToken::new(), CancellationToken::new());
         let handed_over = listeners.iter().any(Listener::is_handed_over);
         #[cfg(feature = "tls")]
@@ -129,14 +139,8 @@ impl Server {
     /// Serves a connection that came in some other way than through a listener.
     #[cfg(feature = "test")]
     pub(crate) fn serve_in_memory(&self, stream: tokio::io::DuplexStream) {
-        let arriving = arrival::arrive(
-            Arc::clone(&self.door),
-            Arc::default(),
-            stream,
-            crate::session::Ends::default(),
-            self.stop.clone(),
-        );
-        tokio::spawn(arriving);
+        let ends = crate::session::Ends::default();
+        tokio::spawn(arrival::arrive(self.door.admit(), Arc::default(), stream, ends, self.stop.clone()));
     }
 
     /// What makes a shutdown that goes on end at once.

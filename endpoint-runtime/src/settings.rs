@@ -25,6 +25,7 @@ mod error;
 mod keys;
 mod limits;
 mod overflow;
+mod rate;
 mod sources;
 mod value;
 mod values;
@@ -37,6 +38,7 @@ pub use compression::Compression;
 pub use error::SettingsError;
 pub(crate) use limits::address_fault;
 pub use overflow::Overflow;
+pub use rate::{OverRate, Rate};
 pub use values::{SetValue, ValueError, Values};
 
 use sources::Sources;
@@ -179,6 +181,59 @@ pub struct Settings {
     /// (`ulimit -n`).
     pub max_connections: usize,
 
+    /// How many connections one address may have open at a time, handshakes included; 0 is no limit. Default: 4,096.
+    ///
+    /// An IPv6 address counts with all others of its /64, which is what one customer gets. Loopback addresses and `trusted_proxies`
+    /// are not counted: those are the machine's own programs and proxies, behind which there are many. Where users come through a proxy
+    /// that is not trusted, or a company's or carrier's gateway, they all have one address, and the limit must let them all in.
+    /// Beyond it handshakes are answered 503.
+    pub max_connections_per_address: usize,
+
+    /// How many sessions one [principal](crate::Principal) may have open at a time; 0 is no limit. Default: 0.
+    ///
+    /// Off, because a principal may be a person with a few devices or a service with thousands of connections; only the application
+    /// knows. Beyond it handshakes are answered 503.
+    pub max_connections_per_principal: usize,
+
+    /// How many handshakes a second are looked at, from everybody together. Default: `None`, off.
+    ///
+    /// Off, because all clients come back at once when a server has been restarted, and how many a machine can bear depends on the
+    /// machine. Where handshakes ask a database, it keeps that alive. Beyond it they are answered 503.
+    pub handshake_rate: Option<Rate>,
+
+    /// How many handshakes a second are looked at from one address, which counts as for `max_connections_per_address`. Default:
+    /// 1,000, with 4,096 at once.
+    ///
+    /// Beyond it they are answered 429.
+    pub handshake_rate_per_address: Option<Rate>,
+
+    /// How many messages a second a session may receive. Default: `None`, off.
+    ///
+    /// Off, because what is a flood in a chat is a quiet moment in a game. A message in fragments is one; pings and pongs are none.
+    /// `over_rate` says what becomes of more.
+    pub message_rate: Option<Rate>,
+
+    /// How many bytes of messages a second a session may receive, after decompression. Default: `None`, off, for the same reason.
+    ///
+    /// A message may be larger than the burst: then the next one has to wait longer.
+    pub byte_rate: Option<Rate>,
+
+    /// What becomes of a message that comes too soon for `message_rate` or `byte_rate`. Default: [`OverRate::Wait`].
+    pub over_rate: OverRate,
+
+    /// How many bytes the queues of all sessions may hold together; 0 is no limit. Default: `None`, computed at the start and logged:
+    /// half of the memory that the process may have (of its control group, or of the machine), less what idle connections need. On a
+    /// system that does not tell how much that is (other than Linux), no limit.
+    ///
+    /// From four fifths of it on new handshakes are answered 503. When all of it is used, a session with more than 16 KiB in its
+    /// queue counts as full, and its `overflow` decides.
+    pub max_queue_memory: Option<usize>,
+
+    /// The largest body of a request that goes to the fallback, in bytes; 0 is no limit. Default: 16,777,216 (16 MiB).
+    ///
+    /// A larger one is answered 413, and one that does not say how large it is, 411.
+    pub max_body_size: usize,
+
     /// The largest head of a request, in bytes. Default: 16,384 (16 KiB). At least 8,192.
     ///
     /// Cookies and tokens stand there. Every client may make the server hold this much before it is known.
@@ -246,6 +301,21 @@ pub struct Settings {
     /// A file that has changed is read when the next look finds it unchanged. Each look asks the file system
     /// for the times of two or three files.
     pub tls_reload_interval: Option<Duration>,
+
+    /// Whose word is taken for who a client is: addresses and networks of proxies, `10.0.0.0/8`, `::1`, and `unix` for whoever comes
+    /// through a Unix socket. Default: nobody's.
+    ///
+    /// What these say in `Forwarded` (RFC 7239), or `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`, is the address, the scheme
+    /// and the host of the handshake. From anybody else these headers mean nothing, since every client can write them. A proxy that is
+    /// trusted must remove or complete what clients wrote there.
+    pub trusted_proxies: Vec<String>,
+
+    /// Whether connections that come in where `bind` says begin with a header of the PROXY protocol, version 1 or 2. Default: `false`.
+    ///
+    /// Then every connection must have one, from `trusted_proxies` or, if there are none, from anybody: such a port is for
+    /// proxies only. See [`Listen::proxy_protocol`](crate::Listen::proxy_protocol).
+    pub proxy_protocol: bool,
+
     /// The application's own settings: the tables of the file, and the variables with two underscores in their names. Default: none.
     pub values: Values,
 }
@@ -275,6 +345,15 @@ impl Default for Settings {
             drain_grace: Duration::from_secs(2),
             destroy_timeout: Duration::from_secs(10),
             max_connections: 16 * 1024,
+            max_connections_per_address: 4 * 1024,
+            max_connections_per_principal: 0,
+            handshake_rate: None,
+            handshake_rate_per_address: Some(Rate::per_second(1000).burst(4096)),
+            message_rate: None,
+            byte_rate: None,
+            over_rate: OverRate::Wait,
+            max_queue_memory: None,
+            max_body_size: 16 * 1024 * 1024,
             max_head_size: 16 * 1024,
             max_headers: 100,
             head_timeout: Duration::from_secs(10),
@@ -288,6 +367,8 @@ impl Default for Settings {
             tls_client_certificates: ClientCertificates::Required,
             tls_handshake_timeout: Duration::from_secs(10),
             tls_reload_interval: Some(Duration::from_secs(10)),
+            trusted_proxies: Vec::new(),
+            proxy_protocol: false,
             values: Values::default(),
         }
     }

@@ -176,7 +176,8 @@ impl Plan {
                 let (transport, read_ahead) = Transport::from_upgraded(stream);
                 let timers = Timers::new();
                 let role = Role::Client;
-                Ok(Asked::Open(Box::new(Upgraded { session, transport, read_ahead, timers, role })))
+                let places = None;
+                Ok(Asked::Open(Box::new(Upgraded { session, transport, read_ahead, timers, role, places })))
             }
         }
     }

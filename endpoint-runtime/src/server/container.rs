@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock, Weak};
 use http::{Request, Response};
 use tokio::sync::watch;
 
-use super::Server;
 use super::body::ResponseBody;
 use super::door::Door;
+use super::{Counters, Server};
 use crate::context::{ApplicationContext, Injected};
 use crate::endpoint::{Context, FromContext};
 use crate::error::Result;
@@ -103,6 +103,18 @@ impl Container {
     /// Every session of the server.
     pub fn sessions(&self) -> &Sessions {
         &self.0.sessions
+    }
+
+    /// What was counted since the server was started: who came in, who was refused and why, what was dropped.
+    ///
+    /// ```
+    /// # fn f(container: &endpoint_runtime::Container) {
+    /// let counted = container.counters();
+    /// println!("{} sessions, {} more than the server would take", counted.accepted, counted.refused_full);
+    /// # }
+    /// ```
+    pub fn counters(&self) -> Counters {
+        self.sessions().tally().read()
     }
 
     /// What is deployed at this moment, in the order in which it was.

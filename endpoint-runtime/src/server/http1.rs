@@ -12,12 +12,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::arrival::Arrival;
-use super::door::{Asks, Entry};
+use super::door::{Admission, Asks, Entry};
 
 /// Serves one connection. It returns when the connection has been upgraded or closed.
 ///
 /// A peer that says nothing, or says it too slowly, is closed after `head_timeout`; so is one that stays silent between two requests.
-pub(super) async fn serve<I>(arrival: Arrival, io: I)
+pub(super) async fn serve<I>(arrival: Arrival, mut admission: Admission, io: I)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -68,10 +68,17 @@ where
             }
         }
     };
-    if let Some((accepted, upgrade)) = entry.take() {
+    if let Some((mut accepted, upgrade)) = entry.take() {
+        accepted.take_over(&mut admission);
         door.enter(accepted, upgrade).await;
     }
     if let Err(error) = result {
+        if error.is_timeout() {
+            door.tally().slow_heads.add(1);
+        } else if error.is_parse() {
+            // Answered by hyper.
+            door.tally().http_errors.add(1);
+        }
         tracing::debug!(peer = ?arrival.ends.remote, %error, "HTTP connection ended");
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use self::streams::Streams;
 use super::arrival::Arrival;
 use super::body::{self, ResponseBody};
-use super::door::Entry;
+use super::door::{Admission, Entry};
 use crate::endpoint::Refusal;
 use crate::settings::Settings;
 
@@ -41,10 +41,13 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Serves one connection. It returns when the connection is closed.
 ///
 /// A connection without streams is closed after `head_timeout`, one on which a peer keeps resetting them at once.
-pub(super) async fn serve<I>(arrival: Arrival, io: I)
+pub(super) async fn serve<I>(mut arrival: Arrival, admission: Admission, io: I)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    // Its place is the connection's, for as long as it lives: sessions take places of their own.
+    arrival.ends.counted = false;
+    let _admission = admission;
     let settings = arrival.door.settings();
     let streams = Streams::new(settings.http2_max_resets);
     let service = service_fn(|request| {
@@ -121,7 +124,7 @@ async fn answer(mut arrival: Arrival, request: Request<Incoming>) -> Response<Re
     }
     // A session counts as one more connection, from its handshake on.
     let admission = (request.method() == Method::CONNECT).then(|| door.admit());
-    arrival.full |= admission.as_ref().is_some_and(|admission| admission.over() > 0);
+    arrival.full = arrival.full.or_else(|| admission.as_ref()?.full());
     let entry = Entry::default();
     let response = Arc::clone(&door).answer(request, arrival, entry.clone()).await;
     if let Some((accepted, upgrade)) = entry.take() {

@@ -32,6 +32,7 @@ pub struct Listen {
     pub(crate) address: String,
     only: Vec<Admits>,
     reuse_port: bool,
+    proxy_protocol: Option<bool>,
     #[cfg(feature = "tls")]
     pub(crate) encryption: Encryption,
 }
@@ -56,6 +57,7 @@ impl Listen {
             address: address.into(),
             only: Vec::new(),
             reuse_port: false,
+            proxy_protocol: None,
             #[cfg(feature = "tls")]
             encryption: Encryption::AsOthers,
         }
@@ -87,6 +89,30 @@ impl Listen {
         self
     }
 
+    /// Whether connections begin with a header of the PROXY protocol, version 1 or 2, by which a proxy that does not speak HTTP tells whose
+    /// they are: `HAProxy`'s `send-proxy`, load balancers of TCP. Else what
+    /// [`Settings::proxy_protocol`](crate::Settings::proxy_protocol) says.
+    ///
+    /// Then every connection must have one, within `head_timeout`, or is closed. Whoever can connect can say to be anybody: so it is taken
+    /// from [`trusted_proxies`](crate::Settings::trusted_proxies) alone, and if there are none, nobody but the proxy must
+    /// be able to connect here.
+    ///
+    /// ```no_run
+    /// # async fn f() -> endpoint_runtime::Result<()> {
+    /// use endpoint_runtime::Listen;
+    ///
+    /// endpoint_runtime::export_all()
+    ///     .bind(Listen::on("10.0.0.9:9000").proxy_protocol(true))
+    ///     .bind("127.0.0.1:9001")
+    ///     .serve()
+    ///     .await
+    /// # }
+    /// ```
+    pub fn proxy_protocol(mut self, expected: bool) -> Self {
+        self.proxy_protocol = Some(expected);
+        self
+    }
+
     /// Speaks TLS here, whatever holds for [the others](crate::ServerEndpointExporter::tls). A Unix socket may, too.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: Tls) -> Self {
@@ -112,12 +138,13 @@ impl Listen {
     }
 
     /// What holds for the connections that come in at this address of it.
-    pub(crate) fn rules(&self, address: &Address, handed_over: bool) -> Arc<Rules> {
+    pub(crate) fn rules(&self, address: &Address, handed_over: bool, settings: &Settings) -> Arc<Rules> {
         #[cfg(not(feature = "tls"))]
         let _ = address;
         Arc::new(Rules {
             only: self.only.clone(),
             handed_over,
+            proxy_protocol: self.proxy_protocol.unwrap_or(settings.proxy_protocol),
             #[cfg(feature = "tls")]
             tls: match (&self.encryption, address) {
                 (Encryption::By(tls), _) | (Encryption::IfTcp(tls), Address::Tcp(_)) => Some(tls.clone()),
@@ -157,6 +184,8 @@ pub(crate) struct Rules {
     only: Vec<Admits>,
     /// Others serve the same address, or will: who was accepted just before the server stops is not turned away.
     pub(crate) handed_over: bool,
+    /// They begin with a header of the PROXY protocol.
+    pub(super) proxy_protocol: bool,
     /// What they are encrypted by.
     #[cfg(feature = "tls")]
     pub(super) tls: Option<Tls>,
@@ -193,7 +222,8 @@ mod tests {
         ];
         for (encryption, encrypted) in table {
             let listen = Listen { encryption: encryption.clone(), ..Listen::systemd("web") };
-            let found = [&tcp, &unix].map(|address| listen.rules(address, false).tls.is_some());
+            let found =
+                [&tcp, &unix].map(|address| listen.rules(address, false, &Settings::default()).tls.is_some());
             assert_eq!(found, encrypted, "{encryption:?}");
         }
     }

@@ -149,17 +149,17 @@ impl Listener {
             #[cfg(unix)]
             Binding::Passed(name) => {
                 let sockets = passed::named(name.as_deref())?.into_iter();
-                return sockets.map(|socket| Self::passed(socket, listen)).collect();
+                return sockets.map(|socket| Self::passed(socket, listen, settings)).collect();
             }
             #[cfg(not(unix))]
             Binding::Unix(_) | Binding::Passed(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
-        let rules = listen.rules(&address, owner != Owner::Alone);
+        let rules = listen.rules(&address, owner != Owner::Alone, settings);
         Ok(vec![Listener { socket, address, owner, rules }])
     }
 
     #[cfg(unix)]
-    fn passed(socket: passed::Passed, listen: &Listen) -> io::Result<Self> {
+    fn passed(socket: passed::Passed, listen: &Listen, settings: &Settings) -> io::Result<Self> {
         let (socket, address) = match socket {
             passed::Passed::Tcp(socket) => {
                 let address = Address::Tcp(socket.local_addr()?);
@@ -170,7 +170,7 @@ impl Listener {
                 (Socket::Unix(UnixListener::from_std(socket)?), Address::Unix(path.unwrap_or_default()))
             }
         };
-        let rules = listen.rules(&address, true);
+        let rules = listen.rules(&address, true, settings);
         Ok(Listener { socket, address, owner: Owner::Manager, rules })
     }
 
@@ -247,7 +247,7 @@ impl Listener {
         I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
         let rules = Arc::clone(&self.rules);
-        let arriving = arrive(Arc::clone(door), rules, stream, ends, stop.clone());
+        let arriving = arrive(door.admit(), rules, stream, ends, stop.clone());
         tokio::spawn(door.tasks().track_future(arriving));
     }
 

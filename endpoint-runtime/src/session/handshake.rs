@@ -47,7 +47,19 @@ pub struct Handshake {
     attributes: Attributes,
     /// What the server answered, where we are the client.
     response: Option<Box<Record>>,
+    /// The proxy that it came through, if that was believed; boxed, as it is rarely more than one word.
+    via: Option<Box<Via>>,
 }
+
+/// What a trusted proxy has said, beside what stands in the place of what we see ourselves.
+struct Via {
+    proxy: Option<SocketAddr>,
+    host: Option<String>,
+}
+
+/// The host that a client has named, as a trusted proxy says. It travels in the request's extensions.
+#[derive(Clone, Debug)]
+pub(crate) struct NamedHost(pub(crate) String);
 
 /// The two ends of the connection that the request came over; `None` where an end has no IP address (a Unix socket, memory).
 #[derive(Clone, Debug, Default)]
@@ -58,6 +70,10 @@ pub(crate) struct Ends {
     /// The certificates that the client has shown.
     #[cfg(feature = "tls")]
     pub(crate) shown: Option<Shown>,
+    /// Who is really at the other end, where a proxy has told who `remote` is.
+    pub(crate) proxy: Option<SocketAddr>,
+    /// The connection has a place among those of its address, and gives it to the session that it becomes.
+    pub(crate) counted: bool,
 }
 
 /// A client's certificates, its own first.
@@ -69,6 +85,8 @@ impl Handshake {
         if parts.version == Version::HTTP_2 {
             resemble_http1(parts);
         }
+        let host = parts.extensions.remove::<NamedHost>().map(|host| host.0);
+        let via = (host.is_some() || ends.proxy.is_some()).then(|| Box::new(Via { proxy: ends.proxy, host }));
         // There, since it takes no room in sessions that have none.
         #[cfg(feature = "tls")]
         if let Some(shown) = &ends.shown {
@@ -86,6 +104,7 @@ impl Handshake {
             extensions: taken(&mut parts.extensions),
             attributes: Attributes::default(),
             response: None,
+            via,
         }
     }
 
@@ -104,6 +123,7 @@ impl Handshake {
             extensions: Extensions::new(),
             attributes: Attributes::default(),
             response: None,
+            via: None,
         }
     }
 
@@ -146,8 +166,12 @@ impl Handshake {
         url.build().unwrap_or_else(|_| self.uri().clone())
     }
 
-    /// The host that the peer connected to, with the port if it named one: `example.com`, `localhost:8080`.
+    /// The host that the peer connected to, with the port if it named one: `example.com`, `localhost:8080`. Behind a [trusted
+    /// proxy](crate::Settings::trusted_proxies) it is the one that the client named, if the proxy says so.
     pub fn host(&self) -> Option<&str> {
+        if let Some(host) = self.via.as_ref().and_then(|via| via.host.as_deref()) {
+            return Some(host);
+        }
         // A request that names the host in its first line means that one (RFC 9112 3.2.2).
         let stated = self.uri().authority().map(http::uri::Authority::as_str);
         stated.or_else(|| self.header("host")).filter(|host| !host.is_empty())
@@ -245,17 +269,25 @@ impl Handshake {
         self.subprotocol.as_ref().map(|name| &***name)
     }
 
-    /// The peer's address; `None` over a Unix socket or in memory.
+    /// The peer's address; `None` over a Unix socket or in memory. Behind a [trusted proxy](crate::Settings::trusted_proxies) it is the
+    /// client's, as the proxy says; the port is 0 if it does not say that.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.record.remote()
     }
 
-    /// Our address; `None` over a Unix socket or in memory.
+    /// The address of the proxy that the connection came through, if one has told who the peer is: who is really at the other end.
+    /// `None` without one, and for one that came through a Unix socket.
+    pub fn proxy_addr(&self) -> Option<SocketAddr> {
+        self.via.as_ref()?.proxy
+    }
+
+    /// Our address; `None` over a Unix socket or in memory. With the PROXY protocol it is the one that the client connected to.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.record.local()
     }
 
-    /// Whether the connection is encrypted.
+    /// Whether the connection is encrypted; behind a [trusted proxy](crate::Settings::trusted_proxies), whether the client's is, as the
+    /// proxy says.
     pub fn is_secure(&self) -> bool {
         self.secure
     }

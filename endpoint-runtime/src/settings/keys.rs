@@ -46,6 +46,15 @@ pub(super) const KEYS: &[Key] = &[
     key!(drain_grace, value => value.duration("a client that never asks would hold up a shutdown for ever")),
     key!(destroy_timeout, value => value.duration("a component that hangs would hold up the end for ever")),
     key!(max_connections, value => value.count()),
+    key!(max_connections_per_address, value => value.count()),
+    key!(max_connections_per_principal, value => value.count()),
+    key!(handshake_rate, value => value.rate()),
+    key!(handshake_rate_per_address, value => value.rate()),
+    key!(message_rate, value => value.rate()),
+    key!(byte_rate, value => value.byte_rate()),
+    key!(over_rate, value => value.over_rate()),
+    key!(max_queue_memory, value => value.size_or_auto()),
+    key!(max_body_size, value => value.size()),
     key!(max_head_size, value => value.size()),
     key!(max_headers, value => value.count()),
     key!(head_timeout, value => value.duration("a silent client would hold its connection for ever")),
@@ -59,6 +68,8 @@ pub(super) const KEYS: &[Key] = &[
     key!(tls_client_certificates, value => value.client_certificates()),
     key!(tls_handshake_timeout, value => value.duration("a silent client would hold its connection for ever")),
     key!(tls_reload_interval, value => value.duration_or_off()),
+    key!(trusted_proxies, value => value.list()),
+    key!(proxy_protocol, value => value.switch()),
 ];
 
 /// What others call a setting.
@@ -140,7 +151,7 @@ mod tests {
             ("binds", &["bind"]),
             ("port", &["bind"]),
             ("origin", &["origins"]),
-            ("max_size", &["max_head_size", "max_message_size"]),
+            ("max_size", &["max_body_size", "max_head_size", "max_message_size"]),
             ("max_conections", &["max_connections"]),
             ("server_drain_batch", &["drain_batch"]),
             ("drain", &["drain_batch", "drain_delay", "drain_grace", "drain_timeout", "drain_interval"]),

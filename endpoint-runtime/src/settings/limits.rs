@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Settings;
 use super::value::LONGEST;
 use crate::path::Template;
+use crate::server::Proxies;
 
 /// What a handshake cannot do without: `Host`, `Upgrade`, `Connection`, and the two of WebSocket (RFC 6455
 /// 4.1).
@@ -31,6 +32,9 @@ impl Settings {
         problems.extend(prefix_fault(&self.prefix).map(|fault| ("prefix", fault)));
         let origins = self.origins.iter().flatten();
         problems.extend(origins.filter_map(|origin| Some(("origins", origin_fault(origin)?))));
+        if let Err(faults) = Proxies::new(&self.trusted_proxies) {
+            problems.extend(faults.into_iter().map(|fault| ("trusted_proxies", fault)));
+        }
         problems
     }
 

@@ -217,7 +217,7 @@ fn from_toml<'a>(value: &'a DeValue<'_>) -> Value<'a> {
         },
         DeValue::Array(items) => Value::List(items.iter().map(|item| from_toml(item.get_ref())).collect()),
         DeValue::Float(float) => Value::Other(float.as_str().into()),
-        DeValue::Boolean(boolean) => Value::Other(boolean.to_string().into()),
+        DeValue::Boolean(boolean) => Value::Truth(*boolean),
         DeValue::Datetime(datetime) => Value::Other(datetime.to_string().into()),
         DeValue::Table(_) => Value::Other("a table".into()),
     }

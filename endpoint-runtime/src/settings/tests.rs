@@ -51,6 +51,15 @@ fn everything() -> Settings {
         drain_grace: seconds(1),
         destroy_timeout: seconds(20),
         max_connections: 0,
+        max_connections_per_address: 8,
+        max_connections_per_principal: 9,
+        handshake_rate: Some(Rate::per_second(500)),
+        handshake_rate_per_address: None,
+        message_rate: Some(Rate::per_second(10).burst(20)),
+        byte_rate: Some(Rate::per_second(65_536).burst(1 << 20)),
+        over_rate: OverRate::Close,
+        max_queue_memory: Some(1 << 30),
+        max_body_size: 4096,
         max_head_size: 32_768,
         max_headers: 50,
         head_timeout: seconds(180),
@@ -65,6 +74,8 @@ fn everything() -> Settings {
         tls_handshake_timeout: seconds(5),
         tls_reload_interval: None,
         values: Values::default(),
+        trusted_proxies: vec!["10.0.0.0/8".into(), "::1".into(), "unix".into()],
+        proxy_protocol: true,
     }
 }
 
@@ -93,6 +104,15 @@ fn everything_can_be_set_in_the_file() {
         drain_grace = "1s"
         destroy_timeout = "20s"
         max_connections = 0
+        max_connections_per_address = 8
+        max_connections_per_principal = 9
+        handshake_rate = 500
+        handshake_rate_per_address = "off"
+        message_rate = "10 burst 20"
+        byte_rate = "64KiB burst 1MiB"
+        over_rate = "close"
+        max_queue_memory = "1GiB"
+        max_body_size = "4KiB"
         max_head_size = 0x8000
         max_headers = 50
         head_timeout = "3m"
@@ -106,6 +126,8 @@ fn everything_can_be_set_in_the_file() {
         tls_client_certificates = "optional"
         tls_handshake_timeout = "5s"
         tls_reload_interval = "off"
+        trusted_proxies = ["10.0.0.0/8", "::1", "unix"]
+        proxy_protocol = true
     "#;
     assert_eq!(read(file, &[]).unwrap(), everything());
 }
@@ -133,6 +155,15 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ENDPOINT_DRAIN_GRACE", "1s"),
     ("ENDPOINT_DESTROY_TIMEOUT", "20s"),
     ("ENDPOINT_MAX_CONNECTIONS", "0"),
+    ("ENDPOINT_MAX_CONNECTIONS_PER_ADDRESS", "8"),
+    ("ENDPOINT_MAX_CONNECTIONS_PER_PRINCIPAL", "9"),
+    ("ENDPOINT_HANDSHAKE_RATE", "500"),
+    ("ENDPOINT_HANDSHAKE_RATE_PER_ADDRESS", "off"),
+    ("ENDPOINT_MESSAGE_RATE", "10 burst 20"),
+    ("ENDPOINT_BYTE_RATE", "65536 burst 1MiB"),
+    ("ENDPOINT_OVER_RATE", "close"),
+    ("ENDPOINT_MAX_QUEUE_MEMORY", "1GiB"),
+    ("ENDPOINT_MAX_BODY_SIZE", "4096"),
     ("ENDPOINT_MAX_HEAD_SIZE", "32KiB"),
     ("ENDPOINT_MAX_HEADERS", "50"),
     ("ENDPOINT_HEAD_TIMEOUT", "3m"),
@@ -146,6 +177,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ENDPOINT_TLS_CLIENT_CERTIFICATES", "optional"),
     ("ENDPOINT_TLS_HANDSHAKE_TIMEOUT", "5s"),
     ("ENDPOINT_TLS_RELOAD_INTERVAL", "off"),
+    ("ENDPOINT_TRUSTED_PROXIES", "10.0.0.0/8, ::1, unix"),
+    ("ENDPOINT_PROXY_PROTOCOL", "true"),
 ];
 
 #[test]
@@ -196,7 +229,7 @@ fn a_bad_file_is_told_with_line_and_column() {
         ),
         (
             "max_size = 1",
-            "1:1: `max_size` is not a setting: did you mean `max_head_size` or `max_message_size`?",
+            "1:1: `max_size` is not a setting: did you mean `max_body_size`, `max_head_size` or `max_message_size`?",
         ),
         ("[bind]\n", "1:1: `bind`: a table is not a list: write [\"first\", \"second\"]"),
         (
@@ -204,8 +237,10 @@ fn a_bad_file_is_told_with_line_and_column() {
             "2:3: `server` is not a setting: there are `bind`, `reuse_port`, `prefix`, `max_message_size`, `idle_timeout`, `ping_interval`, \
              `pong_timeout`, `send_buffer`, `send_timeout`, `overflow`, `compression`, `compression_threshold`, `origins`, \
              `handler_grace`, `close_timeout`, `drain_delay`, `drain_timeout`, `drain_batch`, `drain_interval`, `drain_grace`, `destroy_timeout`, \
-             `max_connections`, `max_head_size`, `max_headers`, `head_timeout`, `http2`, `http2_max_streams`, `http2_max_resets`, `handshake_timeout`, \
-             `tls_certificate`, `tls_key`, `tls_client_authorities`, `tls_client_certificates`, `tls_handshake_timeout` and `tls_reload_interval`",
+             `max_connections`, `max_connections_per_address`, `max_connections_per_principal`, `handshake_rate`, `handshake_rate_per_address`, \
+             `message_rate`, `byte_rate`, `over_rate`, `max_queue_memory`, `max_body_size`, `max_head_size`, `max_headers`, `head_timeout`, \
+             `http2`, `http2_max_streams`, `http2_max_resets`, `handshake_timeout`, `tls_certificate`, `tls_key`, `tls_client_authorities`, \
+             `tls_client_certificates`, `tls_handshake_timeout`, `tls_reload_interval`, `trusted_proxies` and `proxy_protocol`",
         ),
         ("ping_interval = 25s", "1:17: string values must be quoted, expected literal string"),
         ("bind = \"a:1\"\nbind = \"b:1\"", "2:1: duplicate key"),
@@ -245,7 +280,7 @@ fn a_bad_file_is_told_with_line_and_column() {
             "1:27: `tls_client_certificates`: \"maybe\" says nothing about certificates of clients: write one of \
              \"required\", \"optional\"",
         ),
-        ("http2 = 2", "1:9: `http2`: 2 is neither: write true or false"),
+        ("http2 = 2", "1:9: `http2`: 2 is neither true nor false: write one of them"),
         ("compression_threshold = \"1KB\"", &format!("1:25: `compression_threshold`: \"1KB\" {not_a_size}")),
     ];
     for (file, problem) in table {
@@ -347,6 +382,15 @@ fn what_would_break_a_server_is_refused_with_the_reason() {
             "tls_client_authorities = \"a.pem\"",
             "1:26: `tls_client_authorities`: only who has a certificate can ask for one",
         ),
+        ("handshake_rate = 0", "1:18: `handshake_rate`: 0 is not a rate: write how many a second"),
+        ("byte_rate = \"1MB\"", "1:13: `byte_rate`: \"1MB\" is not a rate: write how many bytes a second"),
+        (
+            "over_rate = \"no\"",
+            "1:13: `over_rate`: \"no\" is not what can be done over a rate: write one of \"wait\"",
+        ),
+        ("max_queue_memory = \"off\"", "1:20: `max_queue_memory`: \"off\" is not a size"),
+        ("proxy_protocol = 1", "1:18: `proxy_protocol`: 1 is neither true nor false"),
+        ("trusted_proxies = \"localhost\"", "1:19: `trusted_proxies`: \"localhost\" is no address"),
         ("head_timeout = \"8761h\"", "1:16: `head_timeout`: \"8761h\" is too long"),
     ];
     for (file, problem) in table {
