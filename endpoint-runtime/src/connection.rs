@@ -26,6 +26,9 @@ use self::link::{Answer, Link};
 use self::routing::{Elsewhere, route};
 pub(crate) use self::timers::Timers;
 pub(crate) use self::transport::Transport;
+#[cfg(feature = "http2")]
+pub(crate) use self::transport::{Http2Stream, Rewound};
+use crate::context::ApplicationEvent;
 use crate::endpoint::{Context, Decoders, Dispatch, Reply, Slot};
 use crate::error::{Error, Panicked, ProtocolError, Result};
 use crate::message::{CloseReason, ClosedBy, Incoming, Message};
@@ -101,6 +104,7 @@ fn run_counted<D: Dispatch, R>(
     // No turn ends here, and the first may be another thread's.
     fan_out::send();
     connection.session.enter_registry();
+    connection.observe_opening();
     async move {
         let Some(mut instance) = connection.create(make) else {
             connection.wait_for_the_end().await;
@@ -383,10 +387,27 @@ impl Connection {
                 Box::pin(self.fail(instance, error)).await;
             }
         }
+        self.observe_closing(&reason);
         self.stop_coders();
         self.session.drop_message_handlers();
         poll_fn(|cx| self.link.poll_gone(cx)).await;
         self.session.sessions().forget(*self.session.id());
+    }
+
+    /// Tells those who observe the application, if there are any.
+    fn observe_opening(&self) {
+        let context = self.session.application();
+        if context.is_observed() {
+            context.publish(&ApplicationEvent::SessionOpened { session: self.session.clone() });
+        }
+    }
+
+    fn observe_closing(&self, reason: &CloseReason) {
+        let context = self.session.application();
+        if context.is_observed() {
+            let (session, reason) = (self.session.clone(), reason.clone());
+            context.publish(&ApplicationEvent::SessionClosed { session, reason });
+        }
     }
 
     /// Nothing is delivered to anybody.

@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
+use crate::access::Forbidden;
 use crate::message::{DecodeError, EncodeError};
 use crate::session::SendError;
 
@@ -38,6 +39,8 @@ pub enum Error {
     Send(SendError),
     /// A parameter of a handler could not be made.
     Argument(ArgumentError),
+    /// The peer may not have what it asked for. The connection stays open.
+    Forbidden(Forbidden),
     /// The peer broke the protocol or a limit; the session closes with [`ProtocolError::code`].
     Protocol(ProtocolError),
     /// A handler panicked; the session closes with 1011.
@@ -61,6 +64,7 @@ impl Error {
             Error::Encode(error) => error,
             Error::Send(error) => error,
             Error::Argument(error) => error,
+            Error::Forbidden(error) => error,
             Error::Protocol(error) => error,
             Error::Panicked(error) => error,
             Error::Deploy(error) => error,
@@ -80,6 +84,7 @@ impl Error {
             Error::Encode(error) => error.into(),
             Error::Send(error) => error.into(),
             Error::Argument(error) => error.into(),
+            Error::Forbidden(error) => error.into(),
             Error::Protocol(error) => error.into(),
             Error::Panicked(error) => error.into(),
             Error::Deploy(error) => error.into(),
@@ -94,6 +99,7 @@ impl Error {
             Error::Encode(_) => "encode",
             Error::Send(_) => "send",
             Error::Argument(_) => "argument",
+            Error::Forbidden(_) => "forbidden",
             Error::Protocol(_) => "protocol",
             Error::Panicked(_) => "panic",
             Error::Deploy(_) => "deploy",
@@ -122,7 +128,7 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
             };
         }
         own!(DecodeError => Decode, EncodeError => Encode, SendError => Send, ArgumentError => Argument,
-             ProtocolError => Protocol, Panicked => Panicked, crate::exporter::DeployError => Deploy);
+             Forbidden => Forbidden, ProtocolError => Protocol, Panicked => Panicked, crate::exporter::DeployError => Deploy);
         match slot {
             Some(error) => Error::Other(Box::new(error)),
             // Not reachable: the slot is emptied only where this function returns.

@@ -6,6 +6,7 @@ extern crate self as endpoint_runtime;
 
 #[doc(hidden)]
 pub mod __private;
+mod access;
 #[cfg(feature = "client")]
 mod client;
 mod connection;
@@ -25,7 +26,8 @@ pub mod test;
 mod wire;
 
 pub use endpoint_macros::{
-    client_endpoint, handlers, on_close, on_error, on_message, on_open, server_endpoint,
+    client_endpoint, component, constructor, handlers, on_close, on_error, on_message, on_open, provider,
+    server_endpoint,
 };
 
 pub use bytes::Bytes;
@@ -38,14 +40,18 @@ pub use crate::client::{
     Backoff, Client, ClientEndpoint, ConnectError, ConnectStep, Connecting, Connection, Lost, Proxy,
     ReconnectingClient, client,
 };
-/// What [`ClientTls::config`] takes a configuration of.
+/// What [`Tls::config`] and [`ClientTls::config`] take a configuration of.
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 
-pub use crate::context::{ApplicationContext, Inject, Injected};
+pub use crate::access::{BearerTokens, Forbidden, Identity, Principal, TokenVerifier};
+pub use crate::context::{
+    ApplicationContext, ApplicationEvent, ComponentConfig, ContextAware, Inject, Injected, InjectedByName,
+    Lazy, Lifecycle, Named, Observer,
+};
 pub use crate::endpoint::{
     Coders, Completion, Context, Decoder, DecoderInput, Encoder, EncoderOutput, Endpoint, FromContext,
-    IntoReply, Needs, Place, Principal, Query, Refusal, Replies, Reply,
+    IntoReply, Needs, Place, Query, Refusal, Replies, Reply,
 };
 pub use crate::error::{ArgumentError, BoxError, Error, Panicked, ProtocolError, Result};
 pub use crate::exporter::{
@@ -64,13 +70,20 @@ pub use crate::message::{
     Uncompressed,
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
-pub use crate::server::{Address, Container, Counters, EndpointService, Listen, ResponseBody, Server};
+pub use crate::server::{
+    Address, Container, Counters, EndpointService, Listen, Mounted, MountedService, ResponseBody, Server,
+};
+#[cfg(feature = "tls")]
+pub use crate::server::{ClientAuthorities, Tls};
 pub use crate::session::{
     Attributes, Audience, Batch, BinaryWriter, Delivery, EndpointConfig, Extension, HandlerConflict,
     Handshake, InvalidExtensions, InvalidSessionId, MessageHandlerId, Receipt, SendError, Session, SessionId,
     Sessions, TextWriter, TrySendError,
 };
-pub use crate::settings::{Compression, OverRate, Overflow, Rate, Settings, SettingsError};
+pub use crate::settings::{
+    ClientCertificates, Compression, OverRate, Overflow, Rate, SetValue, Settings, SettingsError, ValueError,
+    Values,
+};
 
 /// Everything that an endpoint's source usually needs.
 pub mod prelude {
@@ -83,12 +96,13 @@ pub mod prelude {
     #[cfg(feature = "protobuf")]
     pub use crate::Protobuf;
     pub use crate::{
-        ApplicationContext, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason, Compression,
-        Configurator, Container, DecodeError, Decoded, Decoder, Encoded, Encoder, Endpoint, EndpointConfig,
-        Error, Fragment, FromContext, FromMessage, Handshake, Inject, IntoMessage, Message, Overflow, Parsed,
-        Ping, Pong, Principal, Query, Refusal, Replies, Result, ServerEndpointConfig, Session, SessionId,
-        Sessions, Text, TextReader, TextWriter, Uncompressed, client_endpoint, handlers, on_close, on_error,
-        on_message, on_open, server_endpoint,
+        ApplicationContext, ApplicationEvent, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason,
+        Compression, Configurator, Container, ContextAware, DecodeError, Decoded, Decoder, Encoded, Encoder,
+        Endpoint, EndpointConfig, Error, Fragment, FromContext, FromMessage, Handshake, Identity, Inject,
+        IntoMessage, Lazy, Lifecycle, Message, Named, Observer, Overflow, Parsed, Ping, Pong, Principal,
+        Query, Refusal, Replies, Result, ServerEndpointConfig, Session, SessionId, Sessions, Text,
+        TextReader, TextWriter, Uncompressed, client_endpoint, component, constructor, handlers, on_close,
+        on_error, on_message, on_open, provider, server_endpoint,
     };
 }
 

@@ -1,5 +1,6 @@
 //! Sessions: the handle on one connection ([`Session`]), all of them ([`Sessions`]), and what goes out through them.
 
+mod access;
 mod attributes;
 mod audience;
 mod config;
@@ -29,15 +30,16 @@ use once_cell::race::OnceBox;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use self::access::Refreshed;
 pub use self::attributes::Attributes;
 pub(crate) use self::attributes::Seeds;
 pub use self::audience::{Audience, Delivery};
 pub use self::config::EndpointConfig;
-pub(crate) use self::current::Current;
+pub(crate) use self::current::{Current, enter};
 pub(crate) use self::extension::{DEFLATE, is_token};
 pub use self::extension::{Extension, InvalidExtensions};
 pub use self::handshake::Handshake;
-pub(crate) use self::handshake::{Ends, NamedHost};
+pub(crate) use self::handshake::{Ends, NamedHost, cookies, form_pairs};
 pub(crate) use self::home::{Home, Limits};
 pub use self::id::{InvalidSessionId, SessionId};
 use self::message_handlers::MessageHandlers;
@@ -80,6 +82,8 @@ struct Inner {
     encoders: OnceBox<Encoders>,
     /// Message handlers; made when there is the first one.
     handlers: OnceBox<MessageHandlers>,
+    /// Who the peer is now, if that is not what the handshake says.
+    refreshed: OnceBox<Refreshed>,
 }
 
 #[derive(Default)]
@@ -153,6 +157,7 @@ impl Session {
             reason: OnceBox::new(),
             encoders: OnceBox::new(),
             handlers: OnceBox::new(),
+            refreshed: OnceBox::new(),
         }))
     }
 
@@ -299,15 +304,23 @@ impl Session {
     }
 
     /// Says whose session this is, so that [`Sessions::user`] finds it. A user may have several sessions.
+    ///
+    /// A session whose peer has an [`Identity`](crate::Identity) with a name is that user's from the beginning, without this.
     pub fn set_user(&self, name: &str) {
-        let mut memberships = self.memberships();
+        self.become_users(&mut self.memberships(), Some(name));
+    }
+
+    fn become_users(&self, memberships: &mut Memberships, name: Option<&str>) {
         if memberships.gone {
             return;
         }
-        if let Some(before) = memberships.named().user.replace(name.into()) {
+        if let Some(before) = memberships.named().user.take() {
             self.sessions().leave(&GroupKey::User(before), *self.id());
         }
-        self.sessions().join(GroupKey::User(name.into()), self);
+        if let Some(name) = name {
+            memberships.named().user = Some(name.into());
+            self.sessions().join(GroupKey::User(name.into()), self);
+        }
     }
 
     /// Whose session this is.
@@ -406,6 +419,9 @@ impl Session {
     pub(crate) fn enter_registry(&self) {
         self.sessions().insert(self);
         self.0.home.group.add(self);
+        if let Some(identity) = self.handshake().identity() {
+            self.go_by(None, identity);
+        }
         // Whoever undeploys looks for sessions after having said so: either it finds this one, or this one finds that out.
         if self.0.home.is_gone() {
             self.begin_close(&undeployed());
@@ -483,10 +499,7 @@ impl WeakSession {
 
 impl Injected for Sessions {
     fn inject(context: &ApplicationContext) -> Result<Self> {
-        context
-            .get::<Sessions>()
-            .map(|sessions| (*sessions).clone())
-            .ok_or_else(|| crate::Error::msg("there are no sessions outside of a server"))
+        Ok((*context.get::<Sessions>()?).clone())
     }
 }
 

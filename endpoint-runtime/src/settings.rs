@@ -12,10 +12,14 @@
 //! origins = ["https://example.com"]   # ENDPOINT_ORIGINS=https://example.com,https://example.org
 //! ```
 //!
+//! What stands in a table of the file, `[chat]`, or in a variable with two underscores, `ENDPOINT_CHAT__MAX_LEN`, is the
+//! application's own: see [`Values`].
+//!
 //! Durations are written `"250ms"`, `"30s"`, `"5m"`, `"1h"` or, where that makes sense, `"off"`; sizes in
 //! bytes or as `"64KiB"`, `"1MiB"`, `"1GiB"`; lists as arrays, or in one string with commas. Whatever is not
 //! understood is an error, and all errors come at once.
 
+mod client_certificates;
 mod compression;
 mod error;
 mod keys;
@@ -24,14 +28,18 @@ mod overflow;
 mod rate;
 mod sources;
 mod value;
+mod values;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use client_certificates::ClientCertificates;
 pub use compression::Compression;
 pub use error::SettingsError;
+pub(crate) use limits::address_fault;
 pub use overflow::Overflow;
 pub use rate::{OverRate, Rate};
+pub use values::{SetValue, ValueError, Values};
 
 use sources::Sources;
 
@@ -43,12 +51,23 @@ use sources::Sources;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Where to listen: `host:port`, where port 0 means any free port, or `unix:/path`. Default:
+    /// Where to listen: `host:port`, where port 0 means any free port, `unix:/path`, or `systemd:name` for the
+    /// sockets of this name that the service manager passes, all of them without a name. Default:
     /// `127.0.0.1:8080`.
     ///
     /// The default is reachable from this machine only; `0.0.0.0:8080` and `[::]:8080` are reachable from
     /// everywhere.
     pub bind: Vec<String>,
+
+    /// Whether other processes may listen at the same TCP addresses (`SO_REUSEPORT`). Default: `false`.
+    ///
+    /// So a new process of a program starts to serve before the old one stops, and no address is ever without
+    /// a listener. Every process of the same user may then take part of the connections, one that was
+    /// forgotten too; and two servers at one address by mistake are no error any more.
+    pub reuse_port: bool,
+
+    /// What all paths begin with: `/ws` serves the endpoint `/chat` at `/ws/chat`. Default: empty.
+    pub prefix: String,
 
     /// The largest message admitted, in bytes, whole and after decompression. Default: 65,536.
     ///
@@ -122,6 +141,13 @@ pub struct Settings {
     /// Longer is kinder to slow peers and holds on to connections whose peer is gone.
     pub close_timeout: Duration,
 
+    /// How long a shutdown goes on as if nothing had happened when the server has said that it is no longer
+    /// ready. Default: 0 s.
+    ///
+    /// For load balancers that ask now and then whether a server is ready: as long as they take to notice, so
+    /// that they send nobody to a port that is closed. It comes before `drain_timeout`.
+    pub drain_delay: Duration,
+
     /// How long a shutdown may take in all. Default: 30 s.
     ///
     /// Sessions that are left then are cut off, without a close frame. Keep it below the time after which the
@@ -135,6 +161,18 @@ pub struct Settings {
 
     /// The pause between two rounds of a shutdown. Default: 100 ms. Zero is no pause.
     pub drain_interval: Duration,
+
+    /// How long a shutdown waits for the request of a client that had just connected, where others take over
+    /// the address: with `reuse_port`, and on sockets that the service manager passes. Default: 2 s.
+    ///
+    /// Such a client is served: its session is opened and closed with 1012, and it comes back to the others.
+    /// Less turns away those who are slow; more waits for those who never ask.
+    pub drain_grace: Duration,
+    /// How long one component may take to be destroyed when the application ends. Default: 10 s.
+    ///
+    /// After it its `destroy` is cancelled, and the next has its turn. Longer lets more be written out; the service manager must
+    /// bear it beside `drain_timeout`.
+    pub destroy_timeout: Duration,
 
     /// How many connections may be open at a time, handshakes included; 0 is no limit. Default: 16,384.
     ///
@@ -209,11 +247,62 @@ pub struct Settings {
     /// It bounds how long silent and deliberately slow clients hold a connection.
     pub head_timeout: Duration,
 
+    /// Whether HTTP/2 is spoken beside HTTP/1.1 with whoever asks for it: a browser over TLS, or whoever knows beforehand. Default: `true`.
+    /// Written `"on"` or `"off"`.
+    ///
+    /// A browser then opens all its WebSockets to this server in one connection (RFC 8441). Without the feature `http2` it is not spoken,
+    /// whatever stands here.
+    pub http2: bool,
+
+    /// How many requests and sessions one HTTP/2 connection may have open at a time. Default: 100. From 1 to 10,000.
+    ///
+    /// What a client opens beyond waits there, a browser's pages included. Each may hold 128 KiB that no handler has looked at
+    /// yet. A connection counts as one of `max_connections`, and each session in it as one more.
+    pub http2_max_streams: usize,
+
+    /// How many more streams an HTTP/2 connection may see reset before they were answered than it sees answered. Default: 100.
+    ///
+    /// Beyond it the connection is closed. A page that is left takes back all that it has asked for, so a few hundred are honest; to open streams
+    /// and reset them, again and again, is an attack (CVE-2023-44487).
+    pub http2_max_resets: usize,
+
     /// How long an endpoint's configurator may take over one handshake. Default: 10 s.
     ///
     /// After it the handshake is answered 503. Longer bears a slower database, and keeps those who wait for it connected meanwhile.
     pub handshake_timeout: Duration,
 
+    /// A file with the certificate for TLS in PEM: the chain, the server's own certificate first. Default:
+    /// `None`, no TLS.
+    ///
+    /// With it and `tls_key` all TCP listeners speak TLS, unless the program says otherwise: its own
+    /// `.tls(..)` replaces all of this, and a listener of its may be `.plain()`.
+    pub tls_certificate: Option<PathBuf>,
+
+    /// The file with the private key of `tls_certificate`, in PEM; it may be the same file. Default: `None`.
+    pub tls_key: Option<PathBuf>,
+
+    /// A file with the certificates, in PEM, of the authorities whose certificates clients show. Default:
+    /// `None`, clients are asked for none.
+    ///
+    /// Each connection then costs one verification more, and no session of TLS is resumed.
+    pub tls_client_authorities: Option<PathBuf>,
+
+    /// What becomes of clients that show no certificate, where there are `tls_client_authorities`. Default:
+    /// [`ClientCertificates::Required`].
+    pub tls_client_certificates: ClientCertificates,
+
+    /// How long a client may take for the TLS handshake. Default: 10 s.
+    ///
+    /// It bounds how long silent and deliberately slow clients hold a connection, before `head_timeout` does.
+    pub tls_handshake_timeout: Duration,
+
+    /// How often to look whether the files of certificates have changed; `None` is never. Default: 10 s.
+    ///
+    /// A file that has changed is read when the next look finds it unchanged. Each look asks the file system
+    /// for the times of two or three files.
+    pub tls_reload_interval: Option<Duration>,
+    /// The application's own settings: the tables of the file, and the variables with two underscores in their names. Default: none.
+    pub values: Values,
     /// Whose word is taken for who a client is: addresses and networks of proxies, `10.0.0.0/8`, `::1`, and `unix` for whoever comes
     /// through a Unix socket. Default: nobody's.
     ///
@@ -233,6 +322,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             bind: vec!["127.0.0.1:8080".to_owned()],
+            reuse_port: false,
+            prefix: String::new(),
             max_message_size: 64 * 1024,
             idle_timeout: None,
             ping_interval: Some(Duration::from_secs(25)),
@@ -245,9 +336,12 @@ impl Default for Settings {
             origins: None,
             handler_grace: Duration::from_secs(5),
             close_timeout: Duration::from_secs(5),
+            drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
             drain_batch: 1000,
             drain_interval: Duration::from_millis(100),
+            drain_grace: Duration::from_secs(2),
+            destroy_timeout: Duration::from_secs(10),
             max_connections: 16 * 1024,
             max_connections_per_address: 4 * 1024,
             max_connections_per_principal: 0,
@@ -261,7 +355,17 @@ impl Default for Settings {
             max_head_size: 16 * 1024,
             max_headers: 100,
             head_timeout: Duration::from_secs(10),
+            http2: true,
+            http2_max_streams: 100,
+            http2_max_resets: 100,
             handshake_timeout: Duration::from_secs(10),
+            tls_certificate: None,
+            tls_key: None,
+            tls_client_authorities: None,
+            tls_client_certificates: ClientCertificates::Required,
+            tls_handshake_timeout: Duration::from_secs(10),
+            tls_reload_interval: Some(Duration::from_secs(10)),
+            values: Values::default(),
             trusted_proxies: Vec::new(),
             proxy_protocol: false,
         }

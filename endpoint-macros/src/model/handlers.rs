@@ -6,11 +6,12 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Expr, FnArg, GenericParam, Meta, PathArguments, Receiver as SelfArgument, ReturnType,
-    Signature, Token, Type,
+    Attribute, Expr, FnArg, GenericParam, LitStr, Meta, Receiver as SelfArgument, ReturnType, Signature,
+    Token, Type,
 };
 
 use super::attributes;
+use super::block::{Words, own_type};
 use super::parameter::{self, Borrowed, Parameter, Source};
 use super::value;
 use crate::hint;
@@ -31,6 +32,8 @@ pub(crate) struct Handler {
     pub(crate) event: Event,
     /// `max_size = bytes` of an `#[on_message]`
     pub(crate) max_size: Option<TokenStream>,
+    /// `require = ".."` of an `#[on_message]`
+    pub(crate) require: Option<Vec<LitStr>>,
     pub(crate) name: Ident,
     /// `#[cfg]`s on the method.
     pub(crate) conditions: Vec<Attribute>,
@@ -81,7 +84,7 @@ impl Handlers {
     /// Takes our attributes off the block and says what they mean. `None` if nothing can be implemented for its type,
     /// which stands beside a problem.
     pub(crate) fn take_from(block: &mut Block, problems: &mut Problems) -> Option<Self> {
-        let self_type = endpoint_type(block, problems);
+        let self_type = own_type(block, &WORDS, problems);
         let placeholder = TokenStream::new();
         let mut handlers = Vec::new();
         let mut is_empty = true;
@@ -117,44 +120,11 @@ impl Handlers {
     }
 }
 
-/// The type of the block, if it can be an endpoint.
-fn endpoint_type(block: &Block, problems: &mut Problems) -> Option<TokenStream> {
-    if let Some((_, path, _)) = &block.for_trait {
-        let (path, self_type) = (path.to_token_stream(), block.self_type.to_token_stream());
-        problems.on(
-            path,
-            format!(
-                "`#[handlers]` goes on the type's own methods: write `impl {self_type}`, without a trait"
-            ),
-        );
-        return None;
-    }
-    let mut ty = &block.self_type;
-    while let Type::Group(group) = ty {
-        ty = &group.elem;
-    }
-    let is_generic = !block.generics.params.is_empty();
-    match ty {
-        Type::Path(path) if path.qself.is_none() => {
-            let arguments = path.path.segments.iter().find(|segment| !segment.arguments.is_empty());
-            match arguments.map(|segment| &segment.arguments) {
-                None | Some(PathArguments::None) if !is_generic => Some(path.to_token_stream()),
-                arguments => {
-                    let place = match arguments {
-                        _ if is_generic => block.generics.params.to_token_stream(),
-                        arguments => arguments.to_token_stream(),
-                    };
-                    problems.on(place, "an endpoint is one type, and this is many: write the methods for a type without parameters");
-                    None
-                }
-            }
-        }
-        other => {
-            problems.on(other, "an endpoint is a struct of yours, with `#[server_endpoint(\"/path\")]`");
-            None
-        }
-    }
-}
+const WORDS: Words = Words {
+    of_a_trait: "`#[handlers]` goes on the type's own methods",
+    of_many: "an endpoint is one type, and this is many: write the methods for a type without parameters",
+    of_another: "an endpoint is a struct of yours, with `#[server_endpoint(\"/path\")]`",
+};
 
 /// One `#[on_open]` and one `#[on_close]`, unless conditions keep them apart.
 fn once_each(handlers: &[Handler], problems: &mut Problems) {
@@ -198,7 +168,7 @@ impl Handler {
     fn take_from(method: &mut Method, self_type: &TokenStream, problems: &mut Problems) -> Option<Self> {
         let event = take_event(method, problems);
         let signature = &mut method.signature;
-        let Some((event, max_size)) = event else {
+        let Some((event, arguments)) = event else {
             not_a_handler(signature, problems);
             return None;
         };
@@ -225,7 +195,8 @@ impl Handler {
         }
         Some(Handler {
             event,
-            max_size: max_size.map(|size| parameter::outside(size.to_token_stream(), self_type)),
+            max_size: arguments.max_size.map(|size| parameter::outside(size.to_token_stream(), self_type)),
+            require: arguments.require,
             name: signature.ident.clone(),
             conditions: attributes::conditions(&method.attributes),
             is_deprecated: method.attributes.iter().any(|attribute| attribute.path().is_ident("deprecated")),
@@ -241,7 +212,7 @@ impl Handler {
 }
 
 /// Takes `#[on_…]` off a method, and says what stands in it.
-fn take_event(method: &mut Method, problems: &mut Problems) -> Option<(Event, Option<Expr>)> {
+fn take_event(method: &mut Method, problems: &mut Problems) -> Option<(Event, Said)> {
     let late =
         attributes::take(&mut method.attributes, |attribute| event_behind_condition(attribute).is_some());
     for attribute in late {
@@ -269,7 +240,7 @@ fn take_event(method: &mut Method, problems: &mut Problems) -> Option<(Event, Op
         };
         problems.on(other, message);
     }
-    Some((event, max_size(first, event, problems)))
+    Some((event, said(first, event, problems)))
 }
 
 /// The event in `#[cfg_attr(condition, on_…)]`.
@@ -281,47 +252,68 @@ fn event_behind_condition(attribute: &Attribute) -> Option<Event> {
     Event::ALL.into_iter().find(|event| mentions(arguments.clone(), event.attribute()))
 }
 
-/// The one argument that there is: `#[on_message(max_size = bytes)]`.
-fn max_size(attribute: &Attribute, event: Event, problems: &mut Problems) -> Option<Expr> {
+/// What an `#[on_message]` says besides its event.
+#[derive(Default)]
+struct Said {
+    max_size: Option<Expr>,
+    require: Option<Vec<LitStr>>,
+}
+
+/// The arguments that there are: `#[on_message(max_size = bytes, require = "role")]`.
+fn said(attribute: &Attribute, event: Event, problems: &mut Problems) -> Said {
     let name = event.attribute();
     let (plural, has) = match event {
-        Event::Message => ("no such argument", "it has `max_size`"),
+        Event::Message => ("no such argument", "it has `max_size` and `require`"),
         _ => ("no arguments", "it has none"),
     };
+    let mut said = Said::default();
     if let Meta::NameValue(_) = attribute.meta {
         problems.on(
             attribute,
             format!("`#[{name}]` has no value: what the method takes is said by its parameters"),
         );
-        return None;
+        return said;
     }
     let arguments = Arguments::parse(attributes::arguments(attribute), problems);
     for argument in &arguments.positional {
-        problems.on(
-            argument,
-            format!("`#[{name}]` has {plural}: what the method takes is said by its parameters"),
-        );
+        let text = if event == Event::Message && value::is_named(argument, "require") {
+            value::NO_ROLE.to_owned()
+        } else {
+            format!("`#[{name}]` has {plural}: what the method takes is said by its parameters")
+        };
+        problems.on(argument, text);
     }
-    let mut size = None;
+    let mut seen: Vec<Ident> = Vec::new();
     for Argument { name: argument, value } in arguments.named {
-        match value {
-            Value::Expression(value) if event == Event::Message && argument == "max_size" => {
-                if size.is_some() {
-                    problems.on(&argument, "`max_size` is set twice: keep one of them");
-                }
-                size = Some(value);
-            }
-            _ => {
-                let hint = if event == Event::Message && is_a_size(&argument) {
-                    ", did you mean `max_size`?".to_owned()
-                } else {
-                    format!(": {has}")
-                };
-                problems.on(&argument, format!("`#[{name}]` has no argument `{argument}`{hint}"));
-            }
+        let is_ours = event == Event::Message && (argument == "max_size" || argument == "require");
+        let (true, Value::Expression(value)) = (is_ours, value) else {
+            let hint = no_such_argument(event, &argument).unwrap_or_else(|| format!(": {has}"));
+            problems.on(&argument, format!("`#[{name}]` has no argument `{argument}`{hint}"));
+            continue;
+        };
+        if seen.contains(&argument) {
+            problems.on(&argument, format!("`{argument}` is set twice: keep one of them"));
+        } else if argument == "require" {
+            said.require = value::roles(&value, problems);
+        } else {
+            let zero = "no message is that small: leave it out to have the limit of the endpoint";
+            said.max_size = value::size(value, zero, problems);
         }
+        seen.push(argument);
     }
-    value::size(size?, "no message is that small: leave it out to have the limit of the endpoint", problems)
+    said
+}
+
+/// What was meant by an argument that there is not, if that can be told.
+fn no_such_argument(event: Event, name: &Ident) -> Option<String> {
+    match event {
+        Event::Message if is_a_size(name) => Some(", did you mean `max_size`?".to_owned()),
+        Event::Message => None,
+        _ if name == "require" => {
+            Some(": who may connect at all is said by `require` in `#[server_endpoint]`".to_owned())
+        }
+        _ => None,
+    }
 }
 
 /// Whether `max_size` is called so elsewhere.

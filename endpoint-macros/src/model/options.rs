@@ -37,6 +37,7 @@ pub(crate) struct Options {
     pub(crate) compression: Option<Ident>,
     pub(crate) origins: Option<Vec<LitStr>>,
     pub(crate) require_subprotocol: Option<LitBool>,
+    pub(crate) require: Option<Vec<LitStr>>,
     /// `crate = path`
     pub(crate) runtime: Option<Path>,
 }
@@ -86,6 +87,7 @@ impl Side {
                 "overflow",
                 "compression",
                 "origins",
+                "require",
                 "crate",
             ],
             Side::Client => &[
@@ -123,6 +125,7 @@ impl Options {
             compression: None,
             origins: None,
             require_subprotocol: None,
+            require: None,
             runtime: None,
         }
     }
@@ -170,13 +173,12 @@ impl Options {
             (Side::Client, rest) => rest,
         };
         for other in rest {
-            problems.on(
-                other,
-                match self.side {
-                    Side::Server => "expected `name = value`: only the path stands without a name",
-                    Side::Client => "expected `name = value`",
-                },
-            );
+            let text = match self.side {
+                Side::Server if value::is_named(other, "require") => value::NO_ROLE,
+                Side::Server => "expected `name = value`: only the path stands without a name",
+                Side::Client => "expected `name = value`",
+            };
+            problems.on(other, text);
         }
     }
 
@@ -237,6 +239,7 @@ impl Options {
             "origins" => {
                 self.origins = value::list(&value, "https://example.com", value::origin_fault, problems);
             }
+            "require" => self.require = value::roles(&value, problems),
             _ => unknown(self.side, name, problems),
         }
     }
@@ -272,6 +275,7 @@ fn server_only(name: &str) -> Option<&'static str> {
     match name {
         "scope" => Some("each connection of a client has the instance that was passed to `connect`"),
         "origins" => Some("a client says its origin, and the server decides"),
+        "require" => Some("a client's peer is the server it has connected to, which is in no role"),
         "configurator" => Some("what a client sends and accepts is said where it connects"),
         "require_subprotocol" => Some(
             "a client is told by `session.subprotocol()` what was agreed on, and closes if it cannot do without",

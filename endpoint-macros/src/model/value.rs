@@ -152,6 +152,37 @@ pub(super) fn list(
     Some(items)
 }
 
+/// One role, or a list of roles.
+pub(super) fn roles(value: &Expr, problems: &mut Problems) -> Option<Vec<LitStr>> {
+    match text(value) {
+        None => list(value, "admin", role_fault, problems),
+        Some(role) => match role_fault(&role.value()) {
+            Some(fault) => {
+                problems.on(role, fault);
+                None
+            }
+            None => Some(vec![role.clone()]),
+        },
+    }
+}
+
+/// What to write instead of a bare `require`.
+pub(super) const NO_ROLE: &str = "`require` names the role that is required: write `require = \"admin\"`, or `require = [\"admin\", \"editor\"]` for one of several";
+
+/// Whether an expression is this word and nothing else.
+pub(super) fn is_named(value: &Expr, word: &str) -> bool {
+    matches!(value, Expr::Path(path) if path.path.is_ident(word))
+}
+
+/// Why nobody is in a role of this name.
+fn role_fault(role: &str) -> Option<String> {
+    match role.trim() {
+        "" => Some("a role has a name, such as \"admin\"".to_owned()),
+        name if name != role => Some(format!("roles are compared letter by letter: write \"{name}\"")),
+        _ => None,
+    }
+}
+
 /// A list of types, none of which stands there twice.
 pub(super) fn types(value: Value, example: &str, problems: &mut Problems) -> Vec<Type> {
     let (bracket, elements) = match value {
@@ -176,7 +207,7 @@ pub(super) fn types(value: Value, example: &str, problems: &mut Problems) -> Vec
     let mut types: Vec<Type> = Vec::new();
     for element in elements {
         let text = |ty: &Type| ty.to_token_stream().to_string();
-        if !is_named(&element) {
+        if !is_type_name(&element) {
             problems.on(element, format!("expected a type of yours, such as `{example}`"));
         } else if types.iter().any(|other| text(other) == text(&element)) {
             problems.on(&element, format!("`{}` stands here twice", text(&element)));
@@ -190,7 +221,7 @@ pub(super) fn types(value: Value, example: &str, problems: &mut Problems) -> Vec
 /// One type.
 pub(super) fn one_type(value: Value, example: &str, problems: &mut Problems) -> Option<Type> {
     match value {
-        Value::Types(None, mut types) if types.first().is_some_and(is_named) => {
+        Value::Types(None, mut types) if types.first().is_some_and(is_type_name) => {
             types.pop().map(Pair::into_value)
         }
         other => {
@@ -201,10 +232,10 @@ pub(super) fn one_type(value: Value, example: &str, problems: &mut Problems) -> 
 }
 
 /// Whether a type is written as its name, as types that implement something of ours are.
-fn is_named(ty: &Type) -> bool {
+fn is_type_name(ty: &Type) -> bool {
     match ty {
-        Type::Group(group) => is_named(&group.elem),
-        Type::Paren(paren) => is_named(&paren.elem),
+        Type::Group(group) => is_type_name(&group.elem),
+        Type::Paren(paren) => is_type_name(&paren.elem),
         Type::Path(_) => true,
         _ => false,
     }
@@ -274,6 +305,16 @@ mod tests {
         }
         for bad in ["", "chat v2", "a,b", "a/b", "größe", "a\"b", "(a)"] {
             assert!(subprotocol_fault(bad).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn roles_have_names() {
+        for good in ["admin", "orders:read", "Großer Rat"] {
+            assert_eq!(role_fault(good), None, "{good}");
+        }
+        for bad in ["", " ", " admin", "admin\n"] {
+            assert!(role_fault(bad).is_some(), "{bad}");
         }
     }
 

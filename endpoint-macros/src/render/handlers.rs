@@ -234,6 +234,11 @@ fn kinds(handlers: &Handlers, runtime: &Runtime) -> Option<TokenStream> {
                 const _: () = #sized;
             });
         }
+        if let Some(role) = handler.require.as_ref().and_then(|roles| roles.first()) {
+            let (self_type, at) = (&handlers.self_type, runtime.at(role.span()));
+            let can_require = quote_spanned!(role.span()=> #at::can_require::<#self_type>());
+            constants.extend(quote!(#(#conditions)* const _: () = #can_require;));
+        }
         earlier.extend(quote!(#(#conditions)* #kinds,));
     }
     (!constants.is_empty()).then_some(constants)
@@ -299,10 +304,19 @@ fn branch(
     runtime: &Runtime,
 ) -> TokenStream {
     let (conditions, kinds) = (&handler.conditions, kinds_name(index));
+    let guard = handler.require.as_ref().map(|roles| {
+        let left = leave(quote!(refused));
+        quote! {
+            if let ::core::option::Option::Some(refused) = #runtime::forbids(__context, &[#(#roles),*]) {
+                #left;
+            }
+        }
+    });
     let made = make(handler, data, leave, runtime);
     quote! {
         #(#conditions)*
         if #runtime::takes(&__message, #kinds) {
+            #guard
             #made
             #called;
         }

@@ -16,7 +16,7 @@ use super::error::{ConnectError, ConnectStep};
 use super::handshake::Asking;
 use super::target::Target;
 use crate::connection::{Timers, Transport, Upgraded};
-use crate::context::ApplicationContext;
+use crate::context::{ApplicationContext, Unmet};
 use crate::endpoint::{Need, Reception};
 use crate::message::{CloseReason, Text};
 use crate::session::{EndpointConfig, Ends, Extension, Handshake, Home, Limits, Session, is_token};
@@ -44,7 +44,7 @@ impl Plan {
         let own = &about.options.subprotocols;
         let subprotocols = if own.is_empty() { &options.subprotocols } else { own }.clone();
         let mut problems = options.problems(target.secure);
-        problems.extend(missing(&about.needs, &application));
+        problems.extend(missing(about.type_name, &about.needs, &application));
         problems.extend(subprotocols.iter().filter(|name| !is_token(name)).map(|name| {
             format!("`{name}` is not the name of a subprotocol: letters, digits and some signs, no spaces")
         }));
@@ -244,11 +244,8 @@ fn is_redirect(status: StatusCode) -> bool {
 }
 
 /// Each component that is needed and not there.
-fn missing(needs: &[Need], application: &ApplicationContext) -> Vec<String> {
-    let missing = needs.iter().filter(|need| !application.contains(need.component));
-    missing
-        .map(|Need { component_name, asked_by, place, .. }| {
-            format!("`{asked_by}` ({place}) needs the component `{component_name}`, and nobody provides it: say `.provide(..)`")
-        })
-        .collect()
+fn missing(endpoint: &str, needs: &[Need], application: &ApplicationContext) -> Vec<String> {
+    let mut unmet = Unmet::default();
+    unmet.add(application, endpoint, needs);
+    unmet.into_problems().map(|problem| problem.to_string()).collect()
 }

@@ -11,9 +11,11 @@ mod parts;
 mod rates;
 mod sharing;
 
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 use self::decoding::Decoded;
@@ -476,6 +478,10 @@ impl Link {
         match self.input.poll_fill(&mut self.transport, cx) {
             Poll::Pending => Turn::Wait,
             Poll::Ready(Ok(0)) => {
+                // Who has closed TLS is told that it is closed here too (RFC 8446 6.1), if there is room for that.
+                if self.transport.may_keep() {
+                    let _ = Pin::new(&mut self.transport).poll_shutdown(cx);
+                }
                 self.lose(Text::from_static("the connection was lost without a closing handshake"));
                 Turn::Again
             }

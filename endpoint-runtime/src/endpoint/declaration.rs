@@ -45,6 +45,8 @@ impl fmt::Display for Place {
 pub(crate) struct Options {
     pub(crate) subprotocols: Vec<String>,
     pub(crate) require_subprotocol: bool,
+    /// The roles of which the peer must be in one, if there are any.
+    pub(crate) require: Vec<String>,
     pub(crate) max_message_size: Option<usize>,
     pub(crate) idle_timeout: Option<Option<Duration>>,
     pub(crate) ping_interval: Option<Option<Duration>>,
@@ -68,6 +70,7 @@ pub struct Declaration {
     is_client: bool,
     subprotocols: &'static [&'static str],
     require_subprotocol: bool,
+    require: &'static [&'static str],
     max_message_size: Option<usize>,
     idle_timeout: Option<Option<Duration>>,
     ping_interval: Option<Option<Duration>>,
@@ -93,6 +96,7 @@ impl Declaration {
             is_client: false,
             subprotocols: &[],
             require_subprotocol: false,
+            require: &[],
             max_message_size: None,
             idle_timeout: None,
             ping_interval: None,
@@ -127,6 +131,12 @@ impl Declaration {
     /// `require_subprotocol = ..`
     pub const fn require_subprotocol(mut self, require: bool) -> Self {
         self.require_subprotocol = require;
+        self
+    }
+
+    /// `require = ..`
+    pub const fn require(mut self, roles: &'static [&'static str]) -> Self {
+        self.require = roles;
         self
     }
 
@@ -177,6 +187,7 @@ impl Declaration {
         Options {
             subprotocols: owned(self.subprotocols),
             require_subprotocol: self.require_subprotocol,
+            require: owned(self.require),
             max_message_size: self.max_message_size,
             idle_timeout: self.idle_timeout,
             ping_interval: self.ping_interval,

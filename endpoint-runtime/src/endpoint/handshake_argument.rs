@@ -1,4 +1,4 @@
-//! Parameters that come from the opening handshake: `#[path]`, `#[query]`, [`Query`], [`Principal`].
+//! Parameters that come from the opening handshake: `#[path]`, `#[query]`, [`Query`].
 //!
 //! They are tried before the upgrade, so that a value that does not parse is a 400 and never a socket, and made again for each
 //! call.
@@ -6,7 +6,6 @@
 use std::fmt::Display;
 use std::ops::Deref;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
@@ -155,52 +154,5 @@ impl<T: DeserializeOwned> FromContext for Query<T> {
 
     fn from_context(context: Context<'_>) -> Result<Self> {
         Ok(Self::read(context.handshake())?)
-    }
-}
-
-/// Who the peer is, as a layer before the upgrade established it: it puts a `Principal<T>` into the request's extensions.
-///
-/// Without one the handshake is refused with 401; take `Option<Principal<T>>` to admit strangers too.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Principal<T>(Arc<T>);
-
-impl<T> Principal<T> {
-    /// Whoever `who` describes.
-    pub fn new(who: T) -> Self {
-        Principal(Arc::new(who))
-    }
-}
-
-impl<T> Clone for Principal<T> {
-    fn clone(&self) -> Self {
-        Principal(Arc::clone(&self.0))
-    }
-}
-
-impl<T> Deref for Principal<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-impl<T: Send + Sync + 'static> FromContext for Principal<T> {
-    fn admit(handshake: &Handshake) -> Result<(), Refusal> {
-        match handshake.extensions().get::<Self>() {
-            Some(_) => Ok(()),
-            None => Err(Refusal::unauthorized("who are you?")),
-        }
-    }
-
-    fn from_context(context: Context<'_>) -> Result<Self> {
-        let principal = context.handshake().extensions().get::<Self>().cloned();
-        Ok(principal.ok_or_else(|| ArgumentError::new("principal", "the peer is a stranger"))?)
-    }
-}
-
-impl<T: Send + Sync + 'static> FromContext for Option<Principal<T>> {
-    fn from_context(context: Context<'_>) -> Result<Self> {
-        Ok(context.handshake().extensions().get().cloned())
     }
 }

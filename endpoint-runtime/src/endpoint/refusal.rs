@@ -82,6 +82,10 @@ impl Refusal {
         refusal
     }
 
+    pub(crate) fn has_header(&self, name: &HeaderName) -> bool {
+        self.0.headers.contains_key(name)
+    }
+
     /// The status.
     pub fn status(&self) -> StatusCode {
         self.0.status

@@ -111,6 +111,11 @@ impl ServerEndpointConfig {
         self.options.require_subprotocol
     }
 
+    /// The roles of which a peer must be in one; everybody may connect if there are none.
+    pub fn required_roles(&self) -> &[String] {
+        &self.options.require
+    }
+
     /// The extensions that the endpoint itself knows.
     pub fn extensions(&self) -> &[Extension] {
         &self.extensions
@@ -119,6 +124,12 @@ impl ServerEndpointConfig {
     /// Where it is declared.
     pub fn place(&self) -> Place {
         self.place
+    }
+
+    /// The same endpoint, with something before its path.
+    pub(crate) fn under(mut self, prefix: &str) -> Self {
+        self.path.insert_str(0, prefix);
+        self
     }
 
     /// Whether this and the other are one endpoint, which is deployed once however often it is named (Jakarta DP-06): the same annotated
@@ -160,6 +171,13 @@ impl ServerEndpointConfigBuilder {
     /// Refuses peers that speak none of the subprotocols, with 400.
     pub fn require_subprotocol(mut self) -> Self {
         self.0.options.require_subprotocol = true;
+        self
+    }
+
+    /// Refuses peers that are in none of these roles ([`Identity`](crate::Identity)): with 401 those who have not said who they are, with 403 the
+    /// others.
+    pub fn require<S: Into<String>>(mut self, roles: impl IntoIterator<Item = S>) -> Self {
+        self.0.options.require = roles.into_iter().map(Into::into).collect();
         self
     }
 

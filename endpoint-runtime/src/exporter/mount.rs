@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::check::{Planned, planned_beside};
 use super::{DeployError, Problem, ServerEndpointConfig};
+use crate::access::Roles;
 use crate::context::ApplicationContext;
 use crate::error::{Error, Panicked};
 use crate::handshake::{AnyConfigurator, OriginRule, Terms};
@@ -67,6 +68,8 @@ pub(super) fn mount(
             origins: planned.origins.clone(),
             require_subprotocol: config.requires_subprotocol(),
             attributes: config.attributes.clone(),
+            bearer: context.find(),
+            roles: Roles::new(config.options.require.clone()),
             configurator,
         },
         launcher,
@@ -77,12 +80,15 @@ pub(super) fn mount(
 /// One line for each endpoint.
 pub(crate) fn announce(deployed: &Deployed) {
     let (config, origins) = (&deployed.config, &deployed.terms.origins);
+    let roles = config.required_roles();
+    let roles = (!roles.is_empty()).then(|| roles.join(" or "));
     tracing::info!(
         path = config.path(),
         endpoint = config.type_name(),
         package = config.package,
         subprotocols = ?config.subprotocols(),
         scope = config.launcher.scope(),
+        require = roles,
         %origins,
         place = %config.place(),
         "endpoint"

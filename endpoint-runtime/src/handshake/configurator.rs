@@ -40,7 +40,7 @@ use crate::session::{Extension, Handshake};
 ///             return Err(Refusal::unauthorized("sign in first"));
 ///         };
 ///         let user = User(look_up(token).await);
-///         handshake.extensions_mut().insert(Principal::new(user));
+///         Principal::new(user).establish(handshake.extensions_mut());
 ///         Ok(())
 ///     }
 /// }
@@ -63,8 +63,9 @@ pub trait Configurator: Send + Sync + 'static {
     }
 
     /// Whether this peer may connect at all. It may be asked of a database, and what is found out may be left for the handlers: a
-    /// [`Principal`](crate::Principal) in the [`extensions`](Handshake::extensions_mut), anything in the
-    /// [`attributes`](Handshake::attributes).
+    /// [`Principal`](crate::Principal), which is [established](crate::Principal::establish) in the
+    /// [`extensions`](Handshake::extensions_mut), anything in the [`attributes`](Handshake::attributes). Tokens that
+    /// [`BearerTokens`](crate::BearerTokens) of the application have verified are taken out of the handshake by now.
     ///
     /// # Errors
     /// The answer instead of a socket, with any status, headers and body.

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use super::compression::{self, Agreement, is_as_it_is};
 use super::configurator::AnyConfigurator;
 use super::{Opening, OriginRule, unavailable};
+use crate::access::{BEARER, BearerTokens, Identity, Roles, challenged};
 use crate::endpoint::Refusal;
 use crate::error::Panicked;
 use crate::message::Text;
@@ -30,6 +31,10 @@ pub(crate) struct Terms {
     pub(crate) require_subprotocol: bool,
     /// What each session's attributes begin with.
     pub(crate) attributes: Seeds,
+    /// Who knows the tokens that peers bring.
+    pub(crate) bearer: Option<Arc<BearerTokens>>,
+    /// The peer is in one of these roles, if there are any.
+    pub(crate) roles: Roles,
     pub(crate) configurator: Option<Arc<dyn AnyConfigurator>>,
 }
 
@@ -45,10 +50,11 @@ impl Terms {
         limit: Duration,
     ) -> Result<Response<()>, Refusal> {
         let negotiated = guarded(home, async {
-            self.agree(home, handshake, admit).await?;
+            let agreed = self.agree(home, handshake, admit).await;
+            agreed.map_err(|refusal| self.challenged(refusal, handshake))?;
             Ok(self.response(opening, handshake))
         });
-        if self.configurator.is_none() {
+        if self.configurator.is_none() && self.bearer.is_none() {
             // Nothing in there waits.
             return negotiated.await;
         }
@@ -58,14 +64,17 @@ impl Terms {
                 tracing::warn!(
                     path = home.path,
                     endpoint = home.type_name,
-                    "the configurator did not decide within `handshake_timeout`, {limit:?}"
+                    "who decides about handshakes did not within `handshake_timeout`, {limit:?}"
                 );
                 Err(unavailable("this takes too long, try again later"))
             }
         }
     }
 
-    /// Origin, then the configurator, then what the parameters ask for, then subprotocol and extensions.
+    /// Origin, then the token, then the configurator, then the roles, then what the parameters ask for, then subprotocol and extensions.
+    ///
+    /// Who may not connect learns nothing of what comes after: a foreign page not whether its visitor's token is good, a stranger not what
+    /// the parameters are.
     async fn agree(
         &self,
         home: &Home,
@@ -77,21 +86,38 @@ impl Terms {
             .offered_extensions()
             .map_err(|error| Refusal::bad_request(format!("Sec-WebSocket-Extensions: {error}")))?;
         self.attributes.sow(handshake.attributes());
+        // Before any code of the application's looks at the handshake.
+        let token = self.bearer.as_ref().and_then(|bearer| bearer.take(handshake));
         self.check_origin(handshake)?;
+        if let Some(bearer) = &self.bearer {
+            bearer.admit(token, handshake, &home.application).await?;
+        }
         if let Some(configurator) = &self.configurator {
             configurator.check(handshake, &home.application).await?;
         }
+        if handshake.identity().is_some_and(Identity::has_expired) {
+            return Err(Refusal::unauthorized("your authorization has expired"));
+        }
+        self.roles.admit(handshake.identity())?;
         admit(handshake)?;
-        handshake.subprotocol = self.subprotocol(home, handshake).map(Box::new);
-        if self.require_subprotocol && handshake.subprotocol.is_none() {
+        let subprotocol = self.subprotocol(home, handshake);
+        if self.require_subprotocol && subprotocol.is_none() {
             return Err(Refusal::bad_request(
                 "none of the subprotocols that this endpoint speaks was offered",
             ));
         }
+        let marker = handshake.answers_bearer.then(|| Text::from_static(BEARER));
+        handshake.subprotocol = subprotocol.or(marker).map(Box::new);
         let (agreed, deflate) = self.extensions(home, &offered);
         handshake.agreed = agreed.into();
         handshake.deflate = deflate;
         Ok(())
+    }
+
+    /// Where tokens are accepted, who is refused for not saying who he is is told that.
+    fn challenged(&self, refusal: Refusal, handshake: &Handshake) -> Refusal {
+        let accepts = self.bearer.is_some() || handshake.extensions().get::<BearerTokens>().is_some();
+        if accepts { challenged(refusal) } else { refusal }
     }
 
     fn check_origin(&self, handshake: &Handshake) -> Result<(), Refusal> {

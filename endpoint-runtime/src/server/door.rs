@@ -1,7 +1,7 @@
 //! [`Door`]: every request comes to it, and becomes a session, a refusal, or a request for the fallback.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::header::{CONNECTION, HeaderValue};
@@ -10,15 +10,19 @@ use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 use tokio_util::task::TaskTracker;
 
+use super::arrival::Arrival;
 use super::body::{self, Answer, ResponseBody};
 use super::container::Container;
 use super::counters::Tally;
 use super::deployments::{Deployed, Deployments, Mounted};
 use super::limits::{self, Crowd, Place, Places};
 use super::proxies::Proxies;
+use crate::access::Identity;
+#[cfg(feature = "http2")]
+use crate::connection::Http2Stream;
 use crate::connection::{Timers, Transport, Upgraded};
 use crate::context::ApplicationContext;
-use crate::endpoint::{Principal, Refusal};
+use crate::endpoint::Refusal;
 use crate::handshake::{self, Opening};
 use crate::path::{BadEncoding, PathParams};
 use crate::session::{Ends, Handshake, Session, Sessions};
@@ -112,7 +116,7 @@ impl Door {
     }
 
     /// Whether the PROXY protocol's word is taken of whoever is at the other end.
-    pub(super) fn takes_the_word_of(&self, ends: Ends) -> bool {
+    pub(super) fn takes_the_word_of(&self, ends: &Ends) -> bool {
         self.proxies.are_none() || self.proxies.have(ends.remote.map(|remote| remote.ip()))
     }
 
@@ -121,13 +125,18 @@ impl Door {
         &self.tasks
     }
 
-    /// From now on every handshake gets 503.
+    /// From now on every handshake gets 503, but for those of connections whose address others take over.
     pub(crate) fn start_draining(&self) {
         self.draining.store(true, Ordering::Release);
     }
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    /// Whether a handshake comes too late. Where others take over the address there is no too late: it becomes a session, which is closed at once.
+    fn turns_away(&self, handed_over: bool) -> bool {
+        self.is_draining() && !handed_over
     }
 
     /// Counts a connection from its first byte on, for as long as it speaks HTTP and the guard lives.
@@ -147,12 +156,24 @@ impl Door {
     /// Answers one request.
     pub(super) async fn answer(
         self: Arc<Self>,
-        mut request: Request<Incoming>,
-        mut ends: Ends,
-        full: Option<Full>,
+        request: Request<Incoming>,
+        arrival: Arrival,
         entry: Entry,
     ) -> Response<ResponseBody> {
-        match self.proxies.read(request.headers(), ends) {
+        entry.ask(Asks::Now);
+        let answer = self.answer_to(request, arrival, entry.clone()).await;
+        entry.ask(Asks::NothingMore);
+        answer
+    }
+
+    async fn answer_to(
+        self: Arc<Self>,
+        mut request: Request<Incoming>,
+        arrival: Arrival,
+        entry: Entry,
+    ) -> Response<ResponseBody> {
+        let Arrival { rules, mut ends, full, .. } = arrival;
+        match self.proxies.read(request.headers(), &ends) {
             Ok(None) => {}
             Ok(Some(forwarded)) => {
                 ends = forwarded.ends;
@@ -169,26 +190,27 @@ impl Door {
             Some(Full::Server) => return self.refuse(path, crowded()),
             Some(Full::Address) => return self.refuse(path, limits::crowded_address()),
         }
-        let Some((deployed, params)) = self.deployments.find(path) else {
+        let Some((deployed, params)) = self.deployments.find(path, |config| rules.admit(config)) else {
             return match &self.fallback {
                 Some(fallback) => match self.body_fault(request.body()) {
                     Some(refusal) => self.refuse(path, refusal),
                     None => {
-                        self.introduce(request.extensions_mut(), ends);
+                        self.introduce(request.extensions_mut(), &ends);
                         fallback(request).await
                     }
                 },
                 None => self.refuse(path, handshake::not_found()),
             };
         };
-        if let Err(refusal) = self.may_begin(ends) {
+        let handed_over = rules.handed_over;
+        if let Err(refusal) = self.may_begin(&ends, handed_over) {
             return self.refuse(path, refusal);
         }
-        let matched = Matched { door: Arc::clone(&self), deployed, params, ends, entry };
+        let matched = Matched { door: Arc::clone(&self), deployed, params, ends, entry, handed_over };
         match &self.layered {
             Some(layered) => {
                 // What goes through the layers must find its way back: it travels with the request.
-                self.introduce(request.extensions_mut(), ends);
+                self.introduce(request.extensions_mut(), &matched.ends);
                 request.extensions_mut().insert(matched);
                 layered(request).await
             }
@@ -202,7 +224,7 @@ impl Door {
         mut request: Request<Incoming>,
         matched: Matched,
     ) -> Response<ResponseBody> {
-        let Matched { deployed, params, ends, entry, .. } = matched;
+        let Matched { deployed, params, ends, entry, handed_over, .. } = matched;
         // hyper keeps the connection for whoever holds this.
         let upgrade = hyper::upgrade::on(&mut request);
         let (mut head, rest) = request.into_parts();
@@ -216,7 +238,7 @@ impl Door {
                     if let Some(refusal) = self.body_fault(&rest) {
                         return self.refuse(head.uri.path(), refusal);
                     }
-                    self.introduce(&mut head.extensions, ends);
+                    self.introduce(&mut head.extensions, &ends);
                     let path = head.uri.path().to_owned();
                     let response = fallback(Request::from_parts(head, rest)).await;
                     if response.status() != StatusCode::NOT_FOUND {
@@ -232,8 +254,9 @@ impl Door {
             Err(error) => return self.refuse(head.uri.path(), Refusal::bad_request(error.to_string())),
         };
         take_ours(&mut head.extensions);
+        let counted = ends.counted;
         let handshake = Handshake::new(&mut head, params, ends);
-        match self.accept(opening, handshake, deployed, ends.counted).await {
+        match self.accept(opening, handshake, deployed, counted, handed_over).await {
             Ok((accepted, response)) => {
                 entry.leave(accepted, upgrade);
                 response
@@ -256,7 +279,7 @@ impl Door {
         };
         // hyper leaves it in requests that ask for an upgrade.
         let upgrade = head.extensions.remove::<OnUpgrade>()?;
-        if let Err(refusal) = self.may_begin(ends) {
+        if let Err(refusal) = self.may_begin(&ends, false) {
             return Some(self.refuse(head.uri.path(), refusal));
         }
         // Our own listeners count connections before there is a request; another server's do not.
@@ -267,7 +290,7 @@ impl Door {
         }
         let handshake = Handshake::new(&mut head, params, ends);
         // Whoever serves the connection knows nothing of the session.
-        Some(match self.accept(opening, handshake, deployed, false).await {
+        Some(match self.accept(opening, handshake, deployed, false, false).await {
             Ok((accepted, response)) => {
                 self.tasks.clone().spawn(async move { self.enter(accepted, upgrade).await });
                 response
@@ -277,8 +300,8 @@ impl Door {
     }
 
     /// Whether a handshake may be looked at at all, at this moment.
-    fn may_begin(&self, ends: Ends) -> Result<(), Refusal> {
-        if self.is_draining() {
+    fn may_begin(&self, ends: &Ends, handed_over: bool) -> Result<(), Refusal> {
+        if self.turns_away(handed_over) {
             self.tally().refused_draining.add(1);
             return Err(stopping());
         }
@@ -314,6 +337,7 @@ impl Door {
         mut handshake: Handshake,
         deployed: Arc<Deployed>,
         counted: bool,
+        handed_over: bool,
     ) -> Result<(Accepted, Response<ResponseBody>), Response<ResponseBody>> {
         let admit = |handshake: &Handshake| deployed.launcher.admit(handshake);
         let limit = self.settings.handshake_timeout;
@@ -322,7 +346,7 @@ impl Door {
         let refusal = match negotiated {
             Err(refusal) => refusal,
             // What may have happened while the configurator made up its mind.
-            Ok(_) if self.is_draining() => {
+            Ok(_) if self.turns_away(handed_over) => {
                 self.tally().refused_draining.add(1);
                 stopping()
             }
@@ -332,7 +356,13 @@ impl Door {
                     let (path, peer) = (&deployed.home.path, handshake.peer_addr());
                     tracing::debug!(path, ?peer, subprotocol = handshake.subprotocol(), "accepted");
                     self.tally().accepted.add(1);
-                    let accepted = Accepted { deployed, handshake, places };
+                    let accepted = Accepted {
+                        deployed,
+                        handshake,
+                        places,
+                        #[cfg(feature = "http2")]
+                        stream: Http2Stream::current(),
+                    };
                     return Ok((accepted, response.map(|()| body::empty())));
                 }
                 Err(refusal) => refusal,
@@ -344,19 +374,21 @@ impl Door {
     /// What a session takes that is limited for each address and principal.
     fn places(&self, handshake: &Handshake, counted: bool) -> Result<Option<Box<Places>>, Refusal> {
         let address = handshake.peer_addr().map(|peer| peer.ip());
-        let principal: Option<Principal<String>> = handshake.principal();
-        self.crowd.admit(address, counted, principal.as_ref().map(|name| name.as_str()), self.tally())
+        let principal = handshake.identity().and_then(Identity::name);
+        self.crowd.admit(address, counted, principal, self.tally())
     }
 
     /// Makes a session of what was accepted, as soon as the response has been sent.
     pub(super) async fn enter(&self, accepted: Accepted, upgrade: OnUpgrade) {
-        let Accepted { deployed, handshake, places } = accepted;
+        let Accepted { deployed, handshake, places, .. } = accepted;
         let upgraded = match upgrade.await {
             Ok(upgraded) => upgraded,
             Err(error) => return tracing::debug!(%error, "the peer left during the handshake"),
         };
         let session = Session::new(Arc::clone(&deployed.home), handshake);
         let (transport, read_ahead) = Transport::from_upgraded(upgraded);
+        #[cfg(feature = "http2")]
+        let transport = transport.of(accepted.stream);
         let timers = self.timers.clone();
         deployed.launcher.launch(
             Upgraded { session, transport, read_ahead, timers, role: Role::Server, places },
@@ -364,7 +396,7 @@ impl Door {
         );
     }
 
-    fn refuse(&self, path: &str, refusal: Refusal) -> Response<ResponseBody> {
+    pub(super) fn refuse(&self, path: &str, refusal: Refusal) -> Response<ResponseBody> {
         if refusal.status().as_u16() >= 400 {
             self.tally().http_errors.add(1);
         }
@@ -373,9 +405,9 @@ impl Door {
     }
 
     /// Tells the application's own services where they are, so that they can upgrade requests.
-    fn introduce(&self, extensions: &mut Extensions, ends: Ends) {
+    fn introduce(&self, extensions: &mut Extensions, ends: &Ends) {
         extensions.insert(self.container.clone());
-        extensions.insert(ends);
+        extensions.insert(ends.clone());
     }
 }
 
@@ -399,6 +431,9 @@ pub(super) struct Accepted {
     deployed: Arc<Deployed>,
     handshake: Handshake,
     places: Option<Box<Places>>,
+    /// The stream that it came on, if that is one of an HTTP/2 connection of ours.
+    #[cfg(feature = "http2")]
+    stream: Option<Http2Stream>,
 }
 
 impl Accepted {
@@ -408,12 +443,37 @@ impl Accepted {
     }
 }
 
-/// Where a connection of our own listeners finds what was accepted of it, when it has sent the response: the task that spoke HTTP goes
-/// on with it, and no other need wait.
+/// Where a connection of our own listeners finds what was accepted of it, when it has sent the response: over HTTP/1.1, the task that spoke
+/// HTTP goes on with it, and no other need wait; over HTTP/2 each request has an entry of its own.
 #[derive(Clone, Default)]
-pub(super) struct Entry(Arc<Mutex<Option<(Accepted, OnUpgrade)>>>);
+pub(super) struct Entry(Arc<AtEntry>);
+
+#[derive(Default)]
+struct AtEntry {
+    left: Mutex<Option<(Accepted, OnUpgrade)>>,
+    asks: AtomicU8,
+}
+
+/// Whether the connection waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// It has asked nothing so far.
+    NothingYet,
+    Now,
+    /// It has its answer.
+    NothingMore,
+}
 
 impl Entry {
+    fn ask(&self, asks: Asks) {
+        self.0.asks.store(asks as u8, Ordering::Relaxed);
+    }
+
+    pub(super) fn asks(&self) -> Asks {
+        let all = [Asks::NothingYet, Asks::Now, Asks::NothingMore];
+        all[usize::from(self.0.asks.load(Ordering::Relaxed)).min(2)]
+    }
+
     fn leave(&self, accepted: Accepted, upgrade: OnUpgrade) {
         *self.place() = Some((accepted, upgrade));
     }
@@ -423,7 +483,7 @@ impl Entry {
     }
 
     fn place(&self) -> MutexGuard<'_, Option<(Accepted, OnUpgrade)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -435,6 +495,7 @@ struct Matched {
     params: Result<PathParams, BadEncoding>,
     ends: Ends,
     entry: Entry,
+    handed_over: bool,
 }
 
 /// What stands inside the layers: the endpoints.

@@ -70,7 +70,7 @@ impl Proxies {
     ///
     /// # Errors
     /// It cannot be understood, or contradicts itself.
-    pub(super) fn read(&self, headers: &HeaderMap, ends: Ends) -> Result<Option<Forwarded>, Contradiction> {
+    pub(super) fn read(&self, headers: &HeaderMap, ends: &Ends) -> Result<Option<Forwarded>, Contradiction> {
         if self.are_none() || !self.have(ends.remote.map(|remote| remote.ip())) {
             return Ok(None);
         }
@@ -78,17 +78,18 @@ impl Proxies {
         let said = chain.of_client(|address| self.have(Some(address)))?;
         // What comes by the PROXY protocol and then by headers has two proxies behind each other: the outer one's is asked for.
         let proxy = ends.proxy.or(ends.remote);
-        let ends = Ends {
+        let forwarded = Ends {
             remote: said.client.map_or(ends.remote, |(address, port)| {
                 Some(SocketAddr::new(address, port.unwrap_or_default()))
             }),
             secure: said.secure.unwrap_or(ends.secure),
             proxy,
             counted: ends.counted && said.client.is_none(),
-            ..ends
+            ..ends.clone()
         };
         let named = headers.get(HOST).and_then(|host| host.to_str().ok());
-        Ok(Some(Forwarded { host: said.host(named, ends.secure)?.map(NamedHost), ends }))
+        let host = said.host(named, forwarded.secure)?.map(NamedHost);
+        Ok(Some(Forwarded { ends: forwarded, host }))
     }
 }
 

@@ -8,13 +8,20 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+#[cfg(feature = "tls")]
+use std::sync::Arc;
 
-use http::{Extensions, HeaderMap, Uri};
+use http::header::{HOST, HeaderValue};
+use http::request::Parts;
+use http::{Extensions, HeaderMap, Uri, Version};
+#[cfg(feature = "tls")]
+use tokio_rustls::rustls::pki_types::CertificateDer;
 
+pub(crate) use self::fields::{cookies, form_pairs};
 use self::record::Record;
 use super::attributes::Attributes;
 use super::extension::{Extension, InvalidExtensions};
-use crate::endpoint::Principal;
+use crate::access::{Identity, Principal};
 use crate::message::Text;
 use crate::path::PathParams;
 use crate::wire::Deflate;
@@ -28,11 +35,14 @@ pub struct Handshake {
     record: Record,
     pub(crate) path_params: PathParams,
     secure: bool,
+    version: Version,
     /// Boxed, as few sessions have one.
     pub(crate) subprotocol: Option<Box<Text>>,
     pub(crate) agreed: Box<[Extension]>,
     /// What was agreed on about compression, if anything was.
     pub(crate) deflate: Option<Deflate>,
+    /// A token stood among the subprotocols, whose marker is agreed on if no subprotocol is.
+    pub(crate) answers_bearer: bool,
     extensions: Extensions,
     attributes: Attributes,
     /// What the server answered, where we are the client.
@@ -52,28 +62,45 @@ struct Via {
 pub(crate) struct NamedHost(pub(crate) String);
 
 /// The two ends of the connection that the request came over; `None` where an end has no IP address (a Unix socket, memory).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ends {
     pub(crate) remote: Option<SocketAddr>,
     pub(crate) local: Option<SocketAddr>,
     pub(crate) secure: bool,
+    /// The certificates that the client has shown.
+    #[cfg(feature = "tls")]
+    pub(crate) shown: Option<Shown>,
     /// Who is really at the other end, where a proxy has told who `remote` is.
     pub(crate) proxy: Option<SocketAddr>,
     /// The connection has a place among those of its address, and gives it to the session that it becomes.
     pub(crate) counted: bool,
 }
 
+/// A client's certificates, its own first.
+#[cfg(feature = "tls")]
+pub(crate) type Shown = Arc<[CertificateDer<'static>]>;
+
 impl Handshake {
-    pub(crate) fn new(parts: &mut http::request::Parts, path_params: PathParams, ends: Ends) -> Self {
+    pub(crate) fn new(parts: &mut Parts, path_params: PathParams, ends: Ends) -> Self {
+        if parts.version == Version::HTTP_2 {
+            resemble_http1(parts);
+        }
         let host = parts.extensions.remove::<NamedHost>().map(|host| host.0);
         let via = (host.is_some() || ends.proxy.is_some()).then(|| Box::new(Via { proxy: ends.proxy, host }));
+        // There, since it takes no room in sessions that have none.
+        #[cfg(feature = "tls")]
+        if let Some(shown) = &ends.shown {
+            parts.extensions.insert(Shown::clone(shown));
+        }
         Handshake {
             record: Record::new(&parts.uri, &parts.headers, &ends),
             path_params,
             secure: ends.secure,
+            version: parts.version,
             subprotocol: None,
             agreed: Box::default(),
             deflate: None,
+            answers_bearer: false,
             extensions: taken(&mut parts.extensions),
             attributes: Attributes::default(),
             response: None,
@@ -88,9 +115,11 @@ impl Handshake {
             record: Record::new(uri, headers, &ends),
             path_params: PathParams::default(),
             secure: ends.secure,
+            version: Version::HTTP_11,
             subprotocol: None,
             agreed: Box::default(),
             deflate: None,
+            answers_bearer: false,
             extensions: Extensions::new(),
             attributes: Attributes::default(),
             response: None,
@@ -263,17 +292,43 @@ impl Handshake {
         self.secure
     }
 
+    /// The certificates that the client has shown, its own first; none if it has shown none, or was not asked (Jakarta HS-07). An authority
+    /// of those that [`Tls::client_certificates`](crate::Tls::client_certificates) names has signed them, or whatever a whole configuration of
+    /// rustls wants to be true of them is true. As they came, in DER: what stands in them is for another crate to read.
+    #[cfg(feature = "tls")]
+    pub fn client_certificates(&self) -> &[CertificateDer<'static>] {
+        self.extensions.get::<Shown>().map_or(&[], |shown| shown)
+    }
+
+    /// The version of HTTP that the request was made in: [`HTTP_11`](Version::HTTP_11), or [`HTTP_2`](Version::HTTP_2) where the
+    /// WebSocket is a stream of a connection that others may share (RFC 8441). On a client it is always HTTP/1.1.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
     /// What tower layers and the configurator left for the handlers, by type.
     pub fn extensions(&self) -> &Extensions {
         &self.extensions
     }
 
-    /// Who the peer is, if a tower layer or the configurator has left a [`Principal`](crate::Principal) of this type (Jakarta SES-29, HS-04).
+    /// Who the peer was when it connected, if a [`Principal`](crate::Principal) of this type has been established (Jakarta HS-04).
+    /// [`Session::principal`](crate::Session::principal) is who it is now.
     pub fn principal<T: Send + Sync + 'static>(&self) -> Option<Principal<T>> {
         self.extensions.get().cloned()
     }
 
-    /// What the configurator leaves for the handlers: a [`Principal`](crate::Principal), perhaps.
+    /// What the runtime knows of who the peer was when it connected; `None` for a stranger.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.extensions.get()
+    }
+
+    /// Whether the peer was in this role when it connected; a stranger is in none (Jakarta's `isUserInRole`, HS-04).
+    pub fn has_role(&self, role: &str) -> bool {
+        self.identity().is_some_and(|identity| identity.has_role(role))
+    }
+
+    /// What the configurator leaves for the handlers; for a [`Principal`](crate::Principal) there is
+    /// [`establish`](crate::Principal::establish).
     pub fn extensions_mut(&mut self) -> &mut Extensions {
         &mut self.extensions
     }
@@ -281,6 +336,14 @@ impl Handshake {
     /// What will be, and then are, the [`attributes`](crate::Session::attributes) of the session: the same object.
     pub fn attributes(&self) -> &Attributes {
         &self.attributes
+    }
+
+    /// Changes what is kept of the request.
+    pub(crate) fn edit(&mut self, edit: impl FnOnce(&mut Uri, &mut HeaderMap)) {
+        let (mut uri, mut headers) = (self.uri().clone(), self.headers().clone());
+        edit(&mut uri, &mut headers);
+        let ends = Ends { remote: self.peer_addr(), local: self.local_addr(), ..Ends::default() };
+        self.record = Record::new(&uri, &headers, &ends);
     }
 
     /// The lines of a header.
@@ -302,6 +365,18 @@ impl fmt::Debug for Handshake {
             .field("subprotocol", &self.subprotocol)
             .finish_non_exhaustive()
     }
+}
+
+/// Puts the host where HTTP/1.1 has it, which HTTP/2 names in `:authority` (RFC 9113 8.3.1): whoever looks at a handshake need not know
+/// both. Nor is there anything more to be known of the `:protocol`.
+fn resemble_http1(parts: &mut Parts) {
+    #[cfg(feature = "http2")]
+    parts.extensions.remove::<hyper::ext::Protocol>();
+    let Some(authority) = parts.uri.authority() else { return };
+    if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
+        parts.headers.insert(HOST, host);
+    }
+    parts.uri = parts.uri.path_and_query().cloned().map(Uri::from).unwrap_or_default();
 }
 
 /// Takes the extensions out. A map that has become empty would hold its memory for as long as the session lives.
@@ -365,6 +440,24 @@ mod tests {
         secure.secure = true;
         assert_eq!(secure.url().to_string(), "wss://[::1]:8443/chat");
         assert_eq!(secure.host(), Some("[::1]:8443"));
+    }
+
+    #[test]
+    fn the_host_of_http2_stands_where_http1_has_it() {
+        let request =
+            http::Request::builder().version(Version::HTTP_2).uri("https://server.example:81/chat?x=1");
+        let (mut parts, ()) = request.header("cookie", "a=1").body(()).unwrap().into_parts();
+        let handshake = Handshake::new(&mut parts, PathParams::default(), Ends::default());
+        assert_eq!((handshake.path(), handshake.query()), ("/chat", Some("x=1")));
+        assert_eq!(*handshake.uri(), "/chat?x=1");
+        assert_eq!(
+            (handshake.header("host"), handshake.host()),
+            (Some("server.example:81"), Some("server.example:81"))
+        );
+        assert_eq!(handshake.headers().len(), 2);
+        // Whether the connection is encrypted is not for the peer to say.
+        assert_eq!(handshake.url(), "ws://server.example:81/chat?x=1");
+        assert_eq!(handshake.version(), Version::HTTP_2);
     }
 
     #[test]

@@ -149,6 +149,11 @@ impl Sessions {
         shard.get(*id).filter(|session| !session.has_ended()).cloned()
     }
 
+    /// The session of this id, even if it has ended, as long as its connection still runs.
+    pub(super) fn unforgotten(&self, id: SessionId) -> Option<Session> {
+        self.shard(id).read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
     /// How many sessions are open.
     pub fn count(&self) -> usize {
         self.0.open.load(Ordering::Relaxed)

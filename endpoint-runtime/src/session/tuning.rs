@@ -1,7 +1,9 @@
 //! What one session has of its own where the others have their endpoint's limits: `idle_timeout`, `send_timeout`, and the sizes of messages.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
 
 use super::{Limits, RETUNED, Session};
 
@@ -16,6 +18,8 @@ pub(crate) struct Tuned {
     /// Those of messages only if they were changed: else the method that takes them has a say.
     pub(crate) max_text_size: Option<usize>,
     pub(crate) max_binary_size: Option<usize>,
+    /// When the identity of the peer expires.
+    pub(crate) expires: Option<Instant>,
 }
 
 impl From<&Limits> for Tuned {
@@ -25,6 +29,7 @@ impl From<&Limits> for Tuned {
             send_timeout: Some(limits.send_timeout),
             max_text_size: None,
             max_binary_size: None,
+            expires: None,
         }
     }
 }
@@ -94,6 +99,17 @@ impl Session {
     /// closes the session with 1009.
     pub fn set_max_binary_size(&self, bytes: usize) {
         self.tune(|tuned| tuned.max_binary_size = Some(bytes));
+    }
+
+    /// Changes when the session is closed because the identity of its peer has expired.
+    pub(super) fn set_expiry(&self, time: Option<SystemTime>) {
+        // Who never had any need not have room for it.
+        if time.is_none() && self.0.tuning.get().is_none() {
+            return;
+        }
+        let left = time.map(|time| time.duration_since(SystemTime::now()).unwrap_or_default());
+        let expires = left.map(|left| Instant::now() + left.min(LONGEST));
+        self.tune(|tuned| tuned.expires = expires);
     }
 
     /// All of them.

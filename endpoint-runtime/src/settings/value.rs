@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::client_certificates::ClientCertificates;
 use super::compression::Compression;
 use super::overflow::Overflow;
 use super::rate::{OverRate, Rate};
@@ -133,6 +135,47 @@ impl Value<'_> {
                 .collect(),
             other => Err(format!("{other} is not a list: write [\"first\", \"second\"]")),
         }
+    }
+
+    /// Whether something is done: `true` or `"on"`, `false` or `"off"`.
+    pub(super) fn switch(&self) -> Result<bool, String> {
+        let word = match self {
+            Self::Text(text) => text.trim(),
+            Self::Other(text) => text,
+            _ => "",
+        };
+        match word {
+            "true" | "on" => Ok(true),
+            "false" | "off" => Ok(false),
+            _ => Err(format!("{self} is neither: write true or false")),
+        }
+    }
+
+    /// The beginning of a path, which [`Settings::problems`](super::Settings::problems) looks at.
+    pub(super) fn prefix(&self) -> Result<String, String> {
+        match self {
+            Self::Text(text) => Ok(text.trim().to_owned()),
+            other => Err(format!("{other} is not a path: write \"/ws\"")),
+        }
+    }
+
+    /// The name of a file.
+    pub(super) fn path(&self) -> Result<PathBuf, String> {
+        match self {
+            Self::Text(text) if !text.trim().is_empty() => Ok(text.trim().into()),
+            other => Err(format!("{other} is not the name of a file: write it in quotes")),
+        }
+    }
+
+    pub(super) fn client_certificates(&self) -> Result<ClientCertificates, String> {
+        let found = match self {
+            Self::Text(text) => ClientCertificates::ALL.into_iter().find(|word| word.as_str() == text.trim()),
+            _ => None,
+        };
+        found.ok_or_else(|| {
+            let names = ClientCertificates::ALL.map(|word| format!("{:?}", word.as_str())).join(", ");
+            format!("{self} says nothing about certificates of clients: write one of {names}")
+        })
     }
 
     pub(super) fn overflow(&self) -> Result<Overflow, String> {

@@ -19,7 +19,7 @@ impl Echo {
     #[on_open]
     fn open(&self, application: ApplicationContext) {
         println!("opened");
-        if let Some(opened) = application.get::<UnboundedSender<()>>() {
+        if let Some(opened) = application.find::<UnboundedSender<()>>() {
             // Nobody listens any more when the program is about to end.
             let _ = opened.send(());
         }
@@ -52,9 +52,20 @@ async fn main() -> Result<()> {
             other => return Err(Error::msg(format!("what is {other}?"))),
         }
     }
-    exporter.on_ready(|server| println!("ready {}", server.local_addr())).serve().await?;
+    exporter.on_ready(ready).serve().await?;
     println!("returned");
     Ok(())
+}
+
+/// Says where it listens, and when it is no longer to be sent anybody.
+fn ready(server: &runtime::Server) {
+    println!("ready {}", server.local_addr());
+    let mut readiness = server.readiness();
+    tokio::spawn(async move {
+        if readiness.wait_for(|ready| !ready).await.is_ok() {
+            println!("not ready");
+        }
+    });
 }
 
 /// Waits for one session between the steps, so that the registries can be told apart by what is in them.

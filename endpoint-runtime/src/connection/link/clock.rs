@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{LINGER, Link, Phase};
-use crate::message::CloseCode;
+use crate::message::{CloseCode, CloseReason, ClosedBy};
 use crate::session::outbox::Frame;
 
 impl Link {
@@ -17,7 +17,10 @@ impl Link {
         let stalled = |since: Instant| tuned.send_timeout.is_some_and(|timeout| passed(since, timeout));
         match self.phase {
             Phase::Open => {
-                if !self.output.is_empty() && stalled(self.wrote) {
+                if tuned.expires.is_some_and(|expires| now >= expires) {
+                    // Not as the runtime's other ends: `on_close` is told 1008 too (Jakarta WebSocket 7.2).
+                    self.session.begin_close(&expired());
+                } else if !self.output.is_empty() && stalled(self.wrote) {
                     self.session.too_slow();
                 } else if self.held {
                     self.look_at_the_clock_unheard(now);
@@ -75,7 +78,7 @@ impl Link {
                     Some(pinged) => Some(pinged + limits.pong_timeout),
                     None => limits.ping_interval.map(|interval| self.heard + interval),
                 };
-                [stalled, idle, ping].into_iter().flatten().min()
+                [stalled, idle, ping, tuned.expires].into_iter().flatten().min()
             }
             Phase::Closing => Some(self.progress() + limits.close_timeout),
             Phase::Finishing | Phase::Lingering => Some(self.progress() + LINGER),
@@ -93,4 +96,9 @@ impl Link {
             self.armed = Some(deadline);
         }
     }
+}
+
+/// 1008: the peer is no longer who it was.
+fn expired() -> CloseReason {
+    CloseReason::policy("the session's authorization has expired").by(ClosedBy::Container)
 }

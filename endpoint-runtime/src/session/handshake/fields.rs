@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// The pairs of a query string, decoded, in their order (`application/x-www-form-urlencoded`).
-pub(super) fn form_pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+pub(crate) fn form_pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         (form_decode(name), form_decode(value))
@@ -19,7 +19,7 @@ fn form_decode(text: &str) -> Cow<'_, str> {
 }
 
 /// The cookies of one `Cookie` header (RFC 6265 4.2), names and values as they were set, without quotes around the value.
-pub(super) fn cookies(header: &str) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn cookies(header: &str) -> impl Iterator<Item = (&str, &str)> {
     header.split(';').filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
         let value = value.trim();

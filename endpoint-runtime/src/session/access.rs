@@ -1,0 +1,132 @@
+//! Who a session's peer is now: as the handshake established it, or as it was refreshed since.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use http::Extensions;
+
+use super::Session;
+use crate::access::{BearerTokens, Forbidden, Identity, Principal};
+use crate::endpoint::Refusal;
+use crate::error::{Error, Result};
+
+/// What was established after the handshake: an [`Identity`], and principals, each by its type. Most sessions have none.
+#[derive(Debug, Default)]
+pub(super) struct Refreshed(Mutex<Extensions>);
+
+impl Refreshed {
+    fn now(&self) -> MutexGuard<'_, Extensions> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Session {
+    /// Who the peer is now, if a [`Principal`](crate::Principal) of this type was established in the handshake, or by a
+    /// [`refresh`](Self::refresh) (Jakarta SES-29).
+    pub fn principal<T: Send + Sync + 'static>(&self) -> Option<Principal<T>> {
+        self.established()
+    }
+
+    /// What the runtime knows of who the peer is now; `None` for a stranger.
+    pub fn identity(&self) -> Option<Identity> {
+        self.established()
+    }
+
+    /// Whether the peer is in this role now; a stranger is in none.
+    pub fn has_role(&self, role: &str) -> bool {
+        self.identity().is_some_and(|identity| identity.has_role(role))
+    }
+
+    /// Says who the peer is from now on: handlers get this principal, roles are looked up in it, and the session lives until it expires, if it does.
+    ///
+    /// The session becomes its user's, unless the application has called it another's ([`set_user`](Self::set_user)). A principal of another
+    /// type stays what it was. [`handshake`](Self::handshake) still says who the peer was when it connected.
+    ///
+    /// ```
+    /// # use std::time::{Duration, SystemTime};
+    /// # use endpoint_runtime::prelude::*;
+    /// # struct User(String);
+    /// fn prolong(session: &Session, who: Principal<User>) {
+    ///     session.refresh(who.expires_at(SystemTime::now() + Duration::from_secs(900)));
+    /// }
+    /// ```
+    pub fn refresh<T: Send + Sync + 'static>(&self, principal: Principal<T>) {
+        let mut established = Extensions::new();
+        principal.establish(&mut established);
+        self.assume(established);
+    }
+
+    /// Refreshes who the peer is by a new token, which those verify who verify the tokens of its endpoint's handshakes: see
+    /// [`BearerTokens`](crate::BearerTokens). So a peer goes on with a session that would expire, and a stranger signs in.
+    ///
+    /// ```
+    /// use endpoint_runtime::prelude::*;
+    ///
+    /// #[server_endpoint("/feed")]
+    /// struct Feed;
+    ///
+    /// #[handlers]
+    /// impl Feed {
+    ///     #[on_message]
+    ///     async fn token(&self, token: String, session: &Session) -> Result<()> {
+    ///         session.authorize(&token).await
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`](crate::Error::Forbidden): the token is not accepted, or is another user's than the session is by now; or there are
+    /// no [`BearerTokens`](crate::BearerTokens) here. The session stays as it was.
+    pub async fn authorize(&self, token: &str) -> Result<()> {
+        let tokens = BearerTokens::of(self.handshake(), self.application())
+            .ok_or_else(|| Forbidden::because("no tokens are accepted here"))?;
+        let refused = |refusal: Refusal| Error::from(Forbidden::because(refusal.reason().to_owned()));
+        let established = tokens.verify(token, self.application()).await.map_err(refused)?;
+        let name = |identity: Option<&Identity>| Some(identity?.name()?.to_owned());
+        let (before, after) = (name(self.identity().as_ref()), name(established.get()));
+        if before.is_some() && before != after {
+            return Err(Forbidden::because("this is somebody else's token").into());
+        }
+        if established.get().is_some_and(Identity::has_expired) {
+            return Err(Forbidden::because("this token has expired").into());
+        }
+        self.assume(established);
+        Ok(())
+    }
+
+    /// Whether the peer may have what takes one of these roles.
+    pub(crate) fn permit(&self, roles: &'static [&'static str]) -> Result<(), Forbidden> {
+        Forbidden::unless(self.identity().as_ref(), roles)
+    }
+
+    /// What was established of this type.
+    fn established<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        let refreshed = self.0.refreshed.get().and_then(|refreshed| refreshed.now().get().cloned());
+        refreshed.or_else(|| self.handshake().extensions().get().cloned())
+    }
+
+    /// What is established takes the place of what was.
+    fn assume(&self, established: Extensions) {
+        let after = established.get().cloned().unwrap_or_default();
+        let mut now = self.0.refreshed.get_or_init(Box::default).now();
+        let before = now.get().or_else(|| self.handshake().identity()).cloned();
+        let mut all = now.clone();
+        all.extend(established);
+        let replaced = std::mem::replace(&mut *now, all);
+        // Under the lock: of two that come at once, one has it all its way.
+        self.go_by(before.as_ref(), &after);
+        drop(now);
+        // What belongs to the application is dropped when no lock is held.
+        drop(replaced);
+    }
+
+    /// The session's user and the end of its time follow who the peer is.
+    pub(super) fn go_by(&self, before: Option<&Identity>, now: &Identity) {
+        let mut memberships = self.memberships();
+        let user = before.and_then(Identity::name);
+        if memberships.user() == user && user != now.name() {
+            self.become_users(&mut memberships, now.name());
+        }
+        drop(memberships);
+        self.set_expiry(now.expires());
+    }
+}
