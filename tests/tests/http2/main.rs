@@ -13,3 +13,4 @@ mod limits;
 mod messages;
 mod opening;
 mod support;
+mod tls;
