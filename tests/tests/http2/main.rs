@@ -11,6 +11,7 @@ mod drain;
 mod flow;
 mod limits;
 mod messages;
+mod mounted;
 mod opening;
 mod support;
 mod tls;
