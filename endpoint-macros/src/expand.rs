@@ -1,10 +1,10 @@
 //! The macros as functions from tokens to tokens, which tests can call: parse, model, render.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 
-use crate::model::{Endpoint, Handlers, Options, Side};
-use crate::parse::{Arguments, Block};
+use crate::model::{Component, ComponentOptions, Constructed, Endpoint, Handlers, Maker, Options, Side};
+use crate::parse::{Arguments, Block, Member};
 use crate::problems::{Problems, attribute_before};
 use crate::render;
 use crate::runtime::Runtime;
@@ -48,6 +48,83 @@ pub(crate) fn handlers(arguments: TokenStream, item: &TokenStream, find: Find) -
         _ => TokenStream::new(),
     };
     quote!(#block #generated #problems)
+}
+
+/// `#[component(arguments)] item`
+pub(crate) fn component(arguments: TokenStream, item: TokenStream, find: Find) -> TokenStream {
+    let mut problems = Problems::default();
+    let arguments = Arguments::parse(arguments, &mut problems);
+    let options = ComponentOptions::new("component", arguments, &mut problems);
+    let runtime = runtime(options.runtime.as_ref(), find, &mut problems);
+    let (item, generated) = if is_block(&item) {
+        constructed(item, &options, runtime.as_ref(), &mut problems)
+    } else {
+        let (component, item) = Component::new(item.clone(), attribute_before(&item), &mut problems);
+        let generated = component.zip(runtime).map(|(component, runtime)| match problems.is_empty() {
+            true => render::component(&component, &options, &runtime),
+            false => render::component_fallback(&component, &runtime),
+        });
+        (item, generated)
+    };
+    quote!(#item #generated #problems)
+}
+
+/// The block of a constructor.
+fn constructed(
+    item: TokenStream,
+    options: &ComponentOptions,
+    runtime: Option<&Runtime>,
+    problems: &mut Problems,
+) -> (TokenStream, Option<TokenStream>) {
+    let Some(mut block) = problems.keep(syn::parse2::<Block>(item.clone())) else { return (item, None) };
+    let constructed = Constructed::take_from(&mut block, problems);
+    let generated = constructed.zip(runtime).map(|(constructed, runtime)| match problems.is_empty() {
+        true => render::constructed(&constructed, options, runtime),
+        false => render::constructed_fallback(&constructed, runtime),
+    });
+    (block.into_token_stream(), generated)
+}
+
+/// `#[provider(arguments)] item`
+pub(crate) fn provider(arguments: TokenStream, item: &TokenStream, find: Find) -> TokenStream {
+    let mut problems = Problems::default();
+    let arguments = Arguments::parse(arguments, &mut problems);
+    let options = ComponentOptions::new("provider", arguments, &mut problems);
+    let runtime = runtime(options.runtime.as_ref(), find, &mut problems);
+    let mut function = match syn::parse2::<Member>(item.clone()) {
+        Ok(Member::Method(function)) => function,
+        Ok(Member::Other(_)) => {
+            problems.at(attribute_before(item), NOT_A_FUNCTION);
+            return quote!(#item #problems);
+        }
+        Err(error) => {
+            problems.add(not_a_function(item, error));
+            return quote!(#item #problems);
+        }
+    };
+    let maker = Maker::provider(&mut function, &mut problems);
+    let generated = maker.zip(runtime).filter(|_| problems.is_empty());
+    let generated = generated.map(|(maker, runtime)| render::provider(&maker, &options, &runtime));
+    quote!(#function #generated #problems)
+}
+
+const NOT_A_FUNCTION: &str = "`#[provider]` goes on a function that returns a component: on a struct, or the `impl` block of its constructor, goes `#[component]`";
+
+/// What to say about an item that is no function.
+fn not_a_function(item: &TokenStream, error: syn::Error) -> syn::Error {
+    match syn::parse2::<syn::Item>(item.clone()) {
+        Ok(syn::Item::Fn(_)) | Err(_) => error,
+        Ok(_) => syn::Error::new(attribute_before(item), NOT_A_FUNCTION),
+    }
+}
+
+/// Whether the first word of an item, after its attributes, is `impl`.
+fn is_block(item: &TokenStream) -> bool {
+    let words = item.clone().into_iter().filter_map(|token| match token {
+        TokenTree::Ident(ident) => Some(ident.to_string()),
+        _ => None,
+    });
+    words.skip_while(|word| word == "unsafe").next().is_some_and(|word| word == "impl")
 }
 
 fn runtime(path: Option<&syn::Path>, find: Find, problems: &mut Problems) -> Option<Runtime> {

@@ -52,21 +52,30 @@ fn expand_item(mut item: Item) -> TokenStream {
         Item::Struct(item) => &mut item.attrs,
         Item::Enum(item) => &mut item.attrs,
         Item::Impl(item) => &mut item.attrs,
+        Item::Fn(item) => &mut item.attrs,
         _ => return item.into_token_stream(),
     };
-    let side = |attribute: &Attribute| {
-        [Side::Server, Side::Client].into_iter().find(|side| attribute.path().is_ident(side.attribute()))
+    let Some(index) = attributes.iter().position(|attribute| name(attribute).is_some()) else {
+        return item.into_token_stream();
     };
-    let is_ours = |attribute: &Attribute| side(attribute).is_some() || attribute.path().is_ident("handlers");
-    let Some(index) = attributes.iter().position(is_ours) else { return item.into_token_stream() };
     let attribute = attributes.remove(index);
     let arguments = match &attribute.meta {
         Meta::List(list) => list.tokens.clone(),
         _ => TokenStream::new(),
     };
     let find = || Ok(Runtime::named("endpoint_runtime"));
-    match side(&attribute) {
-        Some(side) => expand::endpoint(side, arguments, item.into_token_stream(), find),
-        None => expand::handlers(arguments, &item.into_token_stream(), find),
+    let item = item.into_token_stream();
+    match name(&attribute) {
+        Some("server_endpoint") => expand::endpoint(Side::Server, arguments, item, find),
+        Some("client_endpoint") => expand::endpoint(Side::Client, arguments, item, find),
+        Some("component") => expand::component(arguments, item, find),
+        Some("provider") => expand::provider(arguments, &item, find),
+        _ => expand::handlers(arguments, &item, find),
     }
+}
+
+/// Which of our macros an attribute calls.
+fn name(attribute: &Attribute) -> Option<&'static str> {
+    let macros = ["server_endpoint", "client_endpoint", "handlers", "component", "provider"];
+    macros.into_iter().find(|name| attribute.path().is_ident(name))
 }

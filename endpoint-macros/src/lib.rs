@@ -65,8 +65,17 @@ use crate::runtime::Runtime;
 ///
 /// # Fields
 ///
-/// `#[inject]` takes a component from the application context, `#[init(expression)]` evaluates the expression for each instance, and any
-/// other field is `Default::default()`.
+/// | field | its first value, in each instance |
+/// |---|---|
+/// | `#[inject] users: Arc<Users>` | a component of the application context, by its type: see [`macro@component`] for all types that there are |
+/// | `#[inject("main")] db: Arc<Db>` | one of several components of the type, by its name |
+/// | `#[value("chat.max_len")] longest: usize` | a setting of the application: `max_len` in the table `[chat]` of `endpoint.toml` |
+/// | `#[value("chat.max_len", default = 100)] longest: usize` | the same, or the expression if there is no such setting |
+/// | `#[init(Vec::with_capacity(8))] log: Vec<String>` | the expression |
+/// | `entered: bool` | `Default::default()` |
+///
+/// A component or a setting that is missing, and a setting of another type, stop the start of the application, with the file and the line of the
+/// field.
 #[proc_macro_attribute]
 pub fn server_endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::endpoint(Side::Server, arguments.into(), item.into(), Runtime::found).into()
@@ -147,7 +156,7 @@ pub fn handlers(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// One for each endpoint. If it fails, the session closes with 1011.
 #[proc_macro_attribute]
 pub fn on_open(_: TokenStream, item: TokenStream) -> TokenStream {
-    misplaced::misplaced("on_open", item.into()).into()
+    misplaced::misplaced("on_open", "handlers", item.into()).into()
 }
 
 /// In a [`macro@handlers`] block: the method is called for each message of the kind that its parameter takes.
@@ -161,7 +170,7 @@ pub fn on_open(_: TokenStream, item: TokenStream) -> TokenStream {
 /// message comes. If it is in none the method is not called, and `#[on_error]` gets a `Forbidden`; the session stays open.
 #[proc_macro_attribute]
 pub fn on_message(_: TokenStream, item: TokenStream) -> TokenStream {
-    misplaced::misplaced("on_message", item.into()).into()
+    misplaced::misplaced("on_message", "handlers", item.into()).into()
 }
 
 /// In a [`macro@handlers`] block: the method is called when a session has ended, last of all.
@@ -169,7 +178,7 @@ pub fn on_message(_: TokenStream, item: TokenStream) -> TokenStream {
 /// One for each endpoint.
 #[proc_macro_attribute]
 pub fn on_close(_: TokenStream, item: TokenStream) -> TokenStream {
-    misplaced::misplaced("on_close", item.into()).into()
+    misplaced::misplaced("on_close", "handlers", item.into()).into()
 }
 
 /// In a [`macro@handlers`] block: the method is called with what failed.
@@ -177,5 +186,106 @@ pub fn on_close(_: TokenStream, item: TokenStream) -> TokenStream {
 /// One for each type of error, `&E`, and one for any, `&Error`, which is asked last.
 #[proc_macro_attribute]
 pub fn on_error(_: TokenStream, item: TokenStream) -> TokenStream {
-    misplaced::misplaced("on_error", item.into()).into()
+    misplaced::misplaced("on_error", "handlers", item.into()).into()
+}
+
+/// Makes a type a component: the application has one of it, makes it when it starts, and gives it to whoever asks for it.
+///
+/// ```ignore
+/// #[component(as = [dyn Audit])]
+/// struct Theatre {
+///     #[inject]
+///     db: Arc<Db>,
+///     #[value("theatre.seats", default = 100)]
+///     seats: usize,
+///     #[init(Mutex::new(Vec::new()))]
+///     sold: Mutex<Vec<u32>>,
+///     evenings: AtomicU64,
+/// }
+/// ```
+///
+/// Nothing lists the components: each registers itself at link time, as endpoints do. What a component asks for is made before it, and what
+/// nobody provides is told before anything is made, with the file and the line of the field.
+///
+/// # Arguments
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `name = "main"` | its name, for those who ask for one of several of its type: `#[inject("main")]` |
+/// | `as = [dyn Audit, dyn Clock]` | the traits as which it can be asked for too: `Arc<dyn Audit>`, and `Vec<Arc<dyn Audit>>` for all that there are |
+/// | `lazy` | it is made when it is first asked for: by something that is made, or by `Lazy<T>` when that is used |
+/// | `crate = path` | where the runtime is, if it is not a dependency of this package by name |
+///
+/// # Fields
+///
+/// | field | its value |
+/// |---|---|
+/// | `#[inject] db: Arc<Db>`, `Arc<dyn Audit>` | the component of that type, or of that trait |
+/// | `#[inject("main")] db: Arc<Db>` | the one of that name |
+/// | `#[inject] audit: Option<Arc<dyn Audit>>` | the same, if there is one |
+/// | `#[inject] plugins: Vec<Arc<dyn Plugin>>` | all components of a trait |
+/// | `#[inject] search: Lazy<Search>` | a component that is made when it is first used |
+/// | `#[inject] context: ApplicationContext`, `Sessions`, `Container` | the application itself |
+/// | `#[value("chat.max_len")] longest: usize` | a setting of the application, of any type that serde reads: `max_len` in the table `[chat]` of `endpoint.toml`, or the variable `ENDPOINT_CHAT__MAX_LEN` |
+/// | `#[value("chat.max_len", default = 100)] longest: usize` | the same, or the expression if there is no such setting |
+/// | `#[init(Vec::new())] log: Vec<String>` | the expression |
+/// | `evenings: AtomicU64` | `Default::default()` |
+///
+/// # Constructors
+///
+/// What needs code to be made has a function for it, on whose `impl` block the attribute then stands, with the same arguments:
+///
+/// ```ignore
+/// struct Users { .. }
+///
+/// #[component(name = "main")]
+/// impl Users {
+///     #[constructor]
+///     async fn new(db: Arc<Db>, #[value("users.cache")] size: usize, #[inject("audit")] log: Arc<Log>) -> Result<Self> {
+///         Ok(Users { .. })
+///     }
+/// }
+/// ```
+///
+/// The function may be `async` or not, and return `Self`, `Arc<Self>`, or a `Result` of one of them; an error stops the start. Its parameters are
+/// what fields with `#[inject]` may be, which needs no attribute here, and what `#[value(..)]` makes of settings. For components of types
+/// that are not yours there is [`macro@provider`].
+///
+/// # Lifecycle
+///
+/// Nothing has to be said of what a component can do beyond that: if its type implements `Lifecycle`, its `after_properties_set` is awaited
+/// before the server listens and its `destroy` when it has stopped; a `ContextAware` one receives the context; an `Observer` hears of the events of
+/// the application.
+#[proc_macro_attribute]
+pub fn component(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::component(arguments.into(), item.into(), Runtime::found).into()
+}
+
+/// In a [`macro@component`] block: the function makes the component.
+///
+/// One for each component.
+#[proc_macro_attribute]
+pub fn constructor(_: TokenStream, item: TokenStream) -> TokenStream {
+    misplaced::misplaced("constructor", "component", item.into()).into()
+}
+
+/// Makes a function the maker of a component, whose type may be anybody's.
+///
+/// ```ignore
+/// #[provider]
+/// async fn database(config: Arc<DbConfig>) -> Result<Db> {
+///     Ok(Db::connect(&config.url).await?)
+/// }
+///
+/// #[provider(name = "audit")]
+/// fn log(#[value("audit.file")] file: PathBuf) -> Result<Arc<dyn Log>> {
+///     Ok(Arc::new(FileLog::open(file)?))
+/// }
+/// ```
+///
+/// The function may be `async` or not, and return `T`, `Arc<T>`, `Arc<dyn Trait>`, or a `Result` of one of them; it remains a function that can
+/// be called. Arguments and parameters are those of a [`macro@component`] with a constructor.
+#[proc_macro_attribute]
+pub fn provider(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::provider(arguments.into(), &item.into(), Runtime::found).into()
 }

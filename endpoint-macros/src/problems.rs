@@ -28,6 +28,13 @@ impl Problems {
         }
     }
 
+    /// All of these, too.
+    pub(crate) fn add_all(&mut self, others: Problems) {
+        if let Some(error) = others.0 {
+            self.add(error);
+        }
+    }
+
     /// The value, or `None` and one more problem.
     pub(crate) fn keep<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.add(error)).ok()

@@ -4,14 +4,19 @@
 //! the macro. Generated code calls nothing but the runtime's `__private` module and `core`.
 
 mod call;
+mod component;
 mod endpoint;
 mod handlers;
+mod wanted;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 
 use crate::runtime::Runtime;
 
+pub(crate) use self::component::{
+    component, component_fallback, constructed, constructed_fallback, provider,
+};
 pub(crate) use self::endpoint::{endpoint, endpoint_fallback};
 pub(crate) use self::handlers::{handlers, handlers_fallback};
 

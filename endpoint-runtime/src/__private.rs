@@ -7,7 +7,10 @@ pub use std::sync::Arc;
 
 pub use inventory::submit;
 
-pub use crate::context::ApplicationContext;
+pub use crate::context::{
+    ApplicationContext, ComponentConfig, ComponentDeclared, ComponentRegistration, Made, NoResult, NoRoles,
+    Returned, Roles, is_whole,
+};
 pub use crate::endpoint::{
     Argument, Caught, ClientDeclared, Coders, Completion, Context, Declaration, Declared, Handlers, Held,
     HeldExclusively, Intake, IntoReply, Needs, OnClose, OnError, OnMessage, OnOpen, PerConnection, Place,
@@ -22,15 +25,18 @@ pub use crate::settings::{Compression, Overflow};
 
 use std::ops::Deref;
 
-use crate::context::Injected;
+use serde::de::DeserializeOwned;
+
+use crate::context::{Injected, InjectedByName};
 use crate::endpoint::{Decoder, Encoder, has_size, message_of};
 use crate::handshake::Configurator;
 
-/// The type of an `#[inject]` field.
+/// The type of an `#[inject]` field, or of a parameter of a constructor.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be injected",
     label = "not a component",
-    note = "an `#[inject]` field is an `Arc<T>`, an `Option<Arc<T>>`, `Sessions` or `ApplicationContext`"
+    note = "what can be injected is an `Arc<T>`, an `Option<Arc<T>>`, a `Vec<Arc<T>>`, a `Lazy<T>`, `Sessions`, `Container` or `ApplicationContext`",
+    note = "a setting is asked for by `#[value(\"table.key\")]`"
 )]
 pub trait InjectedField: Sized {
     /// What the field called `name` needs.
@@ -48,6 +54,63 @@ impl<T: Injected> InjectedField for T {
 
     fn inject(context: &ApplicationContext) -> Result<Self> {
         T::inject(context)
+    }
+}
+
+/// The type of an `#[inject("name")]` field or parameter.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be injected by name",
+    label = "has no name to be found by",
+    note = "what can be injected by name is an `Arc<T>`, an `Option<Arc<T>>` or a `Lazy<T>`"
+)]
+pub trait NamedField: Sized {
+    /// What the field called `name` needs.
+    fn needs(needs: &mut Needs, name: &'static str, place: Place, component: &'static str);
+
+    /// The value of the field.
+    fn inject(context: &ApplicationContext, component: &'static str) -> Result<Self>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: InjectedByName> NamedField for T {
+    fn needs(needs: &mut Needs, name: &'static str, place: Place, component: &'static str) {
+        needs.asked_by(name, place).injected_by_name::<T>(component);
+    }
+
+    fn inject(context: &ApplicationContext, component: &'static str) -> Result<Self> {
+        T::inject_named(context, component)
+    }
+}
+
+/// The type of a `#[value("key")]` field or parameter.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a value of the settings",
+    label = "serde cannot deserialize it",
+    note = "a `#[value(\"table.key\")]` is of a type that implements `serde::Deserialize` and borrows nothing: a number, a `String`, a list, a struct that derives it"
+)]
+pub trait ValueField: Sized {
+    /// What the field called `name` needs.
+    fn needs(needs: &mut Needs, name: &'static str, place: Place, key: &'static str, has_default: bool);
+
+    /// The value of the field.
+    fn value(context: &ApplicationContext, key: &'static str) -> Result<Self>;
+
+    /// The value of the field, if it is set.
+    fn value_if_set(context: &ApplicationContext, key: &'static str) -> Result<Option<Self>>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned> ValueField for T {
+    fn needs(needs: &mut Needs, name: &'static str, place: Place, key: &'static str, has_default: bool) {
+        needs.asked_by(name, place).value::<T>(key, has_default);
+    }
+
+    fn value(context: &ApplicationContext, key: &'static str) -> Result<Self> {
+        context.value(key)
+    }
+
+    fn value_if_set(context: &ApplicationContext, key: &'static str) -> Result<Option<Self>> {
+        context.find_value(key)
     }
 }
 

@@ -37,8 +37,8 @@ use self::proxy::{basic, sensitive};
 pub use self::reconnect::{Connection, Lost, ReconnectingClient};
 #[cfg(feature = "tls")]
 pub use self::tls::ClientTls;
-use crate::context::{ApplicationContext, Components};
-use crate::endpoint::Coders;
+use crate::context::{ApplicationContext, ComponentConfig, Components};
+use crate::endpoint::{Coders, Place};
 use crate::session::{Extension, Seeds, Session, Sessions};
 use crate::settings::{Compression, Overflow, Settings};
 
@@ -134,8 +134,8 @@ impl Default for Options {
 impl Options {
     fn application(&self, container: &Container) -> ApplicationContext {
         let mut components = self.components.clone();
-        components.add(Arc::new(container.sessions.clone()));
-        components.freeze()
+        components.put(ComponentConfig::value(container.sessions.clone()));
+        ApplicationContext::new(components, &self.settings, Vec::new(), container.sessions.node())
     }
 
     /// What keeps a client that is set up like this from connecting.
@@ -382,13 +382,16 @@ impl Client {
     // ---- components
 
     /// Provides a component, for [`Inject`](crate::Inject) parameters. An instance is the user's own, and what its fields hold too.
+    #[track_caller]
     pub fn provide<T: Send + Sync + 'static>(self, component: T) -> Self {
         self.provide_shared(Arc::new(component))
     }
 
     /// Provides a component that is shared already; `T` may be a trait: `provide_shared::<dyn Audit>(..)`.
+    #[track_caller]
     pub fn provide_shared<T: ?Sized + Send + Sync + 'static>(self, component: Arc<T>) -> Self {
-        self.with(|options| options.components.add(component))
+        let place = Place::caller();
+        self.with(|options| options.components.put(ComponentConfig::shared(component, place)))
     }
 
     /// Provides all components of an application, such as the server's beside this client. What was provided before goes. Its

@@ -26,9 +26,13 @@ use self::link::{Answer, Link};
 use self::routing::{Elsewhere, route};
 pub(crate) use self::timers::Timers;
 pub(crate) use self::transport::Transport;
+#[cfg(feature = "http2")]
+pub(crate) use self::transport::{Http2Stream, Rewound};
+use crate::context::ApplicationEvent;
 use crate::endpoint::{Context, Decoders, Dispatch, Reply, Slot};
 use crate::error::{Error, Panicked, ProtocolError, Result};
 use crate::message::{CloseReason, ClosedBy, Incoming, Message};
+use crate::server::Places;
 use crate::session::outbox::Frame;
 use crate::session::{SendError, Session, fan_out};
 use crate::wire::Role;
@@ -46,6 +50,8 @@ pub(crate) struct Upgraded {
     pub(crate) timers: Timers,
     /// Which end of the connection we are.
     pub(crate) role: Role,
+    /// What the session has taken of what is limited.
+    pub(crate) places: Option<Box<Places>>,
 }
 
 /// How a piece of the user's code ended.
@@ -90,14 +96,15 @@ fn run_counted<D: Dispatch, R>(
     counted: impl Send,
     end: impl FnOnce(D) -> R + Send,
 ) -> impl Future<Output = Option<R>> + Send {
-    let Upgraded { session, transport, read_ahead, timers, role } = upgraded;
+    let Upgraded { session, transport, read_ahead, timers, role, places } = upgraded;
     let link = Link::new(session.clone(), transport, &read_ahead, timers, role);
-    let mut connection = Connection { link, session, decoders: None };
+    let mut connection = Connection { link, session, decoders: None, places };
     // Not when it is first polled: who connects gets the session at once, to be found and to send any value.
     let coders = connection.start_coders().map_err(Box::new);
     // No turn ends here, and the first may be another thread's.
     fan_out::send();
     connection.session.enter_registry();
+    connection.observe_opening();
     async move {
         let Some(mut instance) = connection.create(make) else {
             connection.wait_for_the_end().await;
@@ -190,6 +197,8 @@ struct Connection {
     session: Session,
     /// The endpoint's decoders, if it has any.
     decoders: Option<Box<Decoders>>,
+    /// What others may have when the session has ended.
+    places: Option<Box<Places>>,
 }
 
 impl Connection {
@@ -362,6 +371,7 @@ impl Connection {
             None => CloseReason::lost("the connection was lost"),
         };
         self.session.end(&reason);
+        self.places = None;
         let (id, path, by) = (self.session.id(), self.session.path(), reason.closed_by());
         tracing::debug!(session = %id, path, %reason, ?by, "closed");
         if let Some(instance) = instance {
@@ -377,10 +387,27 @@ impl Connection {
                 Box::pin(self.fail(instance, error)).await;
             }
         }
+        self.observe_closing(&reason);
         self.stop_coders();
         self.session.drop_message_handlers();
         poll_fn(|cx| self.link.poll_gone(cx)).await;
         self.session.sessions().forget(*self.session.id());
+    }
+
+    /// Tells those who observe the application, if there are any.
+    fn observe_opening(&self) {
+        let context = self.session.application();
+        if context.is_observed() {
+            context.publish(&ApplicationEvent::SessionOpened { session: self.session.clone() });
+        }
+    }
+
+    fn observe_closing(&self, reason: &CloseReason) {
+        let context = self.session.application();
+        if context.is_observed() {
+            let (session, reason) = (self.session.clone(), reason.clone());
+            context.publish(&ApplicationEvent::SessionClosed { session, reason });
+        }
     }
 
     /// Nothing is delivered to anybody.

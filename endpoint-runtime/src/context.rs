@@ -1,177 +1,335 @@
-//! The application around the endpoints: components by type, frozen before the first connection.
+//! The application around the endpoints: its components, by type, trait and name.
+//!
+//! Which components there are, and what each of them needs, is known before any is built: [`ComponentConfig`]s make an [`ApplicationContext`]
+//! with an empty place for each, what is wrong with them is found out ([`problems`]), and then the places are filled ([`build`]). Nothing
+//! else ever changes in it, so that looking a component up takes no lock.
 
-use std::any::{Any, TypeId, type_name};
-use std::collections::HashMap;
+mod build;
+mod component;
+mod declared;
+mod event;
+mod index;
+mod injected;
+mod lazy;
+mod lifecycle;
+mod order;
+mod problems;
+
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
+use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
+
+use self::build::Progress;
+pub(crate) use self::build::Undo;
+use self::component::Shared;
+pub use self::component::{ComponentConfig, ComponentRegistration};
+pub use self::declared::{ComponentDeclared, Made, NoResult, NoRoles, Returned, Roles, is_whole};
+use self::event::Observers;
+pub use self::event::{ApplicationEvent, Observer};
+use self::index::{Candidate, Choice, Index};
+pub use self::injected::{Inject, Injected, InjectedByName, Named};
+pub use self::lazy::Lazy;
+pub use self::lifecycle::{ContextAware, Lifecycle};
+use self::order::Dependency;
+pub(crate) use self::problems::Unmet;
+use crate::endpoint::Key;
 use crate::error::{Error, Result};
+use crate::settings::{Settings, Values};
 
-/// The components of the application, by type. Cheap to clone; nothing is added once the server has started, so that looking
+/// The components of the application, by type, trait and name. Cheap to clone; nothing is added once the server has started, so that looking
 /// one up takes no lock.
 ///
-/// A component is provided by [`provide`](crate::ServerEndpointExporter::provide) and asked for by an `#[inject]` field, an
-/// [`Inject<T>`] parameter, or [`get`](Self::get).
+/// A component is declared by `#[component]` or given to the exporter, by [`provide`](crate::ServerEndpointExporter::provide) and its
+/// relatives. It is asked for by an `#[inject]` field, an [`Inject<T>`] parameter, [`get`](Self::get), and, where nobody hands one a
+/// context, by [`ApplicationContext::current`]. Those of the runtime are among them: [`Sessions`](crate::Sessions),
+/// [`Container`](crate::Container) and [`Settings`](crate::Settings).
+///
+/// Of several components of one type at most one has no name: that is the one that is meant where none is given. If all have names, or
+/// if several are found as one trait, the name must be said, which is checked before the server starts; so is that what is asked for exists.
+/// What the exporter was given goes before what annotations have registered: a test that provides a component of its own has that one.
+///
+/// The context that a component is given while it is built does not keep the application alive: once that has ended, nothing is found in it.
 #[derive(Clone, Default)]
-pub struct ApplicationContext {
-    components: Arc<HashMap<TypeId, Component>>,
+pub struct ApplicationContext(Handle);
+
+#[derive(Clone)]
+enum Handle {
+    Whole(Arc<Inner>),
+    /// What components have: they must not keep themselves alive.
+    Within(Weak<Inner>),
+}
+
+/// A context for as long as one looks at it.
+enum Held<'a> {
+    Lent(&'a Inner),
+    Own(Arc<Inner>),
+}
+
+struct Inner {
+    me: Weak<Inner>,
+    configs: Vec<ComponentConfig>,
+    /// Beside each of them what it needs, and itself when it is built.
+    places: Vec<ComponentPlace>,
+    index: Index,
+    /// Where to look for what is not found here.
+    parent: Option<ApplicationContext>,
+    values: Values,
+    /// How long one component may take to be destroyed.
+    destroy_timeout: Duration,
+    observers: Observers,
+    /// Names the server in whose name the components' code runs.
+    node: u64,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Default)]
+struct ComponentPlace {
+    dependencies: Vec<Dependency>,
+    /// As each of the things that it is found as.
+    built: OnceCell<Vec<Option<Shared>>>,
+    /// Whether it has been told that the application stands.
+    is_settled: AtomicBool,
 }
 
 impl ApplicationContext {
+    /// A context whose components are to be built.
+    pub(crate) fn new(
+        components: Components,
+        settings: &Settings,
+        observers: Vec<Arc<dyn Observer>>,
+        node: u64,
+    ) -> Self {
+        let Components { configs, parent } = components;
+        let index = Index::new(&configs);
+        let places = configs
+            .iter()
+            .enumerate()
+            .map(|(at, config)| ComponentPlace {
+                dependencies: order::dependencies(at, &configs, &index),
+                built: OnceCell::new_with(config.ready()),
+                is_settled: AtomicBool::new(false),
+            })
+            .collect();
+        let of_components =
+            configs.iter().enumerate().filter_map(|(at, config)| Some((at, config.observer?)));
+        let observers = Observers { given: observers, components: of_components.collect() };
+        Self(Handle::Whole(Arc::new_cyclic(|me| Inner {
+            me: me.clone(),
+            configs,
+            places,
+            index,
+            parent,
+            values: settings.values.clone(),
+            destroy_timeout: settings.destroy_timeout,
+            observers,
+            node,
+            progress: Mutex::default(),
+        })))
+    }
+
     /// The component `T`, which may be a trait (`dyn Audit`).
-    pub fn get<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let component = self.components.get(&TypeId::of::<T>())?;
-        component.shared.downcast_ref::<Arc<T>>().cloned()
+    ///
+    /// ```
+    /// # use endpoint_runtime::prelude::*;
+    /// # struct Theatre;
+    /// fn seats(context: &ApplicationContext) -> Result<usize> {
+    ///     let theatre = context.get::<Theatre>()?;
+    /// #   let _ = theatre;
+    ///     Ok(7)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Nobody provides it; several do, and none without a name; it is [lazy](crate::ComponentConfig::lazy) and not built; or the application
+    /// has ended. Endpoints and components that ask by `#[inject]` need not fear any of it.
+    pub fn get<T: ?Sized + Send + Sync + 'static>(&self) -> Result<Arc<T>> {
+        self.find().ok_or_else(|| self.why_not(Key::of::<T>(), None))
     }
 
-    pub(crate) fn contains(&self, component: TypeId) -> bool {
-        self.components.contains_key(&component)
+    /// [`get`](Self::get), or `None` where it would fail.
+    pub fn find<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.inner()?.find(None)
     }
 
-    /// The names of all components, sorted.
-    pub(crate) fn names(&self) -> Vec<&'static str> {
-        let mut names: Vec<_> = self.components.values().map(|component| component.name).collect();
-        names.sort_unstable();
-        names
+    /// The component `T` of this name.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn named<T: ?Sized + Send + Sync + 'static>(&self, name: &str) -> Result<Arc<T>> {
+        self.find_named(name).ok_or_else(|| self.why_not(Key::of::<T>(), Some(name)))
     }
-}
 
-impl fmt::Debug for ApplicationContext {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ApplicationContext").field(&self.names()).finish()
+    /// [`named`](Self::named), or `None` where it would fail.
+    pub fn find_named<T: ?Sized + Send + Sync + 'static>(&self, name: &str) -> Option<Arc<T>> {
+        self.inner()?.find(Some(name))
     }
-}
 
-/// A shared component: an `Arc<T>` behind `Any`, so that `T` may be unsized.
-#[derive(Clone)]
-pub(crate) struct Component {
-    name: &'static str,
-    shared: Arc<dyn Any + Send + Sync>,
-}
+    /// All components of a type or trait: first those that the exporter was given, in that order, then those that annotations registered, by
+    /// type and name. [Lazy](crate::ComponentConfig::lazy) ones are among them if they are built.
+    pub fn all<T: ?Sized + Send + Sync + 'static>(&self) -> Vec<Arc<T>> {
+        self.all_named().into_iter().map(|named: Named<T>| Arc::clone(named.component())).collect()
+    }
 
-/// Components on their way into an [`ApplicationContext`].
-#[derive(Clone, Default)]
-pub(crate) struct Components {
-    components: HashMap<TypeId, Component>,
-    /// Types that were provided more than once.
-    repeated: Vec<&'static str>,
-}
+    /// [`all`](Self::all), with their names.
+    pub fn all_named<T: ?Sized + Send + Sync + 'static>(&self) -> Vec<Named<T>> {
+        let Some(inner) = self.inner() else { return Vec::new() };
+        let own = inner.index.all(Key::of::<T>().id).iter();
+        let own =
+            own.filter_map(|&one| Some(Named::new(inner.configs[one.component].name(), inner.see(one)?)));
+        let inherited = inner.parent.iter().flat_map(ApplicationContext::all_named);
+        own.chain(inherited).collect()
+    }
 
-impl Components {
-    pub(crate) fn add<T: ?Sized + Send + Sync + 'static>(&mut self, shared: Arc<T>) {
-        let component = Component { name: type_name::<T>(), shared: Arc::new(shared) };
-        if self.components.insert(TypeId::of::<T>(), component).is_some() {
-            self.repeated.push(type_name::<T>());
+    /// The component `T`, to be built when it is used.
+    pub fn lazy<T: ?Sized + Send + Sync + 'static>(&self) -> Lazy<T> {
+        Lazy::new(self.clone(), None)
+    }
+
+    /// The component `T` of this name, to be built when it is used.
+    pub fn lazy_named<T: ?Sized + Send + Sync + 'static>(&self, name: &'static str) -> Lazy<T> {
+        Lazy::new(self.clone(), Some(name))
+    }
+
+    /// A setting of the application's own: `chat.max_len` is `max_len` of the table `[chat]` in `endpoint.toml`, or
+    /// `ENDPOINT_CHAT__MAX_LEN`. See [`Settings::values`](crate::Settings::values). An `Option<T>` may be missing.
+    ///
+    /// # Errors
+    /// It is not there, or is not a `T`; the text names the key, the place where it stands, and what was expected.
+    pub fn value<T: DeserializeOwned>(&self, key: &str) -> Result<T> {
+        match self.values_with(key) {
+            Some(values) => Ok(values.get(key)?),
+            None => Err(ended()),
         }
     }
 
-    pub(crate) fn repeated(&self) -> &[&'static str] {
-        &self.repeated
+    /// [`value`](Self::value), or `None` if it is not there.
+    ///
+    /// # Errors
+    /// It is there and is not a `T`.
+    pub fn find_value<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        match self.values_with(key) {
+            Some(values) => Ok(values.find(key)?),
+            None => Err(ended()),
+        }
+    }
+
+    /// The values among which that of this key is to be found; an application that has ended has none.
+    fn values_with(&self, key: &str) -> Option<Values> {
+        let inner = self.inner()?;
+        match &inner.parent {
+            Some(parent) if !inner.values.contains(key) => parent.values_with(key),
+            _ => Some(inner.values.clone()),
+        }
+    }
+
+    fn inner(&self) -> Option<Held<'_>> {
+        match &self.0 {
+            Handle::Whole(inner) => Some(Held::Lent(inner)),
+            Handle::Within(inner) => inner.upgrade().map(Held::Own),
+        }
+    }
+}
+
+impl Inner {
+    fn find<T: ?Sized + Send + Sync + 'static>(&self, name: Option<&str>) -> Option<Arc<T>> {
+        match self.choose(Key::of::<T>(), name) {
+            Choice::One(candidate) => self.see(candidate),
+            Choice::Several => None,
+            Choice::None => self.parent.as_ref()?.inner()?.find(name),
+        }
+    }
+
+    fn choose(&self, key: Key, name: Option<&str>) -> Choice {
+        self.index.choose(&self.configs, key.id, name)
+    }
+
+    /// What is built of a component, as one of the things that it is.
+    fn see<T: ?Sized + Send + Sync + 'static>(&self, candidate: Candidate) -> Option<Arc<T>> {
+        let views = self.places[candidate.component].built.get()?;
+        views.get(candidate.view)?.as_ref()?.downcast_ref::<Arc<T>>().cloned()
+    }
+
+    /// What is built of a component, as its own type.
+    fn built(&self, index: usize) -> Option<&Shared> {
+        self.places[index].built.get()?.first()?.as_ref()
+    }
+}
+
+fn ended() -> Error {
+    Error::msg("the application has ended")
+}
+
+/// Components on their way into an [`ApplicationContext`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Components {
+    configs: Vec<ComponentConfig>,
+    parent: Option<ApplicationContext>,
+}
+
+impl Components {
+    pub(crate) fn add(&mut self, config: ComponentConfig) {
+        self.configs.push(config);
+    }
+
+    /// Adds a component in the place of one that is there already.
+    #[cfg(feature = "client")]
+    pub(crate) fn put(&mut self, config: ComponentConfig) {
+        self.configs.retain(|other| other.identity() != config.identity());
+        self.add(config);
+    }
+
+    /// What annotations have registered, in a stable order: link order is none. What was added by hand goes before a component of the
+    /// same type and name.
+    pub(crate) fn add_registered(&mut self) {
+        let given: std::collections::HashSet<_> =
+            self.configs.iter().map(ComponentConfig::identity).collect();
+        let registered = inventory::iter::<ComponentRegistration>.into_iter();
+        let mut registered: Vec<_> = registered
+            .map(|one| (one.config)().registered())
+            .filter(|one| !given.contains(&one.identity()))
+            .collect();
+        registered
+            .sort_by(|a, b| (a.type_name(), a.name(), a.place()).cmp(&(b.type_name(), b.name(), b.place())));
+        drop(given);
+        self.configs.append(&mut registered);
     }
 
     /// What another context has.
     #[cfg(feature = "client")]
     pub(crate) fn of(context: &ApplicationContext) -> Self {
-        Components { components: (*context.components).clone(), repeated: Vec::new() }
-    }
-
-    pub(crate) fn freeze(self) -> ApplicationContext {
-        ApplicationContext { components: Arc::new(self.components) }
+        Components { configs: Vec::new(), parent: Some(context.clone()) }
     }
 }
 
-/// What an `#[inject]` field may be: `Arc<T>`, `Option<Arc<T>>`, [`ApplicationContext`], or [`Sessions`](crate::Sessions).
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be injected",
-    label = "not an injectable type",
-    note = "an `#[inject]` field is an `Arc<T>`, an `Option<Arc<T>>`, `Sessions` or `ApplicationContext`"
-)]
-pub trait Injected: Sized {
-    /// What must have been provided.
-    fn needs(needs: &mut dyn FnMut(TypeId, &'static str)) {
-        let _ = needs;
-    }
-
-    /// The value.
-    ///
-    /// # Errors
-    /// The component is missing.
-    fn inject(context: &ApplicationContext) -> Result<Self>;
-}
-
-impl<T: ?Sized + Send + Sync + 'static> Injected for Arc<T> {
-    fn needs(needs: &mut dyn FnMut(TypeId, &'static str)) {
-        needs(TypeId::of::<T>(), type_name::<T>());
-    }
-
-    fn inject(context: &ApplicationContext) -> Result<Self> {
-        context.get().ok_or_else(|| Error::msg(format!("no component `{}` was provided", type_name::<T>())))
+impl Default for Handle {
+    fn default() -> Self {
+        let nothing = ApplicationContext::new(Components::default(), &Settings::default(), Vec::new(), 0);
+        nothing.0
     }
 }
 
-impl<T: ?Sized + Send + Sync + 'static> Injected for Option<Arc<T>> {
-    fn inject(context: &ApplicationContext) -> Result<Self> {
-        Ok(context.get())
+impl Deref for Held<'_> {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        match self {
+            Held::Lent(inner) => inner,
+            Held::Own(inner) => inner,
+        }
     }
 }
 
-impl Injected for ApplicationContext {
-    fn inject(context: &ApplicationContext) -> Result<Self> {
-        Ok(context.clone())
-    }
-}
-
-/// A component as a parameter of a handler. That it was provided is checked before the server starts.
-#[derive(Debug)]
-pub struct Inject<T: ?Sized>(pub Arc<T>);
-
-impl<T: ?Sized> Deref for Inject<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-impl<T: ?Sized> Clone for Inject<T> {
-    fn clone(&self) -> Self {
-        Inject(Arc::clone(&self.0))
+impl fmt::Debug for ApplicationContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.inner().map(|inner| inner.names()).unwrap_or_default();
+        f.debug_tuple("ApplicationContext").field(&names).finish()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    trait Greeter: Send + Sync {
-        fn greet(&self) -> &'static str;
-    }
-    struct English;
-    impl Greeter for English {
-        fn greet(&self) -> &'static str {
-            "hello"
-        }
-    }
-
-    #[test]
-    fn components_are_found_by_type_and_by_trait() {
-        let mut components = Components::default();
-        components.add::<dyn Greeter>(Arc::new(English));
-        components.add(Arc::new(7u32));
-        let context = components.freeze();
-        assert_eq!(context.get::<dyn Greeter>().unwrap().greet(), "hello");
-        assert_eq!(*Arc::<u32>::inject(&context).unwrap(), 7);
-        assert!(context.get::<English>().is_none());
-        assert!(Option::<Arc<String>>::inject(&context).unwrap().is_none());
-        assert!(Arc::<String>::inject(&context).is_err());
-    }
-
-    #[test]
-    fn a_component_provided_twice_is_noticed() {
-        let mut components = Components::default();
-        components.add(Arc::new(1u8));
-        components.add(Arc::new(2u8));
-        assert_eq!(components.repeated(), ["u8"]);
-    }
-}
+mod tests;

@@ -1,7 +1,8 @@
 //! The exporter: collects the annotated endpoints, checks everything, and serves them.
 //!
-//! Order: collect → validate → mount → bind → ready. Everything is validated before anything is started, all problems are
-//! reported at once, and a failure starts nothing (Jakarta WebSocket 5.2.1, WSC-5.2.1-3: all or nothing).
+//! Order: collect → validate → build the components → tell them → `before_listening` → mount → bind → ready. Everything is validated before
+//! anything is started, all problems are reported at once, and a failure starts nothing, or undoes what was started (Jakarta WebSocket
+//! 5.2.1, WSC-5.2.1-3: all or nothing).
 
 mod check;
 mod config;
@@ -13,9 +14,12 @@ mod problem;
 mod registration;
 mod signal;
 mod start;
+mod supervisor;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -24,7 +28,6 @@ use hyper::body::{Body, Incoming};
 use tower_layer::Layer;
 use tower_service::Service;
 
-#[cfg(feature = "client")]
 pub(crate) use self::config::short_name;
 pub use self::config::{ServerEndpointConfig, ServerEndpointConfigBuilder};
 pub(crate) use self::launcher::Launcher;
@@ -32,12 +35,13 @@ pub(crate) use self::mount::{announce, mount_beside};
 pub use self::problem::{DeployError, Problem, Report};
 pub use self::registration::Registration;
 use crate::access::BearerTokens;
-use crate::context::Components;
+use crate::context::{ApplicationContext, ComponentConfig, Components, Lifecycle, Observer};
+use crate::endpoint::Place;
 use crate::error::{BoxError, Result};
 #[cfg(feature = "tls")]
 use crate::server::Tls;
-use crate::server::{Answer, EndpointService, Listen, Server, boxed};
-use crate::settings::Settings;
+use crate::server::{Answer, EndpointService, Listen, Mounted, MountedService, Server, boxed};
+use crate::settings::{SetValue, Settings};
 
 /// Exports the endpoints of this program, and serves them. Made by [`export_all`](crate::export_all).
 ///
@@ -61,6 +65,9 @@ pub struct ServerEndpointExporter {
     expected: Vec<String>,
     allow_empty: bool,
     components: Components,
+    observers: Vec<Arc<dyn Observer>>,
+    /// Called when all components stand, with the place where that was said.
+    hooks: Vec<(Place, Hook)>,
     fallback: Option<Answer>,
     layers: Vec<AddLayer>,
     /// What the builder changes of the settings, in its order.
@@ -77,6 +84,8 @@ pub struct ServerEndpointExporter {
 type Filter = Box<dyn Fn(&ServerEndpointConfig) -> bool + Send + Sync>;
 type Change = Box<dyn Fn(&mut Settings) + Send + Sync>;
 type Ready = Box<dyn FnOnce(&Server) + Send>;
+type Hook =
+    Box<dyn FnOnce(ApplicationContext) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync>;
 type AddLayer = Box<dyn FnOnce(Answer) -> Answer + Send + Sync>;
 
 impl ServerEndpointExporter {
@@ -89,6 +98,8 @@ impl ServerEndpointExporter {
             expected: Vec::new(),
             allow_empty: false,
             components: Components::default(),
+            observers: Vec::new(),
+            hooks: Vec::new(),
             fallback: None,
             layers: Vec::new(),
             changes: Vec::new(),
@@ -159,11 +170,18 @@ impl ServerEndpointExporter {
         self
     }
 
-    /// Listens here: `127.0.0.1:8080`, `[::]:8080`, `localhost:0` for any free port, `unix:/run/app.sock`. The first call replaces what the
-    /// settings say, further ones add listeners.
+    /// Listens here: `127.0.0.1:8080`, `[::]:8080`, `localhost:0` for any free port, `unix:/run/app.sock`, `systemd:` for the sockets of the
+    /// service manager; a [`Listen`] says more. The first call replaces what the settings say, further ones add listeners.
     pub fn bind(mut self, listen: impl Into<Listen>) -> Self {
         self.listens.push(listen.into());
         self
+    }
+
+    /// What all paths begin with: `/ws` serves the endpoint `/chat` at `/ws/chat`. Whatever names a path then names it with the prefix: filters,
+    /// expected paths, the log, and [`Container::undeploy`](crate::Container::undeploy). The same as the [setting](Settings::prefix).
+    pub fn prefix(self, prefix: impl Into<String>) -> Self {
+        let prefix = prefix.into();
+        self.configure(move |settings| settings.prefix.clone_from(&prefix))
     }
 
     /// Speaks TLS on all TCP listeners that do not [say otherwise](Listen::plain). This replaces what the settings say about certificates
@@ -192,14 +210,107 @@ impl ServerEndpointExporter {
         self
     }
 
+    /// Sets a value of the application's own settings, as `endpoint.toml` and the environment may: see
+    /// [`Settings::values`](crate::Settings::values).
+    pub fn value(self, key: &str, value: impl Into<SetValue>) -> Self {
+        let (key, value) = (key.to_owned(), value.into());
+        self.configure(move |settings| settings.values.set(&key, value.clone()))
+    }
+
     /// Provides a component, by its type.
+    #[track_caller]
     pub fn provide<T: Send + Sync + 'static>(self, component: T) -> Self {
         self.provide_shared(Arc::new(component))
     }
 
-    /// Provides a component that is shared already; `T` may be a trait: `provide_shared::<dyn Audit>(..)`.
-    pub fn provide_shared<T: ?Sized + Send + Sync + 'static>(mut self, component: Arc<T>) -> Self {
-        self.components.add(component);
+    /// Provides a component that is shared already; `T` may be a trait: `provide_shared::<dyn Audit>(..)`. Of a trait there may be several.
+    #[track_caller]
+    pub fn provide_shared<T: ?Sized + Send + Sync + 'static>(self, component: Arc<T>) -> Self {
+        let place = Place::caller();
+        self.component(ComponentConfig::shared(component, place))
+    }
+
+    /// Provides one of several components of a type, by its name (Spring's `@Qualifier`).
+    #[track_caller]
+    pub fn provide_named<T: Send + Sync + 'static>(
+        self,
+        name: impl Into<Cow<'static, str>>,
+        component: T,
+    ) -> Self {
+        let place = Place::caller();
+        self.component(ComponentConfig::shared(Arc::new(component), place).named(name))
+    }
+
+    /// Provides a component that is told when the application starts and ends.
+    #[track_caller]
+    pub fn provide_managed<T: Lifecycle>(self, component: T) -> Self {
+        let place = Place::caller();
+        self.component(ComponentConfig::shared(Arc::new(component), place).lifecycle::<T>())
+    }
+
+    /// Provides a component that it takes code to make. It is made once, when the application starts, and before whatever needs it.
+    ///
+    /// What it needs itself shows only when it runs: it finds what is provided as a value, what an earlier `provide_with` or
+    /// [`component`](Self::component) builds, and whatever else by `context.lazy::<T>().get().await`, which builds it there and then. A
+    /// component whose needs are known and checked beforehand is declared by `#[provider]`, or by [`ComponentConfig::needs`].
+    ///
+    /// ```no_run
+    /// # use endpoint_runtime::{Settings, prelude::*};
+    /// # struct Database;
+    /// # impl Database { async fn connect(_: std::sync::Arc<Settings>) -> Result<Self> { Ok(Database) } }
+    /// # async fn f() -> Result<()> {
+    /// endpoint_runtime::export_all()
+    ///     .provide_with(|context| async move { Database::connect(context.get::<Settings>()?).await })
+    ///     .serve()
+    ///     .await
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn provide_with<T, F, Fut>(self, make: F) -> Self
+    where
+        T: Send + Sync + 'static,
+        F: Fn(ApplicationContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T>> + Send + 'static,
+    {
+        let place = Place::caller();
+        self.component(ComponentConfig::built(short_name::<T>(), place, make))
+    }
+
+    /// Adds a component that is configured by hand. It takes the place of one of the same type and name that an annotation has registered.
+    pub fn component(mut self, config: ComponentConfig) -> Self {
+        self.components.add(config);
+        self
+    }
+
+    /// Tells an observer what happens to the application: an [`Observer`], or a closure `|event: &ApplicationEvent| ..`. Where nobody
+    /// observes, a session costs nothing more.
+    pub fn observe(mut self, observer: impl Observer) -> Self {
+        self.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// Called when all components are built and told so, and before anything is opened; of several, in their order. If it fails the
+    /// application does not start.
+    ///
+    /// ```no_run
+    /// # use endpoint_runtime::prelude::*;
+    /// # struct Database;
+    /// # impl Database { async fn migrate(&self) -> Result<()> { Ok(()) } }
+    /// # async fn f() -> Result<()> {
+    /// endpoint_runtime::export_all()
+    ///     .provide(Database)
+    ///     .before_listening(|context| async move { context.get::<Database>()?.migrate().await })
+    ///     .serve()
+    ///     .await
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn before_listening<F, Fut>(mut self, act: F) -> Self
+    where
+        F: FnOnce(ApplicationContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.hooks.push((Place::caller(), Box::new(move |context| Box::pin(act(context)))));
         self
     }
 
@@ -272,7 +383,9 @@ impl ServerEndpointExporter {
     /// Starts the server and returns its handle.
     ///
     /// # Errors
-    /// [`DeployError`] with all problems, or the address that could not be bound. Then nothing was started.
+    /// [`DeployError`] with all problems, or with the component that could not be built, or the address that could not be bound. What was
+    /// built until then is destroyed, in reverse, and nothing is open. So it is too if the future is dropped before it is done, but in the
+    /// background.
     pub async fn start(self) -> Result<Server> {
         start::start(self).await
     }
@@ -283,13 +396,65 @@ impl ServerEndpointExporter {
         start::start_in_memory(self).await
     }
 
-    /// Starts the server, and stops it gracefully at Ctrl-C or SIGTERM. If the program has set up no logging, the runtime's
-    /// lines go to the standard error output.
+    /// Starts everything but listeners, for connections that another server accepts: see [`Mounted`].
+    ///
+    /// # Errors
+    /// As [`start`](Self::start). What is for listeners is a problem too, and has its place in the other server: addresses, certificates, a fallback, layers.
+    pub async fn mount(self) -> Result<Mounted> {
+        start::mount(self).await
+    }
+
+    /// The endpoints as a tower service: [`mount`](Self::mount) for whoever needs no handle. When the service and its clones are gone, the
+    /// sessions are closed.
+    ///
+    /// # Errors
+    /// As [`mount`](Self::mount).
+    pub async fn into_service(self) -> Result<MountedService> {
+        Ok(self.mount().await?.service())
+    }
+
+    /// The endpoints as routes of axum, to be merged into a router or nested in one. When the router and its clones are gone, the sessions are
+    /// closed; to wait for that, [`mount`](Self::mount) and shut down.
+    ///
+    /// ```no_run
+    /// # use endpoint_runtime as runtime;
+    /// # async fn f() -> runtime::Result<()> {
+    /// let app = axum::Router::new()
+    ///     .route("/", axum::routing::get(|| async { "hello" }))
+    ///     .merge(runtime::export_all().into_router().await?);
+    /// # let _: axum::Router = app;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`mount`](Self::mount).
+    #[cfg(feature = "axum")]
+    pub async fn into_router(self) -> Result<axum::Router> {
+        Ok(self.into_service().await?.into_router())
+    }
+
+    /// Starts the server, and stops it gracefully at Ctrl-C or SIGTERM; a second one ends it at once. If the program has set up no
+    /// logging, the runtime's lines go to the standard error output.
+    ///
+    /// A service manager that wants to know (systemd's `Type=notify`) is told when the server is ready and when it stops.
     ///
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn serve(self) -> Result<()> {
-        self.serve_with_shutdown(signal::shutdown()).await
+        let mut signals = signal::Signals::listen();
+        let Some(server) = self.start_unless(signals.next()).await? else { return Ok(()) };
+        signals.next().await;
+        let at_once = server.at_once();
+        let mut stopping = std::pin::pin!(supervisor::stop(server));
+        tokio::select! {
+            () = stopping.as_mut() => return Ok(()),
+            () = signals.next() => {}
+        }
+        tracing::warn!("told to stop once more: ending at once");
+        at_once.cancel();
+        // Those who are cut off have a moment, and whatever else there is to do has no more.
+        let _ = tokio::time::timeout(2 * crate::server::LAST_MOMENT, stopping).await;
+        Ok(())
     }
 
     /// Starts the server, and stops it gracefully when the future is done.
@@ -297,18 +462,21 @@ impl ServerEndpointExporter {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn serve_with_shutdown(self, shutdown: impl Future<Output = ()>) -> Result<()> {
+        let mut shutdown = std::pin::pin!(shutdown);
+        let Some(server) = self.start_unless(shutdown.as_mut()).await? else { return Ok(()) };
+        shutdown.await;
+        supervisor::stop(server).await;
+        Ok(())
+    }
+
+    /// Starts the server, and says so; `None` if it is to stop before that.
+    async fn start_unless(self, stop: impl Future<Output = ()>) -> Result<Option<Server>> {
         #[cfg(feature = "log")]
         signal::log_if_nobody_does();
-        let mut shutdown = std::pin::pin!(shutdown);
-        let server = tokio::select! {
-            biased;
-            server = self.start() => server?,
-            // Whoever asks while it starts does not want to wait for that.
-            () = shutdown.as_mut() => return Ok(()),
-        };
-        shutdown.await;
-        server.shutdown().await;
-        Ok(())
+        // Whoever asks while it starts does not want to wait for that.
+        let Some(server) = start::start_until(self, stop).await? else { return Ok(None) };
+        supervisor::ready();
+        Ok(Some(server))
     }
 }
 

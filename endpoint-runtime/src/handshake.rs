@@ -1,10 +1,12 @@
-//! The opening handshake (RFC 6455 4.2): a request becomes an accepted or refused upgrade.
+//! The opening handshake (RFC 6455 4.2, and over HTTP/2 RFC 8441): a request becomes an accepted or refused upgrade.
 //!
 //! What is wrong with a request is answered in HTTP, with the status that says it and a line that explains it; a request that is
 //! refused never becomes a socket.
 
 pub(crate) mod compression;
 mod configurator;
+#[cfg(feature = "http2")]
+mod connect;
 mod negotiation;
 mod origin;
 
@@ -27,17 +29,27 @@ const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 
 /// A request that asks for a WebSocket in the right words.
 #[derive(Debug)]
-pub(crate) struct Opening {
-    /// What proves to the client that its key was read (RFC 6455 1.3).
-    accept: HeaderValue,
+pub(crate) enum Opening {
+    /// The connection becomes one.
+    Upgrade {
+        /// What proves to the client that its key was read (RFC 6455 1.3).
+        accept: HeaderValue,
+    },
+    /// A stream of the connection becomes one.
+    #[cfg(feature = "http2")]
+    Connect,
 }
 
 impl Opening {
     /// Reads the request's head.
     ///
     /// # Errors
-    /// 405: not a GET; 426: not an upgrade, or to another version; 400: no host, or a bad key.
+    /// 405: not a GET; 426: not an upgrade, or to another version; 400: no host, or a bad key. For HTTP/2 see [`connect`].
     pub(crate) fn read(head: &request::Parts) -> Result<Self, Refusal> {
+        #[cfg(feature = "http2")]
+        if head.version == Version::HTTP_2 {
+            return connect::read(head).map(|()| Opening::Connect);
+        }
         if head.method != Method::GET {
             let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket is opened by GET");
             return Err(refusal.header(ALLOW, HeaderValue::from_static("GET")));
@@ -57,20 +69,27 @@ impl Opening {
                 let accept = derive_accept_key(key.as_bytes());
                 // Base64 is fit for a header.
                 let accept = HeaderValue::try_from(accept).map_err(|_| bad_key())?;
-                Ok(Opening { accept })
+                Ok(Opening::Upgrade { accept })
             }
             _ => Err(bad_key()),
         }
     }
 
-    /// 101: the connection is a WebSocket from here on, with what was agreed on.
+    /// 101, or over HTTP/2 200: there is a WebSocket from here on, with what was agreed on.
     fn accept<B: Default>(self, handshake: &Handshake) -> Response<B> {
         let mut response = Response::new(B::default());
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        match self {
+            Opening::Upgrade { accept } => {
+                *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+                let headers = response.headers_mut();
+                headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+                headers.insert(UPGRADE, WEBSOCKET);
+                headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+            }
+            #[cfg(feature = "http2")]
+            Opening::Connect => {}
+        }
         let headers = response.headers_mut();
-        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(UPGRADE, WEBSOCKET);
-        headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept);
         // It came out of a header, so it is fit for one; so are extensions, which were checked.
         if let Some(Ok(name)) = handshake.subprotocol().map(HeaderValue::from_str) {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, name);
@@ -88,6 +107,10 @@ impl Opening {
 
 /// Whether a request asks for a WebSocket at all, in whatever words; HTTP/1.0 cannot.
 pub(crate) fn asks_for_websocket(head: &request::Parts) -> bool {
+    #[cfg(feature = "http2")]
+    if head.version == Version::HTTP_2 {
+        return connect::asks_for_websocket(head);
+    }
     head.version >= Version::HTTP_11
         && names(&head.headers, &CONNECTION, "upgrade")
         && names(&head.headers, &UPGRADE, "websocket")

@@ -26,7 +26,8 @@ pub mod test;
 mod wire;
 
 pub use endpoint_macros::{
-    client_endpoint, handlers, on_close, on_error, on_message, on_open, server_endpoint,
+    client_endpoint, component, constructor, handlers, on_close, on_error, on_message, on_open, provider,
+    server_endpoint,
 };
 
 pub use bytes::Bytes;
@@ -44,7 +45,10 @@ pub use crate::client::{
 pub use tokio_rustls::rustls;
 
 pub use crate::access::{BearerTokens, Forbidden, Identity, Principal, TokenVerifier};
-pub use crate::context::{ApplicationContext, Inject, Injected};
+pub use crate::context::{
+    ApplicationContext, ApplicationEvent, ComponentConfig, ContextAware, Inject, Injected, InjectedByName,
+    Lazy, Lifecycle, Named, Observer,
+};
 pub use crate::endpoint::{
     Coders, Completion, Context, Decoder, DecoderInput, Encoder, EncoderOutput, Endpoint, FromContext,
     IntoReply, Needs, Place, Query, Refusal, Replies, Reply,
@@ -66,7 +70,9 @@ pub use crate::message::{
     Uncompressed,
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
-pub use crate::server::{Address, Container, EndpointService, Listen, ResponseBody, Server};
+pub use crate::server::{
+    Address, Container, Counters, EndpointService, Listen, Mounted, MountedService, ResponseBody, Server,
+};
 #[cfg(feature = "tls")]
 pub use crate::server::{ClientAuthorities, Tls};
 pub use crate::session::{
@@ -74,7 +80,10 @@ pub use crate::session::{
     Handshake, InvalidExtensions, InvalidSessionId, MessageHandlerId, Receipt, SendError, Session, SessionId,
     Sessions, TextWriter, TrySendError,
 };
-pub use crate::settings::{ClientCertificates, Compression, Overflow, Settings, SettingsError};
+pub use crate::settings::{
+    ClientCertificates, Compression, OverRate, Overflow, Rate, SetValue, Settings, SettingsError, ValueError,
+    Values,
+};
 
 /// Everything that an endpoint's source usually needs.
 pub mod prelude {
@@ -87,12 +96,13 @@ pub mod prelude {
     #[cfg(feature = "protobuf")]
     pub use crate::Protobuf;
     pub use crate::{
-        ApplicationContext, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason, Compression,
-        Configurator, Container, DecodeError, Decoded, Decoder, Encoded, Encoder, Endpoint, EndpointConfig,
-        Error, Fragment, FromContext, FromMessage, Handshake, Identity, Inject, IntoMessage, Message,
-        Overflow, Parsed, Ping, Pong, Principal, Query, Refusal, Replies, Result, ServerEndpointConfig,
-        Session, SessionId, Sessions, Text, TextReader, TextWriter, Uncompressed, client_endpoint, handlers,
-        on_close, on_error, on_message, on_open, server_endpoint,
+        ApplicationContext, ApplicationEvent, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason,
+        Compression, Configurator, Container, ContextAware, DecodeError, Decoded, Decoder, Encoded, Encoder,
+        Endpoint, EndpointConfig, Error, Fragment, FromContext, FromMessage, Handshake, Identity, Inject,
+        IntoMessage, Lazy, Lifecycle, Message, Named, Observer, Overflow, Parsed, Ping, Pong, Principal,
+        Query, Refusal, Replies, Result, ServerEndpointConfig, Session, SessionId, Sessions, Text,
+        TextReader, TextWriter, Uncompressed, client_endpoint, component, constructor, handlers, on_close,
+        on_error, on_message, on_open, provider, server_endpoint,
     };
 }
 

@@ -35,11 +35,11 @@ pub use self::attributes::Attributes;
 pub(crate) use self::attributes::Seeds;
 pub use self::audience::{Audience, Delivery};
 pub use self::config::EndpointConfig;
-pub(crate) use self::current::Current;
+pub(crate) use self::current::{Current, enter};
 pub(crate) use self::extension::{DEFLATE, is_token};
 pub use self::extension::{Extension, InvalidExtensions};
 pub use self::handshake::Handshake;
-pub(crate) use self::handshake::{Ends, cookies, form_pairs};
+pub(crate) use self::handshake::{Ends, NamedHost, cookies, form_pairs};
 pub(crate) use self::home::{Home, Limits};
 pub use self::id::{InvalidSessionId, SessionId};
 use self::message_handlers::MessageHandlers;
@@ -143,11 +143,12 @@ const CLOSED: u8 = 2;
 impl Session {
     /// A session that has just been upgraded, not yet in the registry.
     pub(crate) fn new(home: Arc<Home>, handshake: Handshake) -> Self {
+        let outbox = Outbox::among(home.sessions.ledger());
         Session(Arc::new(Inner {
             id: home.sessions.next_id(),
             home,
             handshake,
-            outbox: Outbox::default(),
+            outbox,
             phase: AtomicU8::new(OPEN),
             signals: AtomicU8::new(0),
             tuning: OnceBox::new(),
@@ -498,10 +499,7 @@ impl WeakSession {
 
 impl Injected for Sessions {
     fn inject(context: &ApplicationContext) -> Result<Self> {
-        context
-            .get::<Sessions>()
-            .map(|sessions| (*sessions).clone())
-            .ok_or_else(|| crate::Error::msg("there are no sessions outside of a server"))
+        Ok((*context.get::<Sessions>()?).clone())
     }
 }
 

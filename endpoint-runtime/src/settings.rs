@@ -12,6 +12,9 @@
 //! origins = ["https://example.com"]   # ENDPOINT_ORIGINS=https://example.com,https://example.org
 //! ```
 //!
+//! What stands in a table of the file, `[chat]`, or in a variable with two underscores, `ENDPOINT_CHAT__MAX_LEN`, is the
+//! application's own: see [`Values`].
+//!
 //! Durations are written `"250ms"`, `"30s"`, `"5m"`, `"1h"` or, where that makes sense, `"off"`; sizes in
 //! bytes or as `"64KiB"`, `"1MiB"`, `"1GiB"`; lists as arrays, or in one string with commas. Whatever is not
 //! understood is an error, and all errors come at once.
@@ -22,8 +25,10 @@ mod error;
 mod keys;
 mod limits;
 mod overflow;
+mod rate;
 mod sources;
 mod value;
+mod values;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -31,7 +36,10 @@ use std::time::Duration;
 pub use client_certificates::ClientCertificates;
 pub use compression::Compression;
 pub use error::SettingsError;
+pub(crate) use limits::address_fault;
 pub use overflow::Overflow;
+pub use rate::{OverRate, Rate};
+pub use values::{SetValue, ValueError, Values};
 
 use sources::Sources;
 
@@ -43,12 +51,23 @@ use sources::Sources;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Where to listen: `host:port`, where port 0 means any free port, or `unix:/path`. Default:
+    /// Where to listen: `host:port`, where port 0 means any free port, `unix:/path`, or `systemd:name` for the
+    /// sockets of this name that the service manager passes, all of them without a name. Default:
     /// `127.0.0.1:8080`.
     ///
     /// The default is reachable from this machine only; `0.0.0.0:8080` and `[::]:8080` are reachable from
     /// everywhere.
     pub bind: Vec<String>,
+
+    /// Whether other processes may listen at the same TCP addresses (`SO_REUSEPORT`). Default: `false`.
+    ///
+    /// So a new process of a program starts to serve before the old one stops, and no address is ever without
+    /// a listener. Every process of the same user may then take part of the connections, one that was
+    /// forgotten too; and two servers at one address by mistake are no error any more.
+    pub reuse_port: bool,
+
+    /// What all paths begin with: `/ws` serves the endpoint `/chat` at `/ws/chat`. Default: empty.
+    pub prefix: String,
 
     /// The largest message admitted, in bytes, whole and after decompression. Default: 65,536.
     ///
@@ -122,6 +141,13 @@ pub struct Settings {
     /// Longer is kinder to slow peers and holds on to connections whose peer is gone.
     pub close_timeout: Duration,
 
+    /// How long a shutdown goes on as if nothing had happened when the server has said that it is no longer
+    /// ready. Default: 0 s.
+    ///
+    /// For load balancers that ask now and then whether a server is ready: as long as they take to notice, so
+    /// that they send nobody to a port that is closed. It comes before `drain_timeout`.
+    pub drain_delay: Duration,
+
     /// How long a shutdown may take in all. Default: 30 s.
     ///
     /// Sessions that are left then are cut off, without a close frame. Keep it below the time after which the
@@ -136,12 +162,77 @@ pub struct Settings {
     /// The pause between two rounds of a shutdown. Default: 100 ms. Zero is no pause.
     pub drain_interval: Duration,
 
+    /// How long a shutdown waits for the request of a client that had just connected, where others take over
+    /// the address: with `reuse_port`, and on sockets that the service manager passes. Default: 2 s.
+    ///
+    /// Such a client is served: its session is opened and closed with 1012, and it comes back to the others.
+    /// Less turns away those who are slow; more waits for those who never ask.
+    pub drain_grace: Duration,
+    /// How long one component may take to be destroyed when the application ends. Default: 10 s.
+    ///
+    /// After it its `destroy` is cancelled, and the next has its turn. Longer lets more be written out; the service manager must
+    /// bear it beside `drain_timeout`.
+    pub destroy_timeout: Duration,
+
     /// How many connections may be open at a time, handshakes included; 0 is no limit. Default: 16,384.
     ///
     /// Beyond it handshakes are answered 503. As many idle connections take some 100 MiB; the worst case is
     /// as many times `send_buffer` plus `max_message_size`. The operating system has a limit of its own
     /// (`ulimit -n`).
     pub max_connections: usize,
+
+    /// How many connections one address may have open at a time, handshakes included; 0 is no limit. Default: 4,096.
+    ///
+    /// An IPv6 address counts with all others of its /64, which is what one customer gets. Loopback addresses and `trusted_proxies`
+    /// are not counted: those are the machine's own programs and proxies, behind which there are many. Where users come through a proxy
+    /// that is not trusted, or a company's or carrier's gateway, they all have one address, and the limit must let them all in.
+    /// Beyond it handshakes are answered 503.
+    pub max_connections_per_address: usize,
+
+    /// How many sessions one [principal](crate::Principal) may have open at a time; 0 is no limit. Default: 0.
+    ///
+    /// Off, because a principal may be a person with a few devices or a service with thousands of connections; only the application
+    /// knows. Beyond it handshakes are answered 503.
+    pub max_connections_per_principal: usize,
+
+    /// How many handshakes a second are looked at, from everybody together. Default: `None`, off.
+    ///
+    /// Off, because all clients come back at once when a server has been restarted, and how many a machine can bear depends on the
+    /// machine. Where handshakes ask a database, it keeps that alive. Beyond it they are answered 503.
+    pub handshake_rate: Option<Rate>,
+
+    /// How many handshakes a second are looked at from one address, which counts as for `max_connections_per_address`. Default:
+    /// 1,000, with 4,096 at once.
+    ///
+    /// Beyond it they are answered 429.
+    pub handshake_rate_per_address: Option<Rate>,
+
+    /// How many messages a second a session may receive. Default: `None`, off.
+    ///
+    /// Off, because what is a flood in a chat is a quiet moment in a game. A message in fragments is one; pings and pongs are none.
+    /// `over_rate` says what becomes of more.
+    pub message_rate: Option<Rate>,
+
+    /// How many bytes of messages a second a session may receive, after decompression. Default: `None`, off, for the same reason.
+    ///
+    /// A message may be larger than the burst: then the next one has to wait longer.
+    pub byte_rate: Option<Rate>,
+
+    /// What becomes of a message that comes too soon for `message_rate` or `byte_rate`. Default: [`OverRate::Wait`].
+    pub over_rate: OverRate,
+
+    /// How many bytes the queues of all sessions may hold together; 0 is no limit. Default: `None`, computed at the start and logged:
+    /// half of the memory that the process may have (of its control group, or of the machine), less what idle connections need. On a
+    /// system that does not tell how much that is (other than Linux), no limit.
+    ///
+    /// From four fifths of it on new handshakes are answered 503. When all of it is used, a session with more than 16 KiB in its
+    /// queue counts as full, and its `overflow` decides.
+    pub max_queue_memory: Option<usize>,
+
+    /// The largest body of a request that goes to the fallback, in bytes; 0 is no limit. Default: 16,777,216 (16 MiB).
+    ///
+    /// A larger one is answered 413, and one that does not say how large it is, 411.
+    pub max_body_size: usize,
 
     /// The largest head of a request, in bytes. Default: 16,384 (16 KiB). At least 8,192.
     ///
@@ -155,6 +246,24 @@ pub struct Settings {
     ///
     /// It bounds how long silent and deliberately slow clients hold a connection.
     pub head_timeout: Duration,
+
+    /// Whether HTTP/2 is spoken beside HTTP/1.1 with whoever asks for it: a browser over TLS, or whoever knows beforehand. Default: `true`.
+    ///
+    /// A browser then opens all its WebSockets to this server in one connection (RFC 8441). Without the feature `http2` it is not spoken,
+    /// whatever stands here.
+    pub http2: bool,
+
+    /// How many requests and sessions one HTTP/2 connection may have open at a time. Default: 100. From 1 to 10,000.
+    ///
+    /// What a client opens beyond waits there, a browser's pages included. Each may hold 128 KiB that no handler has looked at
+    /// yet. A connection counts as one of `max_connections`, and each session in it as one more.
+    pub http2_max_streams: usize,
+
+    /// How many more streams an HTTP/2 connection may see reset before they were answered than it sees answered. Default: 100.
+    ///
+    /// Beyond it the connection is closed. A page that is left takes back all that it has asked for, so a few hundred are honest; to open streams
+    /// and reset them, again and again, is an attack (CVE-2023-44487).
+    pub http2_max_resets: usize,
 
     /// How long an endpoint's configurator and who verifies its tokens may take over one handshake. Default: 10 s.
     ///
@@ -191,12 +300,31 @@ pub struct Settings {
     /// A file that has changed is read when the next look finds it unchanged. Each look asks the file system
     /// for the times of two or three files.
     pub tls_reload_interval: Option<Duration>,
+
+    /// Whose word is taken for who a client is: addresses and networks of proxies, `10.0.0.0/8`, `::1`, and `unix` for whoever comes
+    /// through a Unix socket. Default: nobody's.
+    ///
+    /// What these say in `Forwarded` (RFC 7239), or `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`, is the address, the scheme
+    /// and the host of the handshake. From anybody else these headers mean nothing, since every client can write them. A proxy that is
+    /// trusted must remove or complete what clients wrote there.
+    pub trusted_proxies: Vec<String>,
+
+    /// Whether connections that come in where `bind` says begin with a header of the PROXY protocol, version 1 or 2. Default: `false`.
+    ///
+    /// Then every connection must have one, from `trusted_proxies` or, if there are none, from anybody: such a port is for
+    /// proxies only. See [`Listen::proxy_protocol`](crate::Listen::proxy_protocol).
+    pub proxy_protocol: bool,
+
+    /// The application's own settings: the tables of the file, and the variables with two underscores in their names. Default: none.
+    pub values: Values,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             bind: vec!["127.0.0.1:8080".to_owned()],
+            reuse_port: false,
+            prefix: String::new(),
             max_message_size: 64 * 1024,
             idle_timeout: None,
             ping_interval: Some(Duration::from_secs(25)),
@@ -209,13 +337,28 @@ impl Default for Settings {
             origins: None,
             handler_grace: Duration::from_secs(5),
             close_timeout: Duration::from_secs(5),
+            drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
             drain_batch: 1000,
             drain_interval: Duration::from_millis(100),
+            drain_grace: Duration::from_secs(2),
+            destroy_timeout: Duration::from_secs(10),
             max_connections: 16 * 1024,
+            max_connections_per_address: 4 * 1024,
+            max_connections_per_principal: 0,
+            handshake_rate: None,
+            handshake_rate_per_address: Some(Rate::per_second(1000).burst(4096)),
+            message_rate: None,
+            byte_rate: None,
+            over_rate: OverRate::Wait,
+            max_queue_memory: None,
+            max_body_size: 16 * 1024 * 1024,
             max_head_size: 16 * 1024,
             max_headers: 100,
             head_timeout: Duration::from_secs(10),
+            http2: true,
+            http2_max_streams: 100,
+            http2_max_resets: 100,
             handshake_timeout: Duration::from_secs(10),
             tls_certificate: None,
             tls_key: None,
@@ -223,6 +366,9 @@ impl Default for Settings {
             tls_client_certificates: ClientCertificates::Required,
             tls_handshake_timeout: Duration::from_secs(10),
             tls_reload_interval: Some(Duration::from_secs(10)),
+            trusted_proxies: Vec::new(),
+            proxy_protocol: false,
+            values: Values::default(),
         }
     }
 }

@@ -9,13 +9,14 @@
 use std::alloc::System;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use endpoint_runtime as runtime;
-use runtime::Settings;
 use runtime::prelude::*;
+use runtime::rustls;
+use runtime::{ServerEndpointExporter, Settings, Tls};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tokio::sync::oneshot;
 
@@ -82,12 +83,16 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        Self::start_with(|exporter| exporter)
+    }
+
+    fn start_with(more: impl FnOnce(ServerEndpointExporter) -> ServerEndpointExporter) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (started, address) = mpsc::channel();
+        let exporter = more(runtime::export_all().settings(Settings::default()).bind("127.0.0.1:0"));
         let thread = std::thread::spawn(move || {
             let one = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             one.block_on(async {
-                let exporter = runtime::export_all().settings(Settings::default()).bind("127.0.0.1:0");
                 let server = exporter.start().await.unwrap();
                 started.send(server.local_addr()).unwrap();
                 let _ = stopped.await;
@@ -129,9 +134,9 @@ const PING: u8 = 0x89;
 const PONG: u8 = 0x8a;
 
 /// A client without buffers.
-struct Client(TcpStream);
+struct Client<S = TcpStream>(S);
 
-impl Client {
+impl<S: Read + Write> Client<S> {
     fn read_head(&mut self) {
         let (mut head, mut length) = ([0; 1024], 0);
         while !head[..length].ends_with(b"\r\n\r\n") {
@@ -167,6 +172,59 @@ impl Client {
     }
 }
 
+/// A client of HTTP/2 without buffers, which opens WebSockets as its streams (RFC 8441).
+struct Http2 {
+    stream: TcpStream,
+    last: u32,
+}
+
+impl Http2 {
+    fn connect(server: &Server) -> Self {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // The preface, and an empty SETTINGS frame.
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+        let mut client = Http2 { stream, last: 1 };
+        client.expect(4);
+        client.stream.write_all(b"\0\0\0\x04\x01\0\0\0\0").unwrap();
+        client
+    }
+
+    /// Opens a WebSocket, and exchanges a message.
+    fn open(&mut self) {
+        const REQUEST: &[u8] = b"\0\x07:method\x07CONNECT\0\x09:protocol\x09websocket\0\x07:scheme\x04http\
+            \0\x05:path\x07/shared\0\x0a:authority\x09localhost\0\x15sec-websocket-version\x0213";
+        let stream = self.last.to_be_bytes();
+        self.last += 2;
+        let mut head = [0, 0, REQUEST.len() as u8, 1, 4, 0, 0, 0, 0];
+        head[5..].copy_from_slice(&stream);
+        self.stream.write_all(&head).unwrap();
+        self.stream.write_all(REQUEST).unwrap();
+        // The answer.
+        self.expect(1);
+        let mut frame = [b'x'; 9 + 6 + 125];
+        frame[..9].copy_from_slice(&[0, 0, 6 + 125, 0, 0, 0, 0, 0, 0]);
+        frame[5..9].copy_from_slice(&stream);
+        frame[9..15].copy_from_slice(&[TEXT, 0x80 | 125, 0, 0, 0, 0]);
+        self.stream.write_all(&frame).unwrap();
+        self.expect(0);
+    }
+
+    /// Reads frames up to one of this type.
+    fn expect(&mut self, kind: u8) {
+        loop {
+            let (mut head, mut payload) = ([0; 9], [0; 1024]);
+            self.stream.read_exact(&mut head).unwrap();
+            let length = usize::from(u16::from_be_bytes([head[1], head[2]]));
+            self.stream.read_exact(&mut payload[..length]).unwrap();
+            if head[3] == kind {
+                return;
+            }
+        }
+    }
+}
+
 /// What is held more than at the beginning of the region.
 fn held(region: &Region<'_, System>) -> (f64, f64) {
     let change = region.change();
@@ -175,10 +233,12 @@ fn held(region: &Region<'_, System>) -> (f64, f64) {
     (blocks, bytes)
 }
 
-/// The rows of the page's table: what it is, blocks, bytes.
-fn documented() -> Vec<(&'static str, f64, f64)> {
+/// The rows of the page's table under this heading: what it is, blocks, bytes.
+fn documented(heading: &str) -> Vec<(&'static str, f64, f64)> {
     let page = include_str!("../../endpoint-runtime/docs/memory.md");
-    let rows = page.lines().filter_map(|line| {
+    let mut sections = page.split("\n# ");
+    let section = sections.find(|section| section.starts_with(heading)).unwrap();
+    let rows = section.lines().filter_map(|line| {
         let mut cells = line.strip_prefix("| ")?.split(" | ");
         let part = cells.next()?;
         Some((part, cells.next()?.parse().ok()?, cells.next()?.parse().ok()?))
@@ -206,7 +266,7 @@ fn an_idle_connection_holds_what_the_page_says() {
     let (blocks, bytes) = held(&region);
     let (blocks, bytes) = (blocks / CONNECTIONS as f64, bytes / CONNECTIONS as f64);
 
-    let parts = documented();
+    let parts = documented("An idle connection");
     let sum = parts.iter().fold((0.0, 0.0), |sum, part| (sum.0 + part.1, sum.1 + part.2));
     let told =
         format!("{blocks:.2} blocks, {bytes:.0} bytes per connection; the page says {sum:?}: {parts:?}");
@@ -214,6 +274,73 @@ fn an_idle_connection_holds_what_the_page_says() {
     assert_eq!(parts.len(), 6, "{told}");
     assert!(blocks <= sum.0 * TOLERANCE && bytes <= sum.1 * TOLERANCE, "{told}");
     assert!(blocks >= sum.0 / TOLERANCE && bytes >= sum.1 / TOLERANCE, "{told}");
+}
+
+/// The same over TLS. Of the client nothing is left but its socket: what it knew of TLS is dropped before it is looked.
+#[test]
+fn an_idle_connection_over_tls_holds_what_the_page_says() {
+    const CONNECTIONS: usize = 64;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let tls = Tls::pem(own.cert.pem(), own.signing_key.serialize_pem());
+    let server = Server::start_with(|exporter| exporter.tls(tls));
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(own.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let mut config = builder.unwrap().with_root_certificates(roots).with_no_client_auth();
+    config.resumption = rustls::client::Resumption::disabled();
+    let config = Arc::new(config);
+    let connect = || {
+        let tcp = TcpStream::connect(server.address).unwrap();
+        tcp.set_nodelay(true).unwrap();
+        tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+        let name = "localhost".try_into().unwrap();
+        let connection = rustls::ClientConnection::new(Arc::clone(&config), name).unwrap();
+        let mut client = Client(rustls::StreamOwned::new(connection, tcp));
+        write!(client.0, "GET /shared HTTP/1.1\r\n{HEAD}\r\n").unwrap();
+        client.read_head();
+        client.echo(TEXT);
+        client.settle();
+        client.0.into_parts().1
+    };
+    let _first: Vec<TcpStream> = (0..16).map(|_| connect()).collect();
+    let mut clients = Vec::with_capacity(CONNECTIONS);
+    let region = Region::new(HEAP);
+    for _ in 0..CONNECTIONS {
+        clients.push(connect());
+    }
+    let (blocks, bytes) = held(&region);
+    let (blocks, bytes) = (blocks / CONNECTIONS as f64, bytes / CONNECTIONS as f64);
+
+    let parts = [documented("An idle connection"), documented("Over TLS")].concat();
+    let sum = parts.iter().fold((0.0, 0.0), |sum, part| (sum.0 + part.1, sum.1 + part.2));
+    let told =
+        format!("{blocks:.2} blocks, {bytes:.0} bytes per connection; the page says {sum:?}: {parts:?}");
+    println!("{told}");
+    assert!(blocks <= sum.0 * TOLERANCE && bytes <= sum.1 * TOLERANCE, "{told}");
+    assert!(blocks >= sum.0 / TOLERANCE && bytes >= sum.1 / TOLERANCE, "{told}");
+}
+
+#[test]
+fn an_idle_session_over_http2_holds_what_the_page_says() {
+    const SESSIONS: usize = 90;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let page = include_str!("../../endpoint-runtime/docs/memory.md");
+    let told = page.lines().find_map(|line| line.strip_prefix("A session over HTTP/2 holds ")).unwrap();
+    let mut numbers = told.split(' ').filter_map(|word| word.parse::<f64>().ok());
+    let (bytes_told, blocks_told) = (numbers.next().unwrap(), numbers.next().unwrap());
+    let server = Server::start();
+    let mut client = Http2::connect(&server);
+    (0..8).for_each(|_| client.open());
+    let region = Region::new(HEAP);
+    (0..SESSIONS).for_each(|_| client.open());
+    let (blocks, bytes) = held(&region);
+    let (blocks, bytes) = (blocks / SESSIONS as f64, bytes / SESSIONS as f64);
+    let told = format!("{blocks:.2} blocks, {bytes:.0} bytes per session; the page says {told}");
+    println!("{told}");
+    assert!(blocks <= blocks_told * TOLERANCE && bytes <= bytes_told * TOLERANCE, "{told}");
+    assert!(blocks >= blocks_told / TOLERANCE && bytes >= bytes_told / TOLERANCE, "{told}");
 }
 
 #[test]

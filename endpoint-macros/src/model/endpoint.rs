@@ -1,12 +1,12 @@
-//! The type of an endpoint: its name, its fields, and where each field's first value comes from.
+//! The type of an endpoint: its name, and its fields.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
-use syn::ext::IdentExt;
-use syn::{Attribute, Expr, Fields, Generics, Index, Item, ItemStruct, Member, Meta, Type};
+use syn::{Attribute, Fields, Generics, Item, ItemStruct};
 
-use super::attributes;
+use super::field::Field;
 use super::options::Side;
+use super::{attributes, component, wanted};
 use crate::problems::Problems;
 
 /// A type that can be an endpoint.
@@ -16,26 +16,6 @@ pub(crate) struct Endpoint {
     pub(crate) conditions: Vec<Attribute>,
     /// Those of a server endpoint, whose instances the runtime makes.
     pub(crate) fields: Vec<Field>,
-}
-
-pub(crate) struct Field {
-    pub(crate) member: Member,
-    /// What people call it.
-    pub(crate) name: String,
-    /// Where it stands.
-    pub(crate) span: Span,
-    pub(crate) ty: Type,
-    pub(crate) conditions: Vec<Attribute>,
-    pub(crate) initial: Initial,
-}
-
-/// Where the first value of a field comes from.
-pub(crate) enum Initial {
-    /// `#[inject]`
-    Inject,
-    /// `#[init(expression)]`
-    Expression(Expr),
-    Default,
 }
 
 impl Endpoint {
@@ -69,14 +49,13 @@ impl Endpoint {
 
     fn of_struct(item: &mut ItemStruct, side: Side, problems: &mut Problems) -> Option<Self> {
         one_endpoint(&mut item.attrs, side, problems);
-        let fields = match &mut item.fields {
-            Fields::Named(fields) => Some(&mut fields.named),
-            Fields::Unnamed(fields) => Some(&mut fields.unnamed),
-            Fields::Unit => None,
+        let fields = match side {
+            Side::Server => Field::take_all(&mut item.fields, problems),
+            Side::Client => {
+                made_by_the_user(&mut item.fields, problems);
+                Vec::new()
+            }
         };
-        let fields = fields.into_iter().flatten().enumerate();
-        let fields =
-            fields.filter_map(|(index, field)| Field::take_from(field, index, side, problems)).collect();
         let conditions = attributes::conditions(&item.attrs);
         let is_one_type = no_generics(&item.ident, &item.generics, problems);
         is_one_type.then(|| Endpoint { name: item.ident.clone(), conditions, fields })
@@ -118,8 +97,11 @@ impl Endpoint {
     }
 }
 
-/// Takes off what makes the struct another endpoint beside this one, which it cannot be.
+/// Takes off what makes the struct another endpoint beside this one, or a component, which it cannot be.
 fn one_endpoint(attrs: &mut Vec<Attribute>, side: Side, problems: &mut Problems) {
+    for attribute in attributes::take(attrs, |attribute| attributes::is(attribute, "component")) {
+        problems.on(attribute, component::BOTH);
+    }
     for other in [Side::Server, Side::Client] {
         for attribute in attributes::take(attrs, |attribute| attributes::is(attribute, other.attribute())) {
             let message = if other == side {
@@ -136,6 +118,16 @@ fn one_endpoint(attrs: &mut Vec<Attribute>, side: Side, problems: &mut Problems)
     }
 }
 
+/// The fields of a client endpoint are none of our business.
+fn made_by_the_user(fields: &mut Fields, problems: &mut Problems) {
+    for attribute in fields.iter_mut().flat_map(|field| wanted::take(&mut field.attrs)) {
+        problems.on(
+            attribute,
+            "the instances of a client endpoint are made by you: give the field its value there, without an attribute",
+        );
+    }
+}
+
 fn no_generics(name: &Ident, generics: &Generics, problems: &mut Problems) -> bool {
     if !generics.params.is_empty() {
         problems.on(
@@ -147,76 +139,4 @@ fn no_generics(name: &Ident, generics: &Generics, problems: &mut Problems) -> bo
         );
     }
     generics.params.is_empty()
-}
-
-impl Field {
-    /// `None` for a client endpoint, whose fields are none of our business.
-    fn take_from(field: &mut syn::Field, index: usize, side: Side, problems: &mut Problems) -> Option<Self> {
-        let ours = attributes::take(&mut field.attrs, |attribute| {
-            attributes::is(attribute, "inject") || attributes::is(attribute, "init")
-        });
-        if side == Side::Client {
-            for attribute in ours {
-                problems.on(
-                    attribute,
-                    "the instances of a client endpoint are made by you: give the field its value there, without an attribute",
-                );
-            }
-            return None;
-        }
-        let (member, name, span) = match &field.ident {
-            Some(ident) => (Member::Named(ident.clone()), ident.unraw().to_string(), ident.span()),
-            None => {
-                let span = field
-                    .ty
-                    .to_token_stream()
-                    .into_iter()
-                    .next()
-                    .map_or_else(Span::call_site, |token| token.span());
-                (Member::Unnamed(Index::from(index)), index.to_string(), span)
-            }
-        };
-        Some(Field {
-            member,
-            name,
-            span,
-            ty: field.ty.clone(),
-            conditions: attributes::conditions(&field.attrs),
-            initial: Initial::new(&ours, problems),
-        })
-    }
-}
-
-impl Initial {
-    fn new(attributes: &[Attribute], problems: &mut Problems) -> Self {
-        let Some((first, others)) = attributes.split_first() else {
-            return Initial::Default;
-        };
-        for other in others {
-            let kinds = [first, other].map(|attribute| attributes::is(attribute, "inject"));
-            let message = match kinds {
-                [true, true] => "`#[inject]` stands here twice",
-                [false, false] => "`#[init(..)]` stands here twice: a field has one first value",
-                _ => "`#[inject]` and `#[init(..)]` on one field: its first value comes from one of them",
-            };
-            problems.on(other, message);
-        }
-        if attributes::is(first, "inject") {
-            if !matches!(first.meta, Meta::Path(_)) {
-                problems.on(first, "`#[inject]` takes no arguments: the field's type says what is injected");
-            }
-            return Initial::Inject;
-        }
-        let expression = match &first.meta {
-            Meta::List(list) => list.parse_args::<Expr>().ok(),
-            _ => None,
-        };
-        match expression {
-            Some(expression) => Initial::Expression(expression),
-            None => {
-                problems.on(first, "expected one expression, as in `#[init(Vec::new())]`");
-                Initial::Default
-            }
-        }
-    }
 }

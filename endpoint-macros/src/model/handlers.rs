@@ -6,11 +6,12 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Expr, FnArg, GenericParam, LitStr, Meta, PathArguments, Receiver as SelfArgument, ReturnType,
-    Signature, Token, Type,
+    Attribute, Expr, FnArg, GenericParam, LitStr, Meta, Receiver as SelfArgument, ReturnType, Signature,
+    Token, Type,
 };
 
 use super::attributes;
+use super::block::{Words, own_type};
 use super::parameter::{self, Borrowed, Parameter, Source};
 use super::value;
 use crate::hint;
@@ -83,7 +84,7 @@ impl Handlers {
     /// Takes our attributes off the block and says what they mean. `None` if nothing can be implemented for its type,
     /// which stands beside a problem.
     pub(crate) fn take_from(block: &mut Block, problems: &mut Problems) -> Option<Self> {
-        let self_type = endpoint_type(block, problems);
+        let self_type = own_type(block, &WORDS, problems);
         let placeholder = TokenStream::new();
         let mut handlers = Vec::new();
         let mut is_empty = true;
@@ -119,44 +120,11 @@ impl Handlers {
     }
 }
 
-/// The type of the block, if it can be an endpoint.
-fn endpoint_type(block: &Block, problems: &mut Problems) -> Option<TokenStream> {
-    if let Some((_, path, _)) = &block.for_trait {
-        let (path, self_type) = (path.to_token_stream(), block.self_type.to_token_stream());
-        problems.on(
-            path,
-            format!(
-                "`#[handlers]` goes on the type's own methods: write `impl {self_type}`, without a trait"
-            ),
-        );
-        return None;
-    }
-    let mut ty = &block.self_type;
-    while let Type::Group(group) = ty {
-        ty = &group.elem;
-    }
-    let is_generic = !block.generics.params.is_empty();
-    match ty {
-        Type::Path(path) if path.qself.is_none() => {
-            let arguments = path.path.segments.iter().find(|segment| !segment.arguments.is_empty());
-            match arguments.map(|segment| &segment.arguments) {
-                None | Some(PathArguments::None) if !is_generic => Some(path.to_token_stream()),
-                arguments => {
-                    let place = match arguments {
-                        _ if is_generic => block.generics.params.to_token_stream(),
-                        arguments => arguments.to_token_stream(),
-                    };
-                    problems.on(place, "an endpoint is one type, and this is many: write the methods for a type without parameters");
-                    None
-                }
-            }
-        }
-        other => {
-            problems.on(other, "an endpoint is a struct of yours, with `#[server_endpoint(\"/path\")]`");
-            None
-        }
-    }
-}
+const WORDS: Words = Words {
+    of_a_trait: "`#[handlers]` goes on the type's own methods",
+    of_many: "an endpoint is one type, and this is many: write the methods for a type without parameters",
+    of_another: "an endpoint is a struct of yours, with `#[server_endpoint(\"/path\")]`",
+};
 
 /// One `#[on_open]` and one `#[on_close]`, unless conditions keep them apart.
 fn once_each(handlers: &[Handler], problems: &mut Problems) {

@@ -137,7 +137,7 @@ fn referent(ty: &Type, problems: &mut Problems) -> Option<(TokenStream, Option<B
 }
 
 /// What people call a parameter, and a name for it in generated code.
-fn names(pattern: &Pat, index: usize) -> (String, Ident) {
+pub(super) fn names(pattern: &Pat, index: usize) -> (String, Ident) {
     match pattern {
         Pat::Ident(pattern) => {
             let name = pattern.ident.unraw().to_string();
@@ -155,7 +155,7 @@ fn names(pattern: &Pat, index: usize) -> (String, Ident) {
     }
 }
 
-fn first_span(tokens: impl ToTokens) -> Span {
+pub(super) fn first_span(tokens: impl ToTokens) -> Span {
     tokens.to_token_stream().into_iter().next().map_or_else(Span::call_site, |token| token.span())
 }
 

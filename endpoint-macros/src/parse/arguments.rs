@@ -32,7 +32,7 @@ pub(crate) enum Value {
 }
 
 /// The arguments that are set to types, which may look like no expression: `Csv<Row>`.
-const TYPES: &[&str] = &["decoders", "encoders", "configurator"];
+const TYPES: &[&str] = &["decoders", "encoders", "configurator", "as"];
 
 impl Arguments {
     /// Takes the arguments apart. What cannot be read is a problem, and what follows its comma is read all the same.

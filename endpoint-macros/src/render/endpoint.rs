@@ -6,8 +6,9 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{LitStr, Type};
 
+use super::wanted::{context_local, needs, value};
 use super::{ask, ask_with, place};
-use crate::model::{Endpoint, Field, Initial, Options, Scope, Side, Timeout};
+use crate::model::{Endpoint, Field, Options, Scope, Side, Timeout};
 use crate::runtime::Runtime;
 
 /// The implementations of `Declared`, and of `ServerDeclared` with the registration or of `ClientDeclared`.
@@ -79,8 +80,8 @@ fn declared(
 fn created(endpoint: &Endpoint, options: &Options, runtime: &Runtime) -> TokenStream {
     let Endpoint { conditions, fields, .. } = endpoint;
     let header = header(endpoint, "ServerDeclared", runtime);
-    let [_, context] = locals();
-    let needs = needs(fields, runtime);
+    let context = context_local();
+    let needs = needs(fields.iter().map(|field| &field.wanted), runtime);
     let initials = fields.iter().map(|field| initial(field, runtime));
     let configurator = options.configurator.as_ref().map(|ty| configurator(ty, runtime));
     quote! {
@@ -138,11 +139,6 @@ fn configurator(ty: &Type, runtime: &Runtime) -> TokenStream {
             ::core::option::Option::Some(#shared())
         }
     }
-}
-
-/// The parameters of `needs` and `create`, which the user's own expressions cannot see.
-fn locals() -> [Ident; 2] {
-    ["__needs", "__context"].map(|name| Ident::new(name, Span::mixed_site()))
 }
 
 /// `impl Trait for Name`, at the name.
@@ -234,36 +230,9 @@ fn compression_of(word: &str, runtime: &Runtime) -> TokenStream {
     quote!(#runtime::Compression::#compression)
 }
 
-/// `fn needs`, if anything is injected.
-fn needs(fields: &[Field], runtime: &Runtime) -> Option<TokenStream> {
-    let injected = fields.iter().filter(|field| matches!(field.initial, Initial::Inject));
-    let [asked, _] = locals();
-    let statements: TokenStream = injected
-        .map(|Field { name, ty, span, conditions, .. }| {
-            let needs = ask(&ty.to_token_stream(), &quote!(InjectedField), runtime, "needs");
-            let place = place(runtime, *span);
-            quote!(#(#conditions)* #needs(#asked, #name, #place);)
-        })
-        .collect();
-    let is_empty = statements.is_empty();
-    (!is_empty).then(|| quote!(fn needs(#asked: &mut #runtime::Needs) { #statements }))
-}
-
 /// `field: value`
-fn initial(field: &Field, runtime: &Runtime) -> TokenStream {
-    let Field { member, ty, conditions, .. } = field;
-    let ty = ty.to_token_stream();
-    let value = match &field.initial {
-        Initial::Inject => {
-            let inject = ask(&ty, &quote!(InjectedField), runtime, "inject");
-            let [_, context] = locals();
-            quote!(#inject(#context)?)
-        }
-        Initial::Expression(expression) => quote!(#expression),
-        Initial::Default => {
-            let initial = ask(&ty, &quote!(InitialField), runtime, "initial");
-            quote!(#initial())
-        }
-    };
+pub(super) fn initial(field: &Field, runtime: &Runtime) -> TokenStream {
+    let (member, conditions) = (&field.member, &field.wanted.conditions);
+    let value = value(&field.wanted, runtime);
     quote!(#(#conditions)* #member: #value)
 }

@@ -232,7 +232,7 @@ impl BearerTokens {
     /// Those who know the tokens of a handshake or session: the endpoint's own, or those of the application.
     pub(crate) fn of(handshake: &Handshake, application: &ApplicationContext) -> Option<Self> {
         let own = handshake.extensions().get::<Self>().cloned();
-        own.or_else(|| application.get::<Self>().map(Arc::unwrap_or_clone))
+        own.or_else(|| application.find::<Self>().map(Arc::unwrap_or_clone))
     }
 }
 

@@ -17,7 +17,7 @@ use super::handshake::Asking;
 use super::target::Target;
 use crate::access::Roles;
 use crate::connection::{Timers, Transport, Upgraded};
-use crate::context::ApplicationContext;
+use crate::context::{ApplicationContext, Unmet};
 use crate::endpoint::{Need, Reception};
 use crate::message::{CloseReason, Text};
 use crate::session::{EndpointConfig, Ends, Extension, Handshake, Home, Limits, Session, is_token};
@@ -45,7 +45,7 @@ impl Plan {
         let own = &about.options.subprotocols;
         let subprotocols = if own.is_empty() { &options.subprotocols } else { own }.clone();
         let mut problems = options.problems(target.secure);
-        problems.extend(missing(&about.needs, &application));
+        problems.extend(missing(about.type_name, &about.needs, &application));
         problems.extend(subprotocols.iter().filter(|name| !is_token(name)).map(|name| {
             format!("`{name}` is not the name of a subprotocol: letters, digits and some signs, no spaces")
         }));
@@ -178,7 +178,8 @@ impl Plan {
                 let (transport, read_ahead) = Transport::from_upgraded(stream);
                 let timers = Timers::new();
                 let role = Role::Client;
-                Ok(Asked::Open(Box::new(Upgraded { session, transport, read_ahead, timers, role })))
+                let places = None;
+                Ok(Asked::Open(Box::new(Upgraded { session, transport, read_ahead, timers, role, places })))
             }
         }
     }
@@ -245,11 +246,8 @@ fn is_redirect(status: StatusCode) -> bool {
 }
 
 /// Each component that is needed and not there.
-fn missing(needs: &[Need], application: &ApplicationContext) -> Vec<String> {
-    let missing = needs.iter().filter(|need| !application.contains(need.component));
-    missing
-        .map(|Need { component_name, asked_by, place, .. }| {
-            format!("`{asked_by}` ({place}) needs the component `{component_name}`, and nobody provides it: say `.provide(..)`")
-        })
-        .collect()
+fn missing(endpoint: &str, needs: &[Need], application: &ApplicationContext) -> Vec<String> {
+    let mut unmet = Unmet::default();
+    unmet.add(application, endpoint, needs);
+    unmet.into_problems().map(|problem| problem.to_string()).collect()
 }

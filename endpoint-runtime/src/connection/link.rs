@@ -8,6 +8,7 @@ mod decoding;
 mod ending;
 mod late;
 mod parts;
+mod rates;
 mod sharing;
 
 use std::pin::Pin;
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 use self::decoding::Decoded;
 use self::late::Late;
 use self::parts::Parts;
+use self::rates::Rates;
 use self::sharing::Sharing;
 use super::input::Input;
 use super::output::Output;
@@ -114,6 +116,10 @@ pub(super) struct Link {
     binary: Form,
     pings: bool,
     retuned: bool,
+    /// How often messages may come, if that is limited. Boxed: it rarely is.
+    rates: Option<Box<Rates>>,
+    /// Whether messages take the longer way, on which the last two are looked at.
+    detour: bool,
     /// The message that is delivered part by part.
     parts: Parts,
     /// Whether the peer has sent a message that waits. What it has sent since stands behind that, unread.
@@ -138,6 +144,7 @@ impl Link {
         role: Role,
     ) -> Self {
         let (now, forms, deflate) = (Instant::now(), session.forms(), session.deflate());
+        let rates = Rates::new(session.limits(), now);
         Link {
             transport,
             input: Input::new(read_ahead),
@@ -163,6 +170,8 @@ impl Link {
             binary: forms.binary,
             pings: forms.pings,
             retuned: false,
+            detour: rates.is_some(),
+            rates,
             parts: Parts::default(),
             held: false,
             grace: None,
@@ -317,10 +326,13 @@ impl Link {
         let signals = self.session.take_signals();
         if signals.timer {
             (self.armed, self.hurried) = (None, true);
+            if let Some(rates) = &mut self.rates {
+                rates.resume = None;
+            }
             self.look_at_the_clock();
         }
         if signals.retuned {
-            (self.retuned, self.hurried) = (true, true);
+            (self.retuned, self.detour, self.hurried) = (true, true, true);
         }
         if signals.aborted {
             self.lose(Text::from_static(match self.role {

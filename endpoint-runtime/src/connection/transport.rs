@@ -1,6 +1,11 @@
 //! [`Transport`]: the byte stream under a WebSocket, whatever it is.
 
+mod foreign;
+#[cfg(feature = "http2")]
+mod http2_stream;
 mod lent;
+#[cfg(feature = "http2")]
+mod rewound;
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,6 +13,7 @@ use std::task::{Context, Poll};
 
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Empty, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
@@ -18,7 +24,12 @@ use tokio_rustls::client::TlsStream;
 #[cfg(feature = "tls")]
 use tokio_rustls::server;
 
+use self::foreign::Foreign;
+#[cfg(feature = "http2")]
+pub(crate) use self::http2_stream::Http2Stream;
 use self::lent::Lent;
+#[cfg(feature = "http2")]
+pub(crate) use self::rewound::Rewound;
 
 /// The stream that hyper gave back, as itself where we know it: so the connection is compiled once, and reads and writes reach
 /// the socket without a detour.
@@ -36,8 +47,8 @@ pub(crate) enum Transport {
     /// A server's.
     #[cfg(feature = "tls")]
     ServerTls(Box<server::TlsStream<TcpStream>>),
-    /// Another server's stream, as under a foreign hyper.
-    Other(Box<TokioIo<Upgraded>>),
+    /// A stream of an HTTP/2 connection, or another server's, as under a foreign hyper.
+    Other(Box<Foreign>),
     /// None, for the moment in which it becomes another.
     Nothing(Empty),
 }
@@ -57,14 +68,54 @@ impl Transport {
                 upgraded
             }};
         }
+        // Streams that were looked at before it was known which version of HTTP they speak.
+        #[cfg(feature = "http2")]
+        macro_rules! rewound {
+            ($upgraded:expr, $($ty:ty => $variant:ident),*) => {{
+                let mut upgraded = $upgraded;
+                $(
+                    upgraded = match upgraded.downcast::<TokioIo<Rewound<$ty>>>() {
+                        Ok(parts) => {
+                            let (io, read) = parts.io.into_inner().into_parts(parts.read_buf);
+                            return (Transport::$variant(io), read);
+                        }
+                        Err(upgraded) => upgraded,
+                    };
+                )*
+                upgraded
+            }};
+        }
+        #[cfg(feature = "http2")]
+        let upgraded = rewound!(upgraded, TcpStream => Tcp, DuplexStream => Memory);
+        #[cfg(all(feature = "http2", unix))]
+        let upgraded = rewound!(upgraded, UnixStream => Unix);
         let upgraded = known!(upgraded, TcpStream => Tcp, DuplexStream => Memory);
         #[cfg(unix)]
         let upgraded = known!(upgraded, UnixStream => Unix);
         #[cfg(all(feature = "client", feature = "tls"))]
         let upgraded = known!(upgraded, TlsStream<TcpStream> => Tls);
+        // Under a server that finds out by itself which HTTP is spoken, as axum's does, the stream is wrapped once more.
+        let upgraded = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
+            Ok(parts) => {
+                let stream = parts.io.into_inner();
+                // Few of them do it themselves; what a socket refuses is as good as closed.
+                let _ = stream.set_nodelay(true);
+                return (Transport::Tcp(stream), parts.read_buf);
+            }
+            Err(upgraded) => upgraded,
+        };
         #[cfg(feature = "tls")]
         let upgraded = known!(upgraded, server::TlsStream<TcpStream> => ServerTls);
-        (Transport::Other(Box::new(TokioIo::new(upgraded))), bytes::Bytes::new())
+        (Transport::Other(Box::new(Foreign::new(upgraded))), bytes::Bytes::new())
+    }
+
+    /// Which stream of an HTTP/2 connection this is, if it is one.
+    #[cfg(feature = "http2")]
+    pub(crate) fn of(mut self, stream: Option<Http2Stream>) -> Self {
+        if let Transport::Other(foreign) = &mut self {
+            foreign.is_of(stream);
+        }
+        self
     }
 
     /// Gives away the right to write, if that is possible here. What is written through the transport goes out all the same: who writes
@@ -121,7 +172,7 @@ impl Transport {
             Transport::Tls(_) => true,
             #[cfg(feature = "tls")]
             Transport::ServerTls(_) => true,
-            Transport::Other(_) => true,
+            Transport::Other(foreign) => foreign.may_keep(),
         }
     }
 }
@@ -159,5 +210,46 @@ impl AsyncWrite for Transport {
 
     fn is_write_vectored(&self) -> bool {
         each!(self, io => io.is_write_vectored())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use http::{Request, Response, StatusCode};
+    use http_body_util::Empty;
+    use hyper::body::Incoming;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioExecutor;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Under a server that wraps the stream, it is found all the same, and nothing that was sent early is lost.
+    #[tokio::test]
+    async fn a_wrapped_stream_is_found() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        client
+            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nearly")
+            .await
+            .unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (upgrades, mut upgraded) = mpsc::unbounded_channel();
+        let service = service_fn(|mut request: Request<Incoming>| {
+            upgrades.send(hyper::upgrade::on(&mut request)).unwrap();
+            let response = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
+            let response = response.header("connection", "upgrade").header("upgrade", "x");
+            async move { Ok::<_, Infallible>(response.body(Empty::<Bytes>::new()).unwrap()) }
+        });
+        let server = auto::Builder::new(TokioExecutor::new());
+        server.serve_connection_with_upgrades(TokioIo::new(stream), service).await.unwrap();
+        let (transport, read_ahead) = Transport::from_upgraded(upgraded.recv().await.unwrap().await.unwrap());
+        assert!(matches!(&transport, Transport::Tcp(stream) if stream.nodelay().unwrap()), "{transport:?}");
+        assert_eq!(read_ahead, "early");
     }
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::handshake::AnyConfigurator;
 use crate::message::CloseReason;
 use crate::session::Handshake;
-use crate::settings::{Compression, Overflow};
+use crate::settings::{Compression, OverRate, Overflow, Rate};
 
 /// A place in the source, for people who look for the cause of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +54,9 @@ pub(crate) struct Options {
     pub(crate) overflow: Option<Overflow>,
     pub(crate) compression: Option<Compression>,
     pub(crate) compression_threshold: Option<usize>,
+    pub(crate) message_rate: Option<Option<Rate>>,
+    pub(crate) byte_rate: Option<Option<Rate>>,
+    pub(crate) over_rate: Option<OverRate>,
     pub(crate) origins: Option<Vec<String>>,
 }
 
@@ -192,6 +195,9 @@ impl Declaration {
             overflow: self.overflow,
             compression: self.compression,
             compression_threshold: None,
+            message_rate: None,
+            byte_rate: None,
+            over_rate: None,
             origins: self.origins.map(owned),
         }
     }

@@ -1,17 +1,17 @@
 //! Collecting and checking: what would be deployed, and everything that is wrong with it.
 
 use std::any::TypeId;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{DeployError, Problem, Registration, Report, ServerEndpointConfig, ServerEndpointExporter};
-use crate::context::ApplicationContext;
+use crate::context::{ApplicationContext, ComponentConfig, Unmet};
 use crate::endpoint::Reception;
 use crate::handshake::OriginRule;
 use crate::path::{Router, Template};
 use crate::server::{Binding, Container, Deployed, Listen};
 use crate::session::{Extension, Sessions, is_token};
-use crate::settings::Settings;
+use crate::settings::{Settings, address_fault};
 
 /// A deployment that was thought through.
 #[derive(Debug)]
@@ -41,6 +41,14 @@ impl Plan {
         Report { endpoints, problems: self.problems }
     }
 
+    /// The plan, to be carried out here.
+    pub(super) fn here(mut self) -> Self {
+        if tokio::runtime::Handle::try_current().is_err() {
+            self.problems.push(Problem::new(NO_RUNTIME));
+        }
+        self
+    }
+
     /// The plan, if nothing is wrong with it.
     pub(super) fn sound(self) -> Result<Self, DeployError> {
         if self.problems.is_empty() { Ok(self) } else { Err(DeployError::new(self.problems)) }
@@ -53,24 +61,33 @@ impl ServerEndpointExporter {
         let mut problems = Vec::new();
         let settings = self.merged_settings(&mut problems);
         let container = Container::new(Sessions::new());
-        let mut components = self.components.clone();
-        for name in components.repeated() {
-            problems.push(Problem::new(format!("the component `{name}` was provided more than once")));
-        }
-        components.add(Arc::new(container.sessions().clone()));
-        components.add(Arc::new(container.clone()));
-        let context = components.freeze();
+        let context = self.context(&settings, &container);
+        problems.extend(context.problems());
         #[cfg_attr(not(feature = "tls"), allow(unused_mut))]
         let mut listeners = listeners(&settings, &self.listens, &mut problems);
         #[cfg(feature = "tls")]
         self.encrypt(&settings, &mut listeners, &mut problems);
-        let (all, selected) = self.collect();
+        let (all, selected) = self.collect(&settings);
         let endpoints: Vec<_> =
             selected.into_iter().map(|config| planned(config, &settings, &mut problems)).collect();
         conflicts(&endpoints, &mut problems);
-        missing_components(&endpoints, &context, &mut problems);
+        problems.extend(unmet(&endpoints, &context).into_problems());
+        unreachable(&endpoints, &listeners, &mut problems);
         self.expectations(all, &endpoints, &mut problems);
         Plan { settings, endpoints, listeners, container, context, problems }
+    }
+
+    /// The components, none of which is built: the exporter's, what annotations registered, and the runtime's own.
+    fn context(&self, settings: &Settings, container: &Container) -> ApplicationContext {
+        let mut components = self.components.clone();
+        components.add(ComponentConfig::value(container.sessions().clone()));
+        components.add(ComponentConfig::value(container.clone()));
+        components.add(ComponentConfig::value(settings.clone()));
+        if self.registered {
+            components.add_registered();
+        }
+        let observers = self.observers.clone();
+        ApplicationContext::new(components, settings, observers, container.sessions().node())
     }
 
     fn merged_settings(&self, problems: &mut Vec<Problem>) -> Settings {
@@ -89,7 +106,7 @@ impl ServerEndpointExporter {
     }
 
     /// How many endpoints there are, and those that are selected, in a stable order: link order is none.
-    fn collect(&self) -> (usize, Vec<ServerEndpointConfig>) {
+    fn collect(&self, settings: &Settings) -> (usize, Vec<ServerEndpointConfig>) {
         let mut seen: HashSet<TypeId> = self.explicit.iter().map(|config| config.type_id).collect();
         let mut registered = Vec::new();
         if self.registered {
@@ -110,6 +127,7 @@ impl ServerEndpointExporter {
         }
         all.append(&mut registered);
         let count = all.len();
+        all = all.into_iter().map(|config| config.under(&settings.prefix)).collect();
         all.retain(|config| self.only.iter().all(|select| select(config)));
         (count, all)
     }
@@ -135,6 +153,8 @@ impl ServerEndpointExporter {
     }
 }
 
+const NO_RUNTIME: &str = "there is no tokio runtime here: put `#[tokio::main]` on `async fn main`, or run this within `Runtime::block_on`";
+
 const NOT_LINKED: &str = "there is no endpoint. A type is one if it has `#[server_endpoint(\"/path\")]` and a `#[handlers]` block. If it stands in \
      another crate: a crate that no code names is not linked, so write `use that_crate as _;` or `endpoint_runtime::link!(that_crate);` in the program. \
      A server without endpoints needs `.allow_empty()`";
@@ -153,10 +173,27 @@ fn listeners(settings: &Settings, listens: &[Listen], problems: &mut Vec<Problem
         match Binding::parse(&listen.address) {
             Ok(binding) => listeners.push((binding, listen)),
             Err(_) if listens.is_empty() && !settings.problems().is_empty() => {}
-            Err(text) => problems.push(Problem::new(text)),
+            Err(text) => {
+                let text = address_fault(&listen.address).unwrap_or(text);
+                problems.push(Problem::new(format!("`bind`: {text}")));
+            }
         }
     }
     listeners
+}
+
+/// Endpoints that none of the listeners has.
+fn unreachable(endpoints: &[Planned], listeners: &[(Binding, Listen)], problems: &mut Vec<Problem>) {
+    let is_somewhere = |config: &ServerEndpointConfig| {
+        listeners.is_empty() || listeners.iter().any(|(_, listen)| listen.admits(config))
+    };
+    for Planned { config, .. } in endpoints.iter().filter(|planned| !is_somewhere(&planned.config)) {
+        let (name, place, path) = (config.type_name(), config.place(), config.path());
+        let text = format!(
+            "{name} ({place}): no listener admits `{path}`: nobody could connect. What is not to be served is left out by the exporter's own `.only(..)`"
+        );
+        problems.push(Problem::new(text).at(place));
+    }
 }
 
 /// Checks one endpoint that is to be deployed beside others, and says what is wrong.
@@ -173,7 +210,9 @@ pub(super) fn planned_beside<'o>(
         let other = others.find(|(other, _)| other.normal_form() == form);
         problems.extend(other.map(|(_, other)| conflict(&other.config, &planned.config)));
     }
-    missing_components(std::slice::from_ref(&planned), context, &mut problems);
+    let mut unmet = Unmet::default();
+    unmet.add(context, planned.config.type_name(), &planned.config.launcher.needs(planned.config.place()));
+    problems.extend(unmet.into_problems());
     match planned.template.clone() {
         Some(template) if problems.is_empty() => Ok((planned, template)),
         _ => Err(DeployError::new(problems)),
@@ -251,47 +290,12 @@ fn conflict(other: &ServerEndpointConfig, config: &ServerEndpointConfig) -> Prob
     Problem::new(text).at(other.place()).at(config.place())
 }
 
-/// All components that somebody needs and nobody provided.
-fn missing_components(endpoints: &[Planned], context: &ApplicationContext, problems: &mut Vec<Problem>) {
-    let mut missing = BTreeMap::new();
-    for planned in endpoints {
-        let config = &planned.config;
-        for need in config.launcher.needs(config.place()) {
-            if !context.contains(need.component) {
-                // A parameter of several methods is one problem each; the same one twice is not.
-                missing.entry((need.place, config.type_name(), need.asked_by)).or_insert(need.component_name);
-            }
-        }
+/// What endpoints and components need and nobody provides.
+fn unmet(endpoints: &[Planned], context: &ApplicationContext) -> Unmet {
+    let mut unmet = Unmet::default();
+    for Planned { config, .. } in endpoints {
+        unmet.add(context, config.type_name(), &config.launcher.needs(config.place()));
     }
-    for ((place, endpoint, asked_by), component) in missing {
-        let text = format!(
-            "{endpoint}.{asked_by} ({place}) needs the component `{component}`, and nobody provides it: say `.provide(..)`{}",
-            near_miss(component, context)
-        );
-        problems.push(Problem::new(text).at(place));
-    }
-}
-
-/// What was provided instead, perhaps.
-fn near_miss(component: &str, context: &ApplicationContext) -> String {
-    let last = |name: &str| {
-        let name = name.trim_end_matches('>');
-        name.rsplit([':', '<', ' ']).next().unwrap_or(name).to_ascii_lowercase()
-    };
-    let wanted = last(component);
-    let near = context.names().into_iter().find(|name| {
-        let name = last(name);
-        name.contains(&wanted) || wanted.contains(&name)
-    });
-    match near {
-        Some(near) if component.starts_with("dyn ") => {
-            let name = component.trim_start_matches("dyn ");
-            format!(". `{near}` is provided; as the trait: `.provide_shared::<dyn {name}>(Arc::new(..))`")
-        }
-        Some(near) if near.contains("Arc<") => {
-            format!(". `{near}` is provided; an `Arc` goes to `.provide_shared(..)`")
-        }
-        Some(near) => format!(". `{near}` is provided: is that the type that was meant?"),
-        None => String::new(),
-    }
+    unmet.add_components(context);
+    unmet
 }

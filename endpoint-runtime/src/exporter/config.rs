@@ -10,7 +10,7 @@ use super::launcher::{AnnotatedLauncher, FactoryLauncher};
 use crate::endpoint::{Coders, Endpoint, Handlers, Options, Place, ServerDeclared};
 use crate::handshake::{AnyConfigurator, Configurator};
 use crate::session::{Extension, Seeds};
-use crate::settings::{Compression, Overflow};
+use crate::settings::{Compression, OverRate, Overflow, Rate};
 
 /// An endpoint to be deployed: path, options, and how its instances are made (Jakarta's `ServerEndpointConfig`, SE-05 to SE-07).
 ///
@@ -124,6 +124,12 @@ impl ServerEndpointConfig {
     /// Where it is declared.
     pub fn place(&self) -> Place {
         self.place
+    }
+
+    /// The same endpoint, with something before its path.
+    pub(crate) fn under(mut self, prefix: &str) -> Self {
+        self.path.insert_str(0, prefix);
+        self
     }
 
     /// Whether this and the other are one endpoint, which is deployed once however often it is named (Jakarta DP-06): the same annotated
@@ -244,6 +250,24 @@ impl ServerEndpointConfigBuilder {
     /// From how many bytes on a message is compressed.
     pub fn compression_threshold(mut self, bytes: usize) -> Self {
         self.0.options.compression_threshold = Some(bytes);
+        self
+    }
+
+    /// How many messages a second a session may receive; `None`: any number.
+    pub fn message_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
+        self.0.options.message_rate = Some(rate.into());
+        self
+    }
+
+    /// How many bytes of messages a second a session may receive; `None`: any number.
+    pub fn byte_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
+        self.0.options.byte_rate = Some(rate.into());
+        self
+    }
+
+    /// What becomes of a message that comes too soon for these.
+    pub fn over_rate(mut self, over_rate: OverRate) -> Self {
+        self.0.options.over_rate = Some(over_rate);
         self
     }
 

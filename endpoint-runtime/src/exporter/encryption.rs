@@ -14,18 +14,17 @@ impl ServerEndpointExporter {
     ) {
         let common = self.tls.clone().or_else(|| Tls::of_settings(settings));
         let mut all: Vec<Tls> = common.iter().cloned().collect();
-        for (binding, listen) in listeners {
-            match (&listen.encryption, binding, &common) {
-                (Encryption::AsOthers, Binding::Tcp(_), Some(tls)) => {
-                    listen.encryption = Encryption::By(tls.clone());
-                }
-                (Encryption::By(tls), ..) if !all.iter().any(|other| other.is_same(tls)) => {
+        for (_, listen) in listeners {
+            match (&listen.encryption, &common) {
+                (Encryption::AsOthers, Some(tls)) => listen.encryption = Encryption::IfTcp(tls.clone()),
+                (Encryption::By(tls), _) if !all.iter().any(|other| other.is_same(tls)) => {
                     all.push(tls.clone());
                 }
                 _ => {}
             }
         }
         for tls in all {
+            tls.offer_http2(cfg!(feature = "http2") && settings.http2);
             if let Err(faults) = tls.load() {
                 problems.extend(faults.into_iter().map(|fault| Problem::new(format!("TLS: {fault}"))));
             }

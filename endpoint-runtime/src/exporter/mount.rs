@@ -69,7 +69,7 @@ pub(super) fn mount(
             origins: planned.origins.clone(),
             require_subprotocol: config.requires_subprotocol(),
             attributes: config.attributes.clone(),
-            bearer: context.get(),
+            bearer: context.find(),
             configurator,
         },
         launcher,

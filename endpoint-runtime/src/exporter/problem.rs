@@ -17,7 +17,7 @@ impl Problem {
         Problem { text: text.into(), places: Vec::new() }
     }
 
-    pub(super) fn at(mut self, place: Place) -> Self {
+    pub(crate) fn at(mut self, place: Place) -> Self {
         self.places.push(place);
         self
     }

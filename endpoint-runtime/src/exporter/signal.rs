@@ -1,26 +1,37 @@
 //! What `serve` adds to `start`: the signals that end a process, and logs where nobody has set up any.
 
-use std::future::Future;
-
-/// Done at Ctrl-C, or at SIGTERM, by which service managers ask. Both are listened for from this call on, not only when the
-/// future is polled: nothing lies between a server that is ready and one that stops gracefully.
-pub(super) fn shutdown() -> impl Future<Output = ()> {
+/// Ctrl-C, and SIGTERM, by which service managers ask. Both are listened for from [`listen`](Self::listen) on, not only when somebody
+/// waits: nothing lies between a server that is ready and one that stops gracefully.
+pub(super) struct Signals {
     #[cfg(unix)]
-    {
+    interrupt: Asked,
+    #[cfg(unix)]
+    terminate: Asked,
+}
+
+impl Signals {
+    pub(super) fn listen() -> Self {
+        #[cfg(unix)]
         use tokio::signal::unix::SignalKind;
-        let (interrupt, terminate) = (
-            Asked::listen("SIGINT", SignalKind::interrupt()),
-            Asked::listen("SIGTERM", SignalKind::terminate()),
-        );
-        async move {
-            tokio::select! {
-                () = interrupt.received() => {}
-                () = terminate.received() => {}
-            }
+        Signals {
+            #[cfg(unix)]
+            interrupt: Asked::listen("SIGINT", SignalKind::interrupt()),
+            #[cfg(unix)]
+            terminate: Asked::listen("SIGTERM", SignalKind::terminate()),
         }
     }
+
+    /// The next time that one of them comes.
+    #[cfg(unix)]
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            () = self.interrupt.received() => {}
+            () = self.terminate.received() => {}
+        }
+    }
+
     #[cfg(not(unix))]
-    async {
+    pub(super) async fn next(&mut self) {
         if let Err(error) = tokio::signal::ctrl_c().await {
             tracing::warn!(%error, "cannot listen for Ctrl-C: the server stops only when its process does");
             std::future::pending::<()>().await;
@@ -39,9 +50,9 @@ impl Asked {
         Asked(signal.inspect_err(|error| tracing::warn!(%error, "cannot listen for {name}")).ok())
     }
 
-    async fn received(self) {
-        match self.0 {
-            Some(mut signal) => drop(signal.recv().await),
+    async fn received(&mut self) {
+        match &mut self.0 {
+            Some(signal) => drop(signal.recv().await),
             None => std::future::pending().await,
         }
     }

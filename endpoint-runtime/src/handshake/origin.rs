@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use http::header::{HOST, ORIGIN};
+use http::header::ORIGIN;
 
 use crate::session::Handshake;
 
@@ -128,9 +128,7 @@ impl OriginRule {
             OriginRule::Listed(list) => list.contains(&origin),
             OriginRule::Same => {
                 let scheme = if handshake.is_secure() { "https" } else { "http" };
-                let here = handshake
-                    .header(HOST.as_str())
-                    .and_then(|host| Origin::parse(&format!("{scheme}://{host}")));
+                let here = handshake.host().and_then(|host| Origin::parse(&format!("{scheme}://{host}")));
                 here.is_some_and(|here| here == origin)
             }
         }
@@ -155,6 +153,8 @@ impl fmt::Display for OriginRule {
 
 #[cfg(test)]
 mod tests {
+    use http::header::HOST;
+
     use super::*;
     use crate::path::PathParams;
     use crate::session::Ends;

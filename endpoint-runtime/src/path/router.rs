@@ -65,11 +65,14 @@ impl<T> Router<T> {
     ///
     /// The path is split before it is decoded, so that `%2F` makes no segment; literals compare decoded and
     /// case-sensitively. An empty segment matches no variable and does not begin a `{*rest}`.
-    pub(crate) fn find(&self, raw_path: &str) -> Option<Match<'_, T>> {
+    ///
+    /// What is not admitted is as if it were not deployed.
+    pub(crate) fn find_among(&self, raw_path: &str, admit: impl Fn(&T) -> bool) -> Option<Match<'_, T>> {
         let mut values = Vec::new();
-        let index = match self.exact.get(raw_path) {
-            Some(&index) => index,
-            None => self.root.walk(raw_path.strip_prefix('/')?, &mut values)?,
+        let admit = |index: usize| admit(&self.deployed[index].1);
+        let index = match self.exact.get(raw_path).copied().filter(|&index| admit(index)) {
+            Some(index) => index,
+            None => self.root.walk(raw_path.strip_prefix('/')?, &mut values, &admit)?,
         };
         let (template, value) = &self.deployed[index];
         Some(Match { value, params: PathParams::decode(template, &values) })
@@ -99,17 +102,22 @@ impl Node {
         }
     }
 
-    /// Walks the segments of `path`, most literal first, turning back where a way leads nowhere.
+    /// Walks the segments of `path`, most literal first, turning back where a way leads nowhere, or to what is not admitted.
     ///
     /// On success `values` holds the raw values of the variables on the way.
-    fn walk<'p>(&self, path: &'p str, values: &mut Vec<&'p str>) -> Option<usize> {
+    fn walk<'p>(
+        &self,
+        path: &'p str,
+        values: &mut Vec<&'p str>,
+        admit: &impl Fn(usize) -> bool,
+    ) -> Option<usize> {
         let (segment, after) = match path.split_once('/') {
             Some((segment, after)) => (segment, Some(after)),
             None => (path, None),
         };
         if let Some(text) = grammar::decode(segment)
             && let Some(node) = self.literals.get(&*text)
-            && let Some(found) = node.follow(after, values)
+            && let Some(found) = node.follow(after, values, admit)
         {
             return Some(found);
         }
@@ -118,21 +126,34 @@ impl Node {
         }
         if let Some(node) = &self.variable {
             values.push(segment);
-            if let Some(found) = node.follow(after, values) {
+            if let Some(found) = node.follow(after, values, admit) {
                 return Some(found);
             }
             values.pop();
         }
-        let found = self.rest?;
+        let found = self.rest.filter(|&index| admit(index))?;
         values.push(path);
         Some(found)
     }
 
-    fn follow<'p>(&self, path: Option<&'p str>, values: &mut Vec<&'p str>) -> Option<usize> {
+    fn follow<'p>(
+        &self,
+        path: Option<&'p str>,
+        values: &mut Vec<&'p str>,
+        admit: &impl Fn(usize) -> bool,
+    ) -> Option<usize> {
         match path {
-            Some(path) => self.walk(path, values),
-            None => self.end,
+            Some(path) => self.walk(path, values, admit),
+            None => self.end.filter(|&index| admit(index)),
         }
+    }
+}
+
+#[cfg(test)]
+impl<T> Router<T> {
+    /// Among all.
+    pub(crate) fn find(&self, raw_path: &str) -> Option<Match<'_, T>> {
+        self.find_among(raw_path, |_| true)
     }
 }
 

@@ -83,10 +83,44 @@ impl Template {
         self.names().next().is_none()
     }
 
+    /// The template in the words of those who route by what requests say: literals are encoded.
+    #[cfg(feature = "axum")]
+    pub(crate) fn route(&self) -> String {
+        let mut route = String::with_capacity(self.text.len());
+        for segment in &self.segments {
+            route.push('/');
+            match segment {
+                Segment::Literal(text) => {
+                    let text = text.as_bytes();
+                    route.extend(percent_encoding::percent_encode(text, IN_A_SEGMENT));
+                }
+                Segment::Variable(name) => route.push_str(&format!("{{{name}}}")),
+                Segment::Rest(name) => route.push_str(&format!("{{*{name}}}")),
+            }
+        }
+        route
+    }
+
     pub(super) fn segments(&self) -> &[Segment] {
         &self.segments
     }
 }
+
+/// What browsers encode in a segment of a path.
+#[cfg(feature = "axum")]
+const IN_A_SEGMENT: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'/')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}');
 
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 
 use http::{Request, Response};
+use tokio::sync::watch;
 
-use super::Server;
 use super::body::ResponseBody;
 use super::door::Door;
+use super::{Counters, Server};
 use crate::context::{ApplicationContext, Injected};
 use crate::endpoint::{Context, FromContext};
 use crate::error::Result;
@@ -50,18 +51,42 @@ struct Inner {
     sessions: Sessions,
     /// Set when the server opens. Weak, because the server's endpoints may hold the container.
     door: OnceLock<Weak<Door>>,
+    ready: watch::Sender<bool>,
 }
 
 impl Container {
     /// A container without a server yet.
     pub(crate) fn new(sessions: Sessions) -> Self {
-        Container(Arc::new(Inner { sessions, door: OnceLock::new() }))
+        Container(Arc::new(Inner { sessions, door: OnceLock::new(), ready: watch::Sender::new(false) }))
     }
 
     /// From now on it is this server's.
     pub(super) fn attach(&self, door: &Arc<Door>) {
         // A server opens once.
         let _ = self.0.door.set(Arc::downgrade(door));
+    }
+
+    pub(super) fn set_ready(&self, ready: bool) {
+        self.0.ready.send_replace(ready);
+    }
+
+    /// Whether the server wants to be sent more connections: from the moment when all listeners are open until a shutdown begins, which is
+    /// `drain_delay` before it closes the first of them. What a load balancer is to be told, by a health page of the application's own.
+    pub fn is_ready(&self) -> bool {
+        *self.0.ready.borrow()
+    }
+
+    /// [`is_ready`](Self::is_ready), and its changes.
+    ///
+    /// ```
+    /// # async fn f(container: endpoint_runtime::Container) {
+    /// let mut readiness = container.readiness();
+    /// // Until it is to stop, or has:
+    /// let _ = readiness.wait_for(|ready| !ready).await;
+    /// # }
+    /// ```
+    pub fn readiness(&self) -> watch::Receiver<bool> {
+        self.0.ready.subscribe()
     }
 
     fn door(&self) -> Option<Arc<Door>> {
@@ -80,6 +105,18 @@ impl Container {
         &self.0.sessions
     }
 
+    /// What was counted since the server was started: who came in, who was refused and why, what was dropped.
+    ///
+    /// ```
+    /// # fn f(container: &endpoint_runtime::Container) {
+    /// let counted = container.counters();
+    /// println!("{} sessions, {} more than the server would take", counted.accepted, counted.refused_full);
+    /// # }
+    /// ```
+    pub fn counters(&self) -> Counters {
+        self.sessions().tally().read()
+    }
+
     /// What is deployed at this moment, in the order in which it was.
     pub fn endpoints(&self) -> Vec<ServerEndpointConfig> {
         let Some(door) = self.door() else { return Vec::new() };
@@ -95,6 +132,7 @@ impl Container {
     /// components, an instance that could not be made; or the server has stopped. Then nothing has changed.
     pub fn deploy(&self, config: ServerEndpointConfig) -> Result<(), DeployError> {
         let door = self.serving()?;
+        let config = config.under(&door.settings().prefix);
         loop {
             let mounted = door.deployments().mounted();
             if mounted.iter().any(|(_, other)| other.config.is_same(&config)) {
@@ -118,7 +156,7 @@ impl Container {
         }
     }
 
-    /// Takes away the endpoint that was deployed with this path template. New handshakes get 404 from now on, and its sessions are closed with
+    /// Takes away the endpoint that was deployed with this path template, written as it is served, with the [prefix](crate::Settings::prefix). New handshakes get 404 from now on, and its sessions are closed with
     /// 1001: how many it says, and `None` if there is no such endpoint. They end in the background.
     pub fn undeploy(&self, path: &str) -> Option<usize> {
         let deployed = self.door()?.deployments().unmount(path)?;
@@ -208,6 +246,16 @@ impl Server {
         self.door.container()
     }
 
+    /// Whether it wants more connections, and when that changes: see [`Container::readiness`].
+    pub fn readiness(&self) -> watch::Receiver<bool> {
+        self.container().readiness()
+    }
+
+    /// The components of the application: for whoever has started it.
+    pub fn context(&self) -> &ApplicationContext {
+        self.door.context()
+    }
+
     /// Deploys an endpoint while the server runs: see [`Container::deploy`].
     ///
     /// # Errors
@@ -225,17 +273,14 @@ impl Server {
 impl Session {
     /// The container that it belongs to (Jakarta SES-02). That of a client's session has no server: nothing can be deployed to it.
     pub fn container(&self) -> Container {
-        let container = self.application().get::<Container>();
+        let container = self.application().find::<Container>();
         container.map_or_else(|| Container::new(self.sessions().clone()), Arc::unwrap_or_clone)
     }
 }
 
 impl Injected for Container {
     fn inject(context: &ApplicationContext) -> Result<Self> {
-        context
-            .get::<Container>()
-            .map(Arc::unwrap_or_clone)
-            .ok_or_else(|| crate::Error::msg("there is no container outside of a server"))
+        context.get::<Container>().map(Arc::unwrap_or_clone)
     }
 }
 

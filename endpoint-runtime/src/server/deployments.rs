@@ -61,10 +61,14 @@ impl Deployments {
         Arc::clone(&self.mounted.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The endpoint that a path means, and what its variables are.
-    pub(crate) fn find(&self, path: &str) -> Option<(Arc<Deployed>, Result<PathParams, BadEncoding>)> {
+    /// The endpoint that a path means, and what its variables are, as if there were only those that are admitted.
+    pub(crate) fn find(
+        &self,
+        path: &str,
+        admit: impl Fn(&ServerEndpointConfig) -> bool,
+    ) -> Option<(Arc<Deployed>, Result<PathParams, BadEncoding>)> {
         let mounted = self.mounted();
-        let Match { value, params } = mounted.find(path)?;
+        let Match { value, params } = mounted.find_among(path, |deployed| admit(&deployed.config))?;
         Some((Arc::clone(value), params))
     }
 
@@ -174,11 +178,11 @@ mod tests {
         let before = deployments.mounted();
         assert!(deployments.mount(template.clone(), Arc::clone(&deployed)).is_ok_and(identity));
         assert!(deployments.mount(template, deployed).is_ok_and(|new| !new), "the same one");
-        assert!(before.find("/a/1").is_none() && deployments.find("/a/1").is_some());
+        assert!(before.find("/a/1").is_none() && deployments.find("/a/1", |_| true).is_some());
         let (template, other) = made(&config("/a/{y}"));
         assert_eq!(deployments.mount(template, other).unwrap_err().config.path(), "/a/{x}");
         assert!(deployments.unmount("/a/{y}").is_none());
-        assert!(deployments.unmount("/a/{x}").is_some() && deployments.find("/a/1").is_none());
+        assert!(deployments.unmount("/a/{x}").is_some() && deployments.find("/a/1", |_| true).is_none());
     }
 
     #[test]

@@ -1,17 +1,25 @@
 //! [`Door`]: every request comes to it, and becomes a session, a refusal, or a request for the fallback.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use http::header::{CONNECTION, HeaderValue};
 use http::{Extensions, Request, Response, StatusCode, request};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 use tokio_util::task::TaskTracker;
 
+use super::arrival::Arrival;
 use super::body::{self, Answer, ResponseBody};
 use super::container::Container;
+use super::counters::Tally;
 use super::deployments::{Deployed, Deployments, Mounted};
+use super::limits::{self, Crowd, Place, Places};
+use super::proxies::Proxies;
+use crate::access::Identity;
+#[cfg(feature = "http2")]
+use crate::connection::Http2Stream;
 use crate::connection::{Timers, Transport, Upgraded};
 use crate::context::ApplicationContext;
 use crate::endpoint::Refusal;
@@ -34,6 +42,22 @@ pub(crate) struct Door {
     draining: AtomicBool,
     /// Connections that speak HTTP: not yet upgraded, or never to be.
     http: AtomicUsize,
+    crowd: Crowd,
+    proxies: Proxies,
+}
+
+/// Connections over a limit that are told so. Beyond, they are just closed: to tell them costs too.
+const TOLD: usize = 256;
+/// The same, of those from one address.
+const TOLD_OF_ADDRESS: usize = 16;
+
+/// Why there is no room for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// The server has as many as it may.
+    Server,
+    /// The connection's address has.
+    Address,
 }
 
 impl Door {
@@ -49,6 +73,9 @@ impl Door {
             deployments: Deployments::new(router),
             fallback,
             layered,
+            crowd: Crowd::new(&settings),
+            // What is none was a problem of the deployment.
+            proxies: Proxies::new(&settings.trusted_proxies).unwrap_or_default(),
             settings,
             container,
             context,
@@ -83,12 +110,22 @@ impl Door {
         &self.timers
     }
 
+    /// What is counted.
+    pub(crate) fn tally(&self) -> &Tally {
+        self.sessions().tally()
+    }
+
+    /// Whether the PROXY protocol's word is taken of whoever is at the other end.
+    pub(super) fn takes_the_word_of(&self, ends: &Ends) -> bool {
+        self.proxies.are_none() || self.proxies.have(ends.remote.map(|remote| remote.ip()))
+    }
+
     /// The tasks that run the sessions.
     pub(crate) fn tasks(&self) -> &TaskTracker {
         &self.tasks
     }
 
-    /// From now on every handshake gets 503.
+    /// From now on every handshake gets 503, but for those of connections whose address others take over.
     pub(crate) fn start_draining(&self) {
         self.draining.store(true, Ordering::Release);
     }
@@ -97,43 +134,83 @@ impl Door {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// Counts a connection that speaks HTTP, for as long as the guard lives.
+    /// Whether a handshake comes too late. Where others take over the address there is no too late: it becomes a session, which is closed at once.
+    fn turns_away(&self, handed_over: bool) -> bool {
+        self.is_draining() && !handed_over
+    }
+
+    /// Counts a connection from its first byte on, for as long as it speaks HTTP and the guard lives.
     pub(crate) fn admit(self: &Arc<Self>) -> Admission {
         let limit = self.settings.max_connections;
         let others = self.http.fetch_add(1, Ordering::AcqRel) + self.sessions().count();
         let over = if limit == 0 { 0 } else { (others + 1).saturating_sub(limit) };
-        Admission { door: Arc::clone(self), over }
+        self.tally().connections.add(1);
+        if over > 0
+            && let Some(unsaid) = self.tally().refused_full.note()
+        {
+            tracing::warn!(limit, unsaid, "connections are refused: the server is full (`max_connections`)");
+        }
+        Admission { door: Arc::clone(self), over, place: None, full: (over > 0).then_some(Full::Server) }
     }
 
     /// Answers one request.
     pub(super) async fn answer(
         self: Arc<Self>,
-        mut request: Request<Incoming>,
-        ends: Ends,
-        full: bool,
+        request: Request<Incoming>,
+        arrival: Arrival,
         entry: Entry,
     ) -> Response<ResponseBody> {
-        let path = request.uri().path();
-        if full {
-            return self.refuse(path, crowded());
+        entry.ask(Asks::Now);
+        let answer = self.answer_to(request, arrival, entry.clone()).await;
+        entry.ask(Asks::NothingMore);
+        answer
+    }
+
+    async fn answer_to(
+        self: Arc<Self>,
+        mut request: Request<Incoming>,
+        arrival: Arrival,
+        entry: Entry,
+    ) -> Response<ResponseBody> {
+        let Arrival { rules, mut ends, full, .. } = arrival;
+        match self.proxies.read(request.headers(), &ends) {
+            Ok(None) => {}
+            Ok(Some(forwarded)) => {
+                ends = forwarded.ends;
+                forwarded.host.map(|host| request.extensions_mut().insert(host));
+            }
+            Err(fault) => {
+                self.tally().proxy_errors.add(1);
+                return self.refuse(request.uri().path(), Refusal::bad_request(fault.to_string()));
+            }
         }
-        let Some((deployed, params)) = self.deployments.find(path) else {
+        let path = request.uri().path();
+        match full {
+            None => {}
+            Some(Full::Server) => return self.refuse(path, crowded()),
+            Some(Full::Address) => return self.refuse(path, limits::crowded_address()),
+        }
+        let Some((deployed, params)) = self.deployments.find(path, |config| rules.admit(config)) else {
             return match &self.fallback {
-                Some(fallback) => {
-                    self.introduce(request.extensions_mut(), &ends);
-                    fallback(request).await
-                }
+                Some(fallback) => match self.body_fault(request.body()) {
+                    Some(refusal) => self.refuse(path, refusal),
+                    None => {
+                        self.introduce(request.extensions_mut(), &ends, rules.handed_over);
+                        fallback(request).await
+                    }
+                },
                 None => self.refuse(path, handshake::not_found()),
             };
         };
-        if self.is_draining() {
-            return self.refuse(path, stopping());
+        let handed_over = rules.handed_over;
+        if let Err(refusal) = self.may_begin(&ends, handed_over) {
+            return self.refuse(path, refusal);
         }
-        let matched = Matched { door: Arc::clone(&self), deployed, params, ends, entry };
+        let matched = Matched { door: Arc::clone(&self), deployed, params, ends, entry, handed_over };
         match &self.layered {
             Some(layered) => {
                 // What goes through the layers must find its way back: it travels with the request.
-                self.introduce(request.extensions_mut(), &matched.ends);
+                self.introduce(request.extensions_mut(), &matched.ends, handed_over);
                 request.extensions_mut().insert(matched);
                 layered(request).await
             }
@@ -147,7 +224,7 @@ impl Door {
         mut request: Request<Incoming>,
         matched: Matched,
     ) -> Response<ResponseBody> {
-        let Matched { deployed, params, ends, entry, .. } = matched;
+        let Matched { deployed, params, ends, entry, handed_over, .. } = matched;
         // hyper keeps the connection for whoever holds this.
         let upgrade = hyper::upgrade::on(&mut request);
         let (mut head, rest) = request.into_parts();
@@ -158,7 +235,10 @@ impl Door {
                 if let Some(fallback) = &self.fallback
                     && !handshake::asks_for_websocket(&head)
                 {
-                    self.introduce(&mut head.extensions, &ends);
+                    if let Some(refusal) = self.body_fault(&rest) {
+                        return self.refuse(head.uri.path(), refusal);
+                    }
+                    self.introduce(&mut head.extensions, &ends, handed_over);
                     let path = head.uri.path().to_owned();
                     let response = fallback(Request::from_parts(head, rest)).await;
                     if response.status() != StatusCode::NOT_FOUND {
@@ -174,8 +254,9 @@ impl Door {
             Err(error) => return self.refuse(head.uri.path(), Refusal::bad_request(error.to_string())),
         };
         take_ours(&mut head.extensions);
+        let counted = ends.counted;
         let handshake = Handshake::new(&mut head, params, ends);
-        match self.accept(opening, handshake, deployed).await {
+        match self.accept(opening, handshake, deployed, counted, handed_over).await {
             Ok((accepted, response)) => {
                 entry.leave(accepted, upgrade);
                 response
@@ -191,23 +272,25 @@ impl Door {
         deployed: Arc<Deployed>,
         params: PathParams,
     ) -> Option<Response<ResponseBody>> {
-        let ends = take_ours(&mut head.extensions);
+        let (ends, handed_over) = take_ours(&mut head.extensions);
         let opening = match Opening::read(&head) {
             Ok(opening) => opening,
             Err(refusal) => return Some(self.refuse(head.uri.path(), refusal)),
         };
         // hyper leaves it in requests that ask for an upgrade.
         let upgrade = head.extensions.remove::<OnUpgrade>()?;
-        if self.is_draining() {
-            return Some(self.refuse(head.uri.path(), stopping()));
+        if let Err(refusal) = self.may_begin(&ends, handed_over) {
+            return Some(self.refuse(head.uri.path(), refusal));
         }
         // Our own listeners count connections before there is a request; another server's do not.
         let limit = self.settings.max_connections;
         if limit > 0 && self.sessions().count() >= limit {
+            self.tally().refused_full.add(1);
             return Some(self.refuse(head.uri.path(), crowded()));
         }
         let handshake = Handshake::new(&mut head, params, ends);
-        Some(match self.accept(opening, handshake, deployed).await {
+        // Whoever serves the connection knows nothing of the session.
+        Some(match self.accept(opening, handshake, deployed, false, handed_over).await {
             Ok((accepted, response)) => {
                 self.tasks.clone().spawn(async move { self.enter(accepted, upgrade).await });
                 response
@@ -216,12 +299,45 @@ impl Door {
         })
     }
 
-    /// Has the endpoint decide about a handshake; `Err` is a refusal.
+    /// Whether a handshake may be looked at at all, at this moment.
+    fn may_begin(&self, ends: &Ends, handed_over: bool) -> Result<(), Refusal> {
+        if self.turns_away(handed_over) {
+            self.tally().refused_draining.add(1);
+            return Err(stopping());
+        }
+        if self.sessions().queues().are_tight() {
+            if let Some(unsaid) = self.tally().refused_memory.note() {
+                tracing::warn!(unsaid, "handshakes are refused: queues hold too much (`max_queue_memory`)");
+            }
+            return Err(limits::short_of_memory());
+        }
+        self.crowd.handshake(ends.remote.map(|remote| remote.ip()), self.tally())
+    }
+
+    /// Why the fallback does not get this body, if it does not.
+    fn body_fault(&self, body: &Incoming) -> Option<Refusal> {
+        let limit = self.settings.max_body_size as u64;
+        let refusal = match body.size_hint().upper() {
+            _ if limit == 0 => return None,
+            Some(size) if size <= limit => return None,
+            Some(_) => Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"),
+            None => Refusal::new(StatusCode::LENGTH_REQUIRED, "say how large the body is, in Content-Length"),
+        };
+        if let Some(unsaid) = self.tally().refused_body.note() {
+            tracing::warn!(limit, unsaid, "requests are refused: the body is too large (`max_body_size`)");
+        }
+        // What is left of the body is not waited for.
+        Some(refusal.header(CONNECTION, HeaderValue::from_static("close")))
+    }
+
+    /// Has the endpoint decide about a handshake; `Err` is a refusal. `counted`: its connection has a place for its address.
     async fn accept(
         &self,
         opening: Opening,
         mut handshake: Handshake,
         deployed: Arc<Deployed>,
+        counted: bool,
+        handed_over: bool,
     ) -> Result<(Accepted, Response<ResponseBody>), Response<ResponseBody>> {
         let admit = |handshake: &Handshake| deployed.launcher.admit(handshake);
         let limit = self.settings.handshake_timeout;
@@ -230,50 +346,85 @@ impl Door {
         let refusal = match negotiated {
             Err(refusal) => refusal,
             // What may have happened while the configurator made up its mind.
-            Ok(_) if self.is_draining() => stopping(),
-            Ok(_) if deployed.home.is_gone() => handshake::not_found(),
-            Ok(response) => {
-                let (path, peer) = (&deployed.home.path, handshake.peer_addr());
-                tracing::debug!(path, ?peer, subprotocol = handshake.subprotocol(), "accepted");
-                return Ok((Accepted { deployed, handshake }, response.map(|()| body::empty())));
+            Ok(_) if self.turns_away(handed_over) => {
+                self.tally().refused_draining.add(1);
+                stopping()
             }
+            Ok(_) if deployed.home.is_gone() => handshake::not_found(),
+            Ok(response) => match self.places(&handshake, counted) {
+                Ok(places) => {
+                    let (path, peer) = (&deployed.home.path, handshake.peer_addr());
+                    tracing::debug!(path, ?peer, subprotocol = handshake.subprotocol(), "accepted");
+                    self.tally().accepted.add(1);
+                    let accepted = Accepted {
+                        deployed,
+                        handshake,
+                        places,
+                        #[cfg(feature = "http2")]
+                        stream: Http2Stream::current(),
+                    };
+                    return Ok((accepted, response.map(|()| body::empty())));
+                }
+                Err(refusal) => refusal,
+            },
         };
         Err(self.refuse(handshake.path(), refusal))
     }
 
+    /// What a session takes that is limited for each address and principal.
+    fn places(&self, handshake: &Handshake, counted: bool) -> Result<Option<Box<Places>>, Refusal> {
+        let address = handshake.peer_addr().map(|peer| peer.ip());
+        let principal = handshake.identity().and_then(Identity::name);
+        self.crowd.admit(address, counted, principal, self.tally())
+    }
+
     /// Makes a session of what was accepted, as soon as the response has been sent.
     pub(super) async fn enter(&self, accepted: Accepted, upgrade: OnUpgrade) {
-        let Accepted { deployed, handshake } = accepted;
+        let Accepted { deployed, handshake, places, .. } = accepted;
         let upgraded = match upgrade.await {
             Ok(upgraded) => upgraded,
             Err(error) => return tracing::debug!(%error, "the peer left during the handshake"),
         };
         let session = Session::new(Arc::clone(&deployed.home), handshake);
         let (transport, read_ahead) = Transport::from_upgraded(upgraded);
+        #[cfg(feature = "http2")]
+        let transport = transport.of(accepted.stream);
         let timers = self.timers.clone();
-        deployed
-            .launcher
-            .launch(Upgraded { session, transport, read_ahead, timers, role: Role::Server }, &self.tasks);
+        deployed.launcher.launch(
+            Upgraded { session, transport, read_ahead, timers, role: Role::Server, places },
+            &self.tasks,
+        );
     }
 
-    fn refuse(&self, path: &str, refusal: Refusal) -> Response<ResponseBody> {
+    pub(super) fn refuse(&self, path: &str, refusal: Refusal) -> Response<ResponseBody> {
+        if refusal.status().as_u16() >= 400 {
+            self.tally().http_errors.add(1);
+        }
         tracing::debug!(path, status = refusal.status().as_u16(), reason = refusal.reason(), "refused");
         body::refused(refusal)
     }
 
     /// Tells the application's own services where they are, so that they can upgrade requests.
-    fn introduce(&self, extensions: &mut Extensions, ends: &Ends) {
+    fn introduce(&self, extensions: &mut Extensions, ends: &Ends, handed_over: bool) {
         extensions.insert(self.container.clone());
         extensions.insert(ends.clone());
+        if handed_over {
+            extensions.insert(HandedOver);
+        }
     }
 }
 
-/// Takes out what is ours, so that no session keeps it.
-fn take_ours(extensions: &mut Extensions) -> Ends {
+/// Takes out what is ours, so that no session keeps it: the ends, and whether others take over the address.
+fn take_ours(extensions: &mut Extensions) -> (Ends, bool) {
     extensions.remove::<Matched>();
     extensions.remove::<Container>();
-    extensions.remove::<Ends>().unwrap_or_default()
+    let handed_over = extensions.remove::<HandedOver>().is_some();
+    (extensions.remove::<Ends>().unwrap_or_default(), handed_over)
 }
+
+/// Stands in a request that came to an address that others take over.
+#[derive(Clone, Copy)]
+struct HandedOver;
 
 fn crowded() -> Refusal {
     handshake::unavailable("the server is full, try again later")
@@ -287,14 +438,50 @@ fn stopping() -> Refusal {
 pub(super) struct Accepted {
     deployed: Arc<Deployed>,
     handshake: Handshake,
+    places: Option<Box<Places>>,
+    /// The stream that it came on, if that is one of an HTTP/2 connection of ours.
+    #[cfg(feature = "http2")]
+    stream: Option<Http2Stream>,
 }
 
-/// Where a connection of our own listeners finds what was accepted of it, when it has sent the response: the task that spoke HTTP goes
-/// on with it, and no other need wait.
+impl Accepted {
+    /// The session gets what its connection has taken.
+    pub(super) fn take_over(&mut self, admission: &mut Admission) {
+        self.places = Places::with(self.places.take(), admission.place.take());
+    }
+}
+
+/// Where a connection of our own listeners finds what was accepted of it, when it has sent the response: over HTTP/1.1, the task that spoke
+/// HTTP goes on with it, and no other need wait; over HTTP/2 each request has an entry of its own.
 #[derive(Clone, Default)]
-pub(super) struct Entry(Arc<Mutex<Option<(Accepted, OnUpgrade)>>>);
+pub(super) struct Entry(Arc<AtEntry>);
+
+#[derive(Default)]
+struct AtEntry {
+    left: Mutex<Option<(Accepted, OnUpgrade)>>,
+    asks: AtomicU8,
+}
+
+/// Whether the connection waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// It has asked nothing so far.
+    NothingYet,
+    Now,
+    /// It has its answer.
+    NothingMore,
+}
 
 impl Entry {
+    fn ask(&self, asks: Asks) {
+        self.0.asks.store(asks as u8, Ordering::Relaxed);
+    }
+
+    pub(super) fn asks(&self) -> Asks {
+        let all = [Asks::NothingYet, Asks::Now, Asks::NothingMore];
+        all[usize::from(self.0.asks.load(Ordering::Relaxed)).min(2)]
+    }
+
     fn leave(&self, accepted: Accepted, upgrade: OnUpgrade) {
         *self.place() = Some((accepted, upgrade));
     }
@@ -304,7 +491,7 @@ impl Entry {
     }
 
     fn place(&self) -> MutexGuard<'_, Option<(Accepted, OnUpgrade)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -316,6 +503,7 @@ struct Matched {
     params: Result<PathParams, BadEncoding>,
     ends: Ends,
     entry: Entry,
+    handed_over: bool,
 }
 
 /// What stands inside the layers: the endpoints.
@@ -342,13 +530,44 @@ impl fmt::Debug for Door {
 #[derive(Debug)]
 pub(crate) struct Admission {
     door: Arc<Door>,
+    /// By how many connections the server is over its limit with this one.
     over: usize,
+    /// Its place among those of its address.
+    place: Option<Place>,
+    full: Option<Full>,
 }
 
 impl Admission {
-    /// By how many connections the server is over its limit with this one.
-    pub(crate) fn over(&self) -> usize {
-        self.over
+    /// Where it was admitted.
+    pub(crate) fn door(&self) -> &Arc<Door> {
+        &self.door
+    }
+
+    /// So many are one too many already that nobody has the time to tell this one.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        self.over > TOLD
+    }
+
+    /// Takes a place among the connections of its address; that of a trusted proxy, behind which are many, is not counted. Says whether there
+    /// is any use in going on.
+    pub(crate) fn take_place(&mut self, ends: &mut Ends) -> bool {
+        let address = ends.remote.map(|remote| remote.ip());
+        if self.door.proxies.have(address) {
+            return true;
+        }
+        let Some((place, over)) = self.door.crowd.enter(address) else { return true };
+        self.place = Some(place);
+        ends.counted = over == 0;
+        if over > 0 {
+            limits::note_crowded_address(address, self.door.tally());
+            self.full.get_or_insert(Full::Address);
+        }
+        over <= TOLD_OF_ADDRESS
+    }
+
+    /// Why it is one too many, if it is.
+    pub(crate) fn full(&self) -> Option<Full> {
+        self.full
     }
 }
 

@@ -1,32 +1,27 @@
 //! HTTP/1.1 on one connection, by hyper, until it is upgraded or closed.
 
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, sleep, timeout_at};
 
-use super::door::{Admission, Door, Entry};
-use crate::session::Ends;
+use super::arrival::Arrival;
+use super::door::{Admission, Asks, Entry};
 
 /// Serves one connection. It returns when the connection has been upgraded or closed.
 ///
 /// A peer that says nothing, or says it too slowly, is closed after `head_timeout`; so is one that stays silent between two requests.
-pub(crate) async fn serve<I>(
-    door: Arc<Door>,
-    io: I,
-    ends: Ends,
-    admission: Admission,
-    stop: CancellationToken,
-) where
+pub(super) async fn serve<I>(arrival: Arrival, mut admission: Admission, io: I)
+where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let full = admission.over() > 0;
-    // A server that stops waits for the requests that are being answered, as it does for its sessions.
-    let _under_way = door.tasks().token();
+    let Arrival { door, rules, stop, .. } = &arrival;
     let settings = door.settings();
     let mut builder = http1::Builder::new();
     builder
@@ -36,8 +31,8 @@ pub(crate) async fn serve<I>(
         .max_buf_size(settings.max_head_size);
     let entry = Entry::default();
     let service = service_fn(|request| {
-        let (door, entry, ends) = (Arc::clone(&door), entry.clone(), ends.clone());
-        async move { Ok::<_, Infallible>(door.answer(request, ends, full, entry).await) }
+        let (arrival, entry) = (arrival.clone(), entry.clone());
+        async move { Ok::<_, Infallible>(Arc::clone(&arrival.door).answer(request, arrival, entry).await) }
     });
     // In a block of its own: what was needed to speak HTTP is gone before there is a session.
     let result = {
@@ -46,19 +41,44 @@ pub(crate) async fn serve<I>(
         tokio::select! {
             result = connection.as_mut() => result,
             () = stop.cancelled() => {
-                // A request that is being answered is answered; an idle connection is closed.
-                connection.as_mut().graceful_shutdown();
-                match tokio::time::timeout(settings.drain_timeout, connection).await {
-                    Ok(result) => result,
-                    Err(_) => return,
+                let last = Instant::now() + settings.drain_timeout;
+                let mut ended = None;
+                if rules.handed_over {
+                    // The client has done nothing wrong by coming here: it may ask, and what it has asked is answered.
+                    let mut grace = std::pin::pin!(sleep(settings.drain_grace));
+                    let answered = poll_fn(|cx| match connection.as_mut().poll(cx) {
+                        Poll::Ready(result) => Poll::Ready(Some(result)),
+                        Poll::Pending => match entry.asks() {
+                            Asks::NothingYet => grace.as_mut().poll(cx).map(|()| None),
+                            Asks::Now => Poll::Pending,
+                            Asks::NothingMore => Poll::Ready(None),
+                        },
+                    });
+                    ended = timeout_at(last, answered).await.unwrap_or(None);
+                }
+                if ended.is_none() {
+                    // A request that is being answered is answered; an idle connection is closed.
+                    connection.as_mut().graceful_shutdown();
+                    ended = timeout_at(last, connection).await.ok();
+                }
+                match ended {
+                    Some(result) => result,
+                    None => return,
                 }
             }
         }
     };
-    if let Some((accepted, upgrade)) = entry.take() {
+    if let Some((mut accepted, upgrade)) = entry.take() {
+        accepted.take_over(&mut admission);
         door.enter(accepted, upgrade).await;
     }
     if let Err(error) = result {
-        tracing::debug!(peer = ?ends.remote, %error, "HTTP connection ended");
+        if error.is_timeout() {
+            door.tally().slow_heads.add(1);
+        } else if error.is_parse() {
+            // Answered by hyper.
+            door.tally().http_errors.add(1);
+        }
+        tracing::debug!(peer = ?arrival.ends.remote, %error, "HTTP connection ended");
     }
 }

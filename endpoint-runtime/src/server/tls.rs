@@ -6,6 +6,7 @@ mod watch;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -50,6 +51,8 @@ struct Inner {
     current: ArcSwapOption<ServerConfig>,
     /// What the files were like when they were last read, and when they were last looked at. It is locked by who reads them.
     looked: Mutex<Look>,
+    /// Whether HTTP/2 is offered.
+    http2: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -94,8 +97,8 @@ impl Tls {
     }
 
     /// A configuration of rustls' own, for everything else: several certificates, revocation lists, another provider of cryptography, a
-    /// resolver that changes its mind. Nothing of it is changed, so its `alpn_protocols` must contain `http/1.1`, or be empty, for
-    /// clients to be able to connect.
+    /// resolver that changes its mind. Nothing of it is changed, so its `alpn_protocols` have to be `h2` and `http/1.1` for clients to be
+    /// spoken to in either, `http/1.1` or none for HTTP/1.1 alone.
     pub fn config(config: Arc<ServerConfig>) -> Self {
         Self::new(Source::Whole(config))
     }
@@ -133,7 +136,12 @@ impl Tls {
     }
 
     fn new(source: Source) -> Self {
-        Tls(Arc::new(Inner { source, current: ArcSwapOption::empty(), looked: Mutex::default() }))
+        Tls(Arc::new(Inner {
+            source,
+            current: ArcSwapOption::empty(),
+            looked: Mutex::default(),
+            http2: AtomicBool::new(false),
+        }))
     }
 
     /// What the settings say, if they say enough. What is wrong with them they say themselves.
@@ -146,6 +154,11 @@ impl Tls {
             }
             None => tls,
         })
+    }
+
+    /// Offers HTTP/2 too, from when it is loaded.
+    pub(crate) fn offer_http2(&self, offered: bool) {
+        self.0.http2.store(offered, Ordering::Relaxed);
     }
 
     /// Reads everything, and accepts new connections with it.
@@ -162,7 +175,9 @@ impl Tls {
         looked.note(&self.files());
         let config = match &self.0.source {
             Source::Whole(config) => Arc::clone(config),
-            Source::Parts { identity, clients } => Arc::new(identity.config(clients.as_ref())?),
+            Source::Parts { identity, clients } => {
+                Arc::new(identity.config(clients.as_ref(), self.0.http2.load(Ordering::Relaxed))?)
+            }
         };
         self.0.current.store(Some(config));
         Ok(())

@@ -11,7 +11,9 @@ use std::net::SocketAddr;
 #[cfg(feature = "tls")]
 use std::sync::Arc;
 
-use http::{Extensions, HeaderMap, Uri};
+use http::header::{HOST, HeaderValue};
+use http::request::Parts;
+use http::{Extensions, HeaderMap, Uri, Version};
 #[cfg(feature = "tls")]
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
@@ -33,6 +35,7 @@ pub struct Handshake {
     record: Record,
     pub(crate) path_params: PathParams,
     secure: bool,
+    version: Version,
     /// Boxed, as few sessions have one.
     pub(crate) subprotocol: Option<Box<Text>>,
     pub(crate) agreed: Box<[Extension]>,
@@ -44,7 +47,19 @@ pub struct Handshake {
     attributes: Attributes,
     /// What the server answered, where we are the client.
     response: Option<Box<Record>>,
+    /// The proxy that it came through, if that was believed; boxed, as it is rarely more than one word.
+    via: Option<Box<Via>>,
 }
+
+/// What a trusted proxy has said, beside what stands in the place of what we see ourselves.
+struct Via {
+    proxy: Option<SocketAddr>,
+    host: Option<String>,
+}
+
+/// The host that a client has named, as a trusted proxy says. It travels in the request's extensions.
+#[derive(Clone, Debug)]
+pub(crate) struct NamedHost(pub(crate) String);
 
 /// The two ends of the connection that the request came over; `None` where an end has no IP address (a Unix socket, memory).
 #[derive(Clone, Debug, Default)]
@@ -55,6 +70,10 @@ pub(crate) struct Ends {
     /// The certificates that the client has shown.
     #[cfg(feature = "tls")]
     pub(crate) shown: Option<Shown>,
+    /// Who is really at the other end, where a proxy has told who `remote` is.
+    pub(crate) proxy: Option<SocketAddr>,
+    /// The connection has a place among those of its address, and gives it to the session that it becomes.
+    pub(crate) counted: bool,
 }
 
 /// A client's certificates, its own first.
@@ -62,24 +81,30 @@ pub(crate) struct Ends {
 pub(crate) type Shown = Arc<[CertificateDer<'static>]>;
 
 impl Handshake {
-    pub(crate) fn new(parts: &mut http::request::Parts, path_params: PathParams, ends: Ends) -> Self {
-        let mut extensions = taken(&mut parts.extensions);
-        // There, since it takes no room where there are none.
+    pub(crate) fn new(parts: &mut Parts, path_params: PathParams, ends: Ends) -> Self {
+        if parts.version == Version::HTTP_2 {
+            resemble_http1(parts);
+        }
+        let host = parts.extensions.remove::<NamedHost>().map(|host| host.0);
+        let via = (host.is_some() || ends.proxy.is_some()).then(|| Box::new(Via { proxy: ends.proxy, host }));
+        // There, since it takes no room in sessions that have none.
         #[cfg(feature = "tls")]
         if let Some(shown) = &ends.shown {
-            extensions.insert(Shown::clone(shown));
+            parts.extensions.insert(Shown::clone(shown));
         }
         Handshake {
             record: Record::new(&parts.uri, &parts.headers, &ends),
             path_params,
             secure: ends.secure,
+            version: parts.version,
             subprotocol: None,
             agreed: Box::default(),
             deflate: None,
             answers_bearer: false,
-            extensions,
+            extensions: taken(&mut parts.extensions),
             attributes: Attributes::default(),
             response: None,
+            via,
         }
     }
 
@@ -90,6 +115,7 @@ impl Handshake {
             record: Record::new(uri, headers, &ends),
             path_params: PathParams::default(),
             secure: ends.secure,
+            version: Version::HTTP_11,
             subprotocol: None,
             agreed: Box::default(),
             deflate: None,
@@ -97,6 +123,7 @@ impl Handshake {
             extensions: Extensions::new(),
             attributes: Attributes::default(),
             response: None,
+            via: None,
         }
     }
 
@@ -139,8 +166,12 @@ impl Handshake {
         url.build().unwrap_or_else(|_| self.uri().clone())
     }
 
-    /// The host that the peer connected to, with the port if it named one: `example.com`, `localhost:8080`.
+    /// The host that the peer connected to, with the port if it named one: `example.com`, `localhost:8080`. Behind a [trusted
+    /// proxy](crate::Settings::trusted_proxies) it is the one that the client named, if the proxy says so.
     pub fn host(&self) -> Option<&str> {
+        if let Some(host) = self.via.as_ref().and_then(|via| via.host.as_deref()) {
+            return Some(host);
+        }
         // A request that names the host in its first line means that one (RFC 9112 3.2.2).
         let stated = self.uri().authority().map(http::uri::Authority::as_str);
         stated.or_else(|| self.header("host")).filter(|host| !host.is_empty())
@@ -238,17 +269,25 @@ impl Handshake {
         self.subprotocol.as_ref().map(|name| &***name)
     }
 
-    /// The peer's address; `None` over a Unix socket or in memory.
+    /// The peer's address; `None` over a Unix socket or in memory. Behind a [trusted proxy](crate::Settings::trusted_proxies) it is the
+    /// client's, as the proxy says; the port is 0 if it does not say that.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.record.remote()
     }
 
-    /// Our address; `None` over a Unix socket or in memory.
+    /// The address of the proxy that the connection came through, if one has told who the peer is: who is really at the other end.
+    /// `None` without one, and for one that came through a Unix socket.
+    pub fn proxy_addr(&self) -> Option<SocketAddr> {
+        self.via.as_ref()?.proxy
+    }
+
+    /// Our address; `None` over a Unix socket or in memory. With the PROXY protocol it is the one that the client connected to.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.record.local()
     }
 
-    /// Whether the connection is encrypted.
+    /// Whether the connection is encrypted; behind a [trusted proxy](crate::Settings::trusted_proxies), whether the client's is, as the
+    /// proxy says.
     pub fn is_secure(&self) -> bool {
         self.secure
     }
@@ -259,6 +298,12 @@ impl Handshake {
     #[cfg(feature = "tls")]
     pub fn client_certificates(&self) -> &[CertificateDer<'static>] {
         self.extensions.get::<Shown>().map_or(&[], |shown| shown)
+    }
+
+    /// The version of HTTP that the request was made in: [`HTTP_11`](Version::HTTP_11), or [`HTTP_2`](Version::HTTP_2) where the
+    /// WebSocket is a stream of a connection that others may share (RFC 8441). On a client it is always HTTP/1.1.
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// What tower layers and the configurator left for the handlers, by type.
@@ -322,6 +367,18 @@ impl fmt::Debug for Handshake {
     }
 }
 
+/// Puts the host where HTTP/1.1 has it, which HTTP/2 names in `:authority` (RFC 9113 8.3.1): whoever looks at a handshake need not know
+/// both. Nor is there anything more to be known of the `:protocol`.
+fn resemble_http1(parts: &mut Parts) {
+    #[cfg(feature = "http2")]
+    parts.extensions.remove::<hyper::ext::Protocol>();
+    let Some(authority) = parts.uri.authority() else { return };
+    if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
+        parts.headers.insert(HOST, host);
+    }
+    parts.uri = parts.uri.path_and_query().cloned().map(Uri::from).unwrap_or_default();
+}
+
 /// Takes the extensions out. A map that has become empty would hold its memory for as long as the session lives.
 fn taken(extensions: &mut Extensions) -> Extensions {
     let extensions = std::mem::take(extensions);
@@ -383,6 +440,24 @@ mod tests {
         secure.secure = true;
         assert_eq!(secure.url().to_string(), "wss://[::1]:8443/chat");
         assert_eq!(secure.host(), Some("[::1]:8443"));
+    }
+
+    #[test]
+    fn the_host_of_http2_stands_where_http1_has_it() {
+        let request =
+            http::Request::builder().version(Version::HTTP_2).uri("https://server.example:81/chat?x=1");
+        let (mut parts, ()) = request.header("cookie", "a=1").body(()).unwrap().into_parts();
+        let handshake = Handshake::new(&mut parts, PathParams::default(), Ends::default());
+        assert_eq!((handshake.path(), handshake.query()), ("/chat", Some("x=1")));
+        assert_eq!(*handshake.uri(), "/chat?x=1");
+        assert_eq!(
+            (handshake.header("host"), handshake.host()),
+            (Some("server.example:81"), Some("server.example:81"))
+        );
+        assert_eq!(handshake.headers().len(), 2);
+        // Whether the connection is encrypted is not for the peer to say.
+        assert_eq!(handshake.url(), "ws://server.example:81/chat?x=1");
+        assert_eq!(handshake.version(), Version::HTTP_2);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{DEFLATE, EndpointConfig, Extension, Group, Sessions};
 use crate::context::ApplicationContext;
 use crate::endpoint::{Options, Reception};
-use crate::settings::{Compression, Overflow, Settings};
+use crate::settings::{Compression, OverRate, Overflow, Rate, Settings};
 
 /// One deployed endpoint, as its sessions see it: what is configured for it, and where it is deployed.
 #[derive(Debug)]
@@ -89,6 +89,10 @@ pub(crate) struct Limits {
     pub(crate) compression_threshold: usize,
     pub(crate) handler_grace: Duration,
     pub(crate) close_timeout: Duration,
+    /// What may come in a second, and what becomes of more.
+    pub(crate) message_rate: Option<Rate>,
+    pub(crate) byte_rate: Option<Rate>,
+    pub(crate) over_rate: OverRate,
 }
 
 impl Limits {
@@ -102,6 +106,9 @@ impl Limits {
             overflow: options.overflow.unwrap_or(self.overflow),
             compression: options.compression.unwrap_or(self.compression),
             compression_threshold: options.compression_threshold.unwrap_or(self.compression_threshold),
+            message_rate: options.message_rate.unwrap_or(self.message_rate),
+            byte_rate: options.byte_rate.unwrap_or(self.byte_rate),
+            over_rate: options.over_rate.unwrap_or(self.over_rate),
             ..self
         }
     }
@@ -121,6 +128,9 @@ impl From<&Settings> for Limits {
             compression_threshold: settings.compression_threshold,
             handler_grace: settings.handler_grace,
             close_timeout: settings.close_timeout,
+            message_rate: settings.message_rate,
+            byte_rate: settings.byte_rate,
+            over_rate: settings.over_rate,
         }
     }
 }

@@ -15,7 +15,7 @@ pub struct SessionId {
 }
 
 impl SessionId {
-    pub(crate) fn new(node: u64, serial: u64) -> Self {
+    pub(crate) const fn new(node: u64, serial: u64) -> Self {
         SessionId { node, serial }
     }
 

@@ -7,6 +7,7 @@
 //! The lock is held for a push or a drain, and for one write that does not block; never across user code. A few flags beside it tell the connection whether
 //! there is anything at all, so that a turn without sends from elsewhere takes no lock.
 
+mod credit;
 mod direct;
 mod frame;
 #[cfg(all(test, shuttle))]
@@ -28,6 +29,7 @@ use once_cell::race::OnceBox;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 
+use self::credit::Credit;
 use self::direct::{Direct, WRITER};
 pub(crate) use self::frame::{DataKind, Frame, Outgoing, Queued};
 use self::open::Open;
@@ -37,6 +39,7 @@ pub(crate) use self::shared::Shared;
 use self::sync::{AtomicU8, AtomicU64, Mutex, MutexGuard};
 use super::send::SendError;
 use crate::message::{CloseCode, CloseReason, ClosedBy};
+use crate::server::Ledger;
 use crate::settings::Overflow;
 
 /// Slots that an empty queue keeps.
@@ -83,6 +86,8 @@ struct State {
     closed: Option<Box<CloseReason>>,
     /// Senders that wait for room.
     waiting: Vec<Waker>,
+    /// What it has of the memory that is for all queues.
+    credit: Credit,
 }
 
 impl State {
@@ -92,16 +97,18 @@ impl State {
     }
 
     /// Whether there is room for whole messages.
-    fn has_room(&self, cost: usize, limit: usize) -> bool {
-        fits(self.total(), cost, limit)
+    fn has_room(&mut self, cost: usize, limit: usize) -> bool {
+        let total = self.total();
+        fits(total, cost, limit) && (total == 0 || self.credit.covers(total + cost))
     }
 
     /// Whether there is room for what goes before whatever waits behind an open message.
-    fn has_room_in_front(&self, cost: usize, limit: usize) -> bool {
-        fits(self.bytes, cost, limit)
+    fn has_room_in_front(&mut self, cost: usize, limit: usize) -> bool {
+        let total = self.total();
+        fits(self.bytes, cost, limit) && (self.bytes == 0 || self.credit.covers(total + cost))
     }
 
-    fn has_room_for(&self, frame: &Frame, limit: usize) -> bool {
+    fn has_room_for(&mut self, frame: &Frame, limit: usize) -> bool {
         if frame.is_message() {
             self.has_room(frame.cost(), limit)
         } else {
@@ -114,6 +121,7 @@ impl State {
         match &mut self.open {
             Some(open) if outgoing.frame.is_message() => {
                 open.put_behind(outgoing);
+                self.credit.cover(self.bytes + open.bytes);
                 false
             }
             _ => {
@@ -133,6 +141,7 @@ impl State {
 
     fn put_in_front(&mut self, outgoing: Outgoing) {
         self.bytes += outgoing.frame.cost();
+        self.credit.cover(self.total());
         self.queue.extend(self.run.take().map(Queued::Run));
         self.queue.push_back(Queued::One(outgoing));
     }
@@ -140,6 +149,7 @@ impl State {
     /// Puts a broadcast last, where no message is open.
     fn put_broadcast(&mut self, broadcast: &mut Broadcast) {
         self.bytes += broadcast.cost();
+        self.credit.cover(self.bytes);
         if let Some(run) = &mut self.run {
             if let Some(joined) = broadcast.behind(run) {
                 *run = Arc::clone(joined);
@@ -184,6 +194,8 @@ impl State {
 
     /// Drops the oldest whole messages until there is room; fragments and control frames stay. Returns how many went.
     fn make_room(&mut self, cost: usize, limit: usize) -> u64 {
+        // It may be that the limit is not reached, and there is no memory for more.
+        let limit = if fits(self.total(), cost, limit) { self.credit.covered() } else { limit };
         let behind = self.open.as_ref().map_or(0, |open| open.bytes);
         let enough = |front| fits(front + behind, cost, limit);
         let mut queue = self.unroll();
@@ -194,6 +206,7 @@ impl State {
             let enough = |behind| fits(front + behind, cost, limit);
             dropped += drop_oldest(&mut open.behind, &mut open.bytes, enough);
         }
+        self.credit.settle(self.total());
         dropped
     }
 }
@@ -227,6 +240,18 @@ fn finish(outgoing: &mut Outgoing, result: Result<(), SendError>) {
 }
 
 impl Outbox {
+    /// One whose memory is shared with others'.
+    pub(crate) fn among(ledger: &Arc<Ledger>) -> Self {
+        let state = State { credit: Credit::of(ledger), ..State::default() };
+        Outbox { state: Mutex::new(state), ..Outbox::default() }
+    }
+
+    /// Messages were dropped because the peer was too slow.
+    fn note_dropped(&self, state: &State, messages: u64) {
+        self.dropped.fetch_add(messages, Ordering::Relaxed);
+        state.credit.note_dropped(messages);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -326,7 +351,7 @@ impl Outbox {
             match overflow {
                 Overflow::DropOldest => {
                     let dropped = state.make_room(outgoing.frame.cost(), limit);
-                    self.dropped.fetch_add(dropped, Ordering::Relaxed);
+                    self.note_dropped(&state, dropped);
                 }
                 Overflow::Disconnect => {
                     drop(state);
@@ -336,8 +361,8 @@ impl Outbox {
                 }
                 // To wait is not for those who have many others to serve: this one message goes without.
                 _ => {
+                    self.note_dropped(&state, 1);
                     drop(state);
-                    self.dropped.fetch_add(1, Ordering::Relaxed);
                     finish(&mut outgoing, Err(SendError::Full));
                     return Err(SendError::Full);
                 }
@@ -361,13 +386,14 @@ impl Outbox {
         note: impl FnOnce() -> bool,
     ) -> Result<(), SendError> {
         let mut state = self.state();
-        if !fits(state.bytes, broadcast.cost(), limit) && state.is_direct() {
+        if !state.has_room_in_front(broadcast.cost(), limit) && state.is_direct() {
             // It may only be that nobody has written yet: whoever noted it does so when a turn ends.
             drop(state);
             self.write_directly(Instant::now());
             state = self.state();
         }
-        if state.closed.is_some() || state.open.is_some() || !fits(state.bytes, broadcast.cost(), limit) {
+        if state.closed.is_some() || state.open.is_some() || !state.has_room_in_front(broadcast.cost(), limit)
+        {
             drop(state);
             let frame = Frame::Shared(Arc::clone(broadcast.message()));
             return self.push(Outgoing { frame, done: None }, limit, overflow);
@@ -399,18 +425,16 @@ impl Outbox {
         if let Some(reason) = &state.closed {
             return Err(SendError::Closed(CloseReason::clone(reason)));
         }
-        let mut dropped = 0;
         if !state.has_room(cost, limit) {
             if overflow != Overflow::DropOldest {
-                drop(state);
-                self.dropped.fetch_add(batch.len() as u64, Ordering::Relaxed);
+                self.note_dropped(&state, batch.len() as u64);
                 return Ok(());
             }
-            dropped = state.make_room(cost, limit);
+            let dropped = state.make_room(cost, limit);
+            self.note_dropped(&state, dropped);
         }
         let news = state.put_all(batch.into_iter());
         drop(state);
-        self.dropped.fetch_add(dropped, Ordering::Relaxed);
         if news {
             self.announce();
         }
@@ -478,12 +502,14 @@ impl Outbox {
             discarded.extend(state.unroll());
             state.bytes = 0;
         }
+        let left = state.bytes;
+        state.credit.settle(left);
+        let messages = discarded.iter().filter(|outgoing| outgoing.frame.ends_message()).count();
+        self.note_dropped(&state, messages as u64);
         let waiting = std::mem::take(&mut state.waiting);
         self.flags.fetch_and(WRITER, Ordering::AcqRel);
         self.flags.fetch_or(PENDING | ANNOUNCED, Ordering::AcqRel);
         drop(state);
-        let messages = discarded.iter().filter(|outgoing| outgoing.frame.ends_message()).count();
-        self.dropped.fetch_add(messages as u64, Ordering::Relaxed);
         for outgoing in &mut discarded {
             finish(outgoing, Err(SendError::Closed(reason.clone())));
         }
@@ -548,6 +574,8 @@ impl Outbox {
                 state.queue = VecDeque::new();
             }
         }
+        let left = state.total();
+        state.credit.settle(left);
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         waiting.into_iter().for_each(Waker::wake);

@@ -16,6 +16,7 @@ use self::set::Set;
 use super::audience::{Audience, Target};
 use super::outbox::Run;
 use super::{Session, SessionId};
+use crate::server::{Ledger, Queues, Tally};
 
 const SHARDS: usize = 16;
 
@@ -44,6 +45,8 @@ struct Registry {
     by_id: [RwLock<Set>; SHARDS],
     groups: [Mutex<HashMap<GroupKey, Arc<Group>>>; SHARDS],
     hasher: RandomState,
+    /// What is counted of them, and of who would have liked to be one.
+    ledger: Arc<Ledger>,
 }
 
 /// What a session may be a member of.
@@ -136,6 +139,7 @@ impl Sessions {
             by_id: Default::default(),
             groups: Default::default(),
             hasher,
+            ledger: Arc::default(),
         }))
     }
 
@@ -143,6 +147,11 @@ impl Sessions {
     pub fn get(&self, id: &SessionId) -> Option<Session> {
         let shard = self.shard(*id).read().unwrap_or_else(PoisonError::into_inner);
         shard.get(*id).filter(|session| !session.has_ended()).cloned()
+    }
+
+    /// The session of this id, even if it has ended, as long as its connection still runs.
+    pub(super) fn unforgotten(&self, id: SessionId) -> Option<Session> {
+        self.shard(id).read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
     /// How many sessions are open.
@@ -182,6 +191,21 @@ impl Sessions {
         }
         rooms.sort_unstable();
         rooms
+    }
+
+    /// What is counted of them, and of who would have liked to be one.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.0.ledger.tally
+    }
+
+    /// What their queues hold together.
+    pub(crate) fn queues(&self) -> &Queues {
+        &self.0.ledger.queues
+    }
+
+    /// Both.
+    pub(crate) fn ledger(&self) -> &Arc<Ledger> {
+        &self.0.ledger
     }
 
     /// What names this server; never zero.

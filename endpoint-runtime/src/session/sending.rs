@@ -231,6 +231,7 @@ impl Session {
     fn note_too_slow(&self) {
         if self.0.phase.compare_exchange(OPEN, CLOSING, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             self.0.home.counts.too_slow.fetch_add(1, Ordering::Relaxed);
+            self.sessions().tally().too_slow.add(1);
             tracing::info!(session = %self.id(), path = self.path(), "peer is too slow, closing with 1013");
         }
     }

@@ -25,6 +25,8 @@ macro_rules! key {
 /// All settings, in the order of [`Settings`].
 pub(super) const KEYS: &[Key] = &[
     key!(bind, value => value.list()),
+    key!(reuse_port, value => value.switch()),
+    key!(prefix, value => value.prefix()),
     key!(max_message_size, value => value.size()),
     key!(idle_timeout, value => value.duration_or_off()),
     key!(ping_interval, value => value.duration_or_off()),
@@ -37,13 +39,28 @@ pub(super) const KEYS: &[Key] = &[
     key!(origins, value => value.list().map(Some)),
     key!(handler_grace, value => value.duration("a handler that never returns would hold its session for ever")),
     key!(close_timeout, value => value.duration("a peer that never answers would hold its connection for ever")),
+    key!(drain_delay, value => value.duration("the server would never stop; write \"0s\" for no delay")),
     key!(drain_timeout, value => value.duration("one peer could hold up a shutdown for ever")),
     key!(drain_batch, value => value.count()),
     key!(drain_interval, value => value.duration("write \"0s\" for no pause")),
+    key!(drain_grace, value => value.duration("a client that never asks would hold up a shutdown for ever")),
+    key!(destroy_timeout, value => value.duration("a component that hangs would hold up the end for ever")),
     key!(max_connections, value => value.count()),
+    key!(max_connections_per_address, value => value.count()),
+    key!(max_connections_per_principal, value => value.count()),
+    key!(handshake_rate, value => value.rate()),
+    key!(handshake_rate_per_address, value => value.rate()),
+    key!(message_rate, value => value.rate()),
+    key!(byte_rate, value => value.byte_rate()),
+    key!(over_rate, value => value.over_rate()),
+    key!(max_queue_memory, value => value.size_or_auto()),
+    key!(max_body_size, value => value.size()),
     key!(max_head_size, value => value.size()),
     key!(max_headers, value => value.count()),
     key!(head_timeout, value => value.duration("a silent client would hold its connection for ever")),
+    key!(http2, value => value.switch()),
+    key!(http2_max_streams, value => value.count()),
+    key!(http2_max_resets, value => value.count()),
     key!(handshake_timeout, value => value.duration("a configurator that hangs would hold its connection for ever")),
     key!(tls_certificate, value => value.path().map(Some)),
     key!(tls_key, value => value.path().map(Some)),
@@ -51,6 +68,8 @@ pub(super) const KEYS: &[Key] = &[
     key!(tls_client_certificates, value => value.client_certificates()),
     key!(tls_handshake_timeout, value => value.duration("a silent client would hold its connection for ever")),
     key!(tls_reload_interval, value => value.duration_or_off()),
+    key!(trusted_proxies, value => value.list()),
+    key!(proxy_protocol, value => value.switch()),
 ];
 
 /// What others call a setting.
@@ -86,7 +105,7 @@ fn has_words(whole: &str, part: &str) -> bool {
 }
 
 /// How many characters must be added, removed or replaced to make one text of the other (Levenshtein).
-fn distance(from: &str, to: &str) -> usize {
+pub(super) fn distance(from: &str, to: &str) -> usize {
     let to: Vec<_> = to.chars().collect();
     let mut row: Vec<_> = (0..=to.len()).collect();
     for (above, character) in from.chars().enumerate() {
@@ -132,10 +151,10 @@ mod tests {
             ("binds", &["bind"]),
             ("port", &["bind"]),
             ("origin", &["origins"]),
-            ("max_size", &["max_head_size", "max_message_size"]),
+            ("max_size", &["max_body_size", "max_head_size", "max_message_size"]),
             ("max_conections", &["max_connections"]),
             ("server_drain_batch", &["drain_batch"]),
-            ("drain", &["drain_batch", "drain_timeout", "drain_interval"]),
+            ("drain", &["drain_batch", "drain_delay", "drain_grace", "drain_timeout", "drain_interval"]),
             ("banana", &[]),
             ("", &[]),
         ];
@@ -149,6 +168,8 @@ mod tests {
         let shown = format!("{:#?}", Settings::default());
         let fields = shown.lines().filter_map(|line| line.strip_prefix("    ")?.split_once(": "));
         let fields: Vec<_> = fields.map(|(name, _)| name).filter(|name| !name.starts_with(' ')).collect();
-        assert_eq!(fields, KEYS.iter().map(|key| key.name).collect::<Vec<_>>());
+        // Those of the application come last. They have keys of their own.
+        let names: Vec<_> = KEYS.iter().map(|key| key.name).chain(["values"]).collect();
+        assert_eq!(fields, names);
     }
 }

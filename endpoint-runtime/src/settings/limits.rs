@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::Settings;
 use super::value::LONGEST;
+use crate::path::Template;
+use crate::server::Proxies;
 
 /// What a handshake cannot do without: `Host`, `Upgrade`, `Connection`, and the two of WebSocket (RFC 6455
 /// 4.1).
@@ -12,6 +14,8 @@ const FEWEST_HEADERS: usize = 5;
 const MOST_HEADERS: usize = 10_000;
 /// The HTTP parser cannot do with less.
 const SMALLEST_HEAD: usize = 8 * 1024;
+/// The window of a connection has room for all its streams, and a bound (RFC 9113 6.9.1).
+const MOST_STREAMS: usize = 10_000;
 
 impl Settings {
     /// All values that would break a server: the name of the setting, and why, with the remedy.
@@ -25,8 +29,12 @@ impl Settings {
             problems.push(("bind", "an empty list listens nowhere: write \"127.0.0.1:8080\"".to_owned()));
         }
         problems.extend(self.bind.iter().filter_map(|address| Some(("bind", address_fault(address)?))));
+        problems.extend(prefix_fault(&self.prefix).map(|fault| ("prefix", fault)));
         let origins = self.origins.iter().flatten();
         problems.extend(origins.filter_map(|origin| Some(("origins", origin_fault(origin)?))));
+        if let Err(faults) = Proxies::new(&self.trusted_proxies) {
+            problems.extend(faults.into_iter().map(|fault| ("trusted_proxies", fault)));
+        }
         problems
     }
 
@@ -66,6 +74,21 @@ impl Settings {
             self.max_headers > MOST_HEADERS,
             "max_headers",
             "more than 10000 lets a request reserve memory that no client needs: write less",
+        );
+        refuse(
+            self.http2_max_streams == 0,
+            "http2_max_streams",
+            "0 admits no request: write how many, or `http2` \"off\"",
+        );
+        refuse(
+            self.http2_max_streams > MOST_STREAMS,
+            "http2_max_streams",
+            "more than 10000 is more than one connection can carry: write less",
+        );
+        refuse(
+            self.http2_max_resets == 0,
+            "http2_max_resets",
+            "0 closes the connection of whoever leaves a page: write some dozens",
         );
         problems
     }
@@ -121,8 +144,11 @@ impl Settings {
                 Some(self.close_timeout),
                 Some("leaves no time for a closing handshake: write some seconds"),
             ),
+            ("drain_delay", Some(self.drain_delay), None),
             ("drain_timeout", Some(self.drain_timeout), None),
             ("drain_interval", Some(self.drain_interval), None),
+            ("drain_grace", Some(self.drain_grace), None),
+            ("destroy_timeout", Some(self.destroy_timeout), None),
             (
                 "head_timeout",
                 Some(self.head_timeout),
@@ -159,9 +185,12 @@ impl Settings {
 }
 
 /// Why one cannot listen there, as far as its form tells.
-fn address_fault(address: &str) -> Option<String> {
+pub(crate) fn address_fault(address: &str) -> Option<String> {
     if let Some(path) = address.strip_prefix("unix:") {
         return path.is_empty().then(|| format!("{address:?} names no socket: write \"unix:/run/app.sock\""));
+    }
+    if address.starts_with("systemd:") {
+        return cfg!(not(unix)).then(|| format!("{address:?}: this system passes no sockets"));
     }
     let fault = |remedy: &str| Some(format!("{address:?} is not where one can listen: write {remedy}"));
     let Some((host, port)) = address.rsplit_once(':') else {
@@ -178,6 +207,20 @@ fn address_fault(address: &str) -> Option<String> {
             fault("an IPv6 address in brackets, such as \"[::1]:8080\"")
         }
         Err(_) => fault("a port from 0 to 65535 after the ':', such as \"127.0.0.1:8080\""),
+        Ok(_) => None,
+    }
+}
+
+/// Why no path begins like this. None is fine.
+fn prefix_fault(prefix: &str) -> Option<String> {
+    if prefix.is_empty() {
+        return None;
+    }
+    let fault = |text: &str| Some(format!("{prefix:?} cannot stand before a path: {text}"));
+    match Template::parse(prefix) {
+        Err(error) => fault(error.message()),
+        Ok(_) if prefix.ends_with('/') => fault("write it without a slash in the end, such as \"/ws\""),
+        Ok(template) if !template.is_literal() => fault("it has no variables"),
         Ok(_) => None,
     }
 }
@@ -220,6 +263,8 @@ mod tests {
             "[::1]:65535",
             "unix:/run/app.sock",
             "unix:app.sock",
+            "systemd:",
+            "systemd:web",
         ] {
             assert_eq!(address_fault(good), None, "{good}");
         }
@@ -241,6 +286,16 @@ mod tests {
             );
         }
         assert!(address_fault("unix:").is_some());
+    }
+
+    #[test]
+    fn a_prefix_is_the_beginning_of_a_path() {
+        for good in ["", "/ws", "/api/v1", "/caf%C3%A9"] {
+            assert_eq!(prefix_fault(good), None, "{good}");
+        }
+        for bad in ["ws", "/", "/ws/", "/{tenant}", "//", "/a/../b", "/a?b"] {
+            assert!(prefix_fault(bad).is_some(), "{bad}");
+        }
     }
 
     #[test]

@@ -1,21 +1,26 @@
 //! Where settings come from, and what is wrong there.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::SettingsError;
 use super::value::Value;
+use super::values::{Content, Node, Table};
 use super::{Settings, keys};
 
 const FILE: &str = "endpoint.toml";
 const PREFIX: &str = "ENDPOINT_";
 /// Names the file instead of holding a setting.
 const CONFIG: &str = "ENDPOINT_CONFIG";
+/// Tables in which others have the settings of a server; ours stand at the top.
+const SERVERS: [&str; 2] = ["server", "endpoint"];
 /// Set but empty is more likely a slip of a script than a wish for the default.
 const EMPTY: &str = "the value is empty: give one, or unset it";
 
@@ -70,6 +75,11 @@ impl Sources {
                 continue; // What was made up to go on after a mistake is not worth a second problem.
             }
             let Some(key) = keys::find(name.get_ref()) else {
+                if is_of_the_application(name.get_ref(), value.get_ref()) {
+                    let node = to_node(name.get_ref(), value, &place, &mut problems);
+                    self.settings.values.put(name.get_ref(), node);
+                    continue;
+                }
                 let at = name.span().start;
                 let near = keys::near(name.get_ref());
                 problems
@@ -92,6 +102,13 @@ impl Sources {
             let variable = variable.to_string_lossy();
             let Some(name) = variable.strip_prefix(PREFIX).filter(|_| variable != CONFIG) else { continue };
             let lowercase = name.to_ascii_lowercase();
+            if let Some(key) = key_of_the_application(&lowercase) {
+                match value.to_str() {
+                    None => self.problems.push(format!("{variable}: the value is not UTF-8")),
+                    Some(text) => self.settings.values.put(&key, Node::variable(&variable, text)),
+                }
+                continue;
+            }
             let Some(key) = keys::find(&lowercase).filter(|_| name == name.to_ascii_uppercase()) else {
                 let variable_of = |name: &str| format!("{PREFIX}{}", name.to_ascii_uppercase());
                 self.problems.push(format!(
@@ -137,6 +154,60 @@ fn unknown(name: &str, near: Vec<&'static str>, shown: impl Fn(&str) -> String) 
     format!("`{name}` is not a setting: {lead} {names}{end}")
 }
 
+/// A table, or a list of nothing but tables: the server has no such settings. Whoever writes the server's into a table is to hear of it.
+fn is_of_the_application(name: &str, value: &DeValue<'_>) -> bool {
+    if SERVERS.contains(&name) {
+        return false;
+    }
+    let is_table = |value: &DeValue<'_>| matches!(value, DeValue::Table(_));
+    match value {
+        DeValue::Array(items) => !items.is_empty() && items.iter().all(|item| is_table(item.get_ref())),
+        value => is_table(value),
+    }
+}
+
+/// `chat__max_len` is `chat.max_len`, if there can be such a table.
+fn key_of_the_application(name: &str) -> Option<String> {
+    let words: Vec<_> = name.split("__").collect();
+    let is_table = keys::find(words[0]).is_none() && !SERVERS.contains(&words[0]);
+    let is_key = words.len() > 1 && is_table && words.iter().all(|word| !word.is_empty());
+    is_key.then(|| words.join("."))
+}
+
+/// A value of the application's own, with the places where all of it stands.
+fn to_node(
+    key: &str,
+    value: &Spanned<DeValue<'_>>,
+    place: &impl Fn(usize) -> String,
+    problems: &mut Vec<(usize, String)>,
+) -> Node {
+    let at = value.span().start;
+    let content = match value.get_ref() {
+        DeValue::String(text) => Content::Text(text.to_string()),
+        DeValue::Integer(integer) => match i128::from_str_radix(integer.as_str(), integer.radix()) {
+            Ok(number) => Content::Integer(number),
+            Err(_) => {
+                problems.push((at, format!("{}: `{key}`: {} is too large", place(at), integer.as_str())));
+                Content::Integer(0)
+            }
+        },
+        DeValue::Float(float) => Content::Float(float.as_str().to_owned()),
+        DeValue::Boolean(boolean) => Content::Boolean(*boolean),
+        DeValue::Datetime(datetime) => Content::Text(datetime.to_string()),
+        DeValue::Array(items) => {
+            Content::List(items.iter().map(|item| to_node(key, item, place, problems)).collect())
+        }
+        DeValue::Table(table) => {
+            let node = |(name, value): (&Spanned<_>, &Spanned<_>)| {
+                let name: &str = Spanned::<Cow<'_, str>>::get_ref(name);
+                (name.to_owned(), to_node(&format!("{key}.{name}"), value, place, problems))
+            };
+            Content::Table(table.iter().map(node).collect::<Table>())
+        }
+    };
+    Node { place: place(at), content }
+}
+
 fn from_toml<'a>(value: &'a DeValue<'_>) -> Value<'a> {
     match value {
         DeValue::String(text) => Value::Text(text),
@@ -146,7 +217,7 @@ fn from_toml<'a>(value: &'a DeValue<'_>) -> Value<'a> {
         },
         DeValue::Array(items) => Value::List(items.iter().map(|item| from_toml(item.get_ref())).collect()),
         DeValue::Float(float) => Value::Other(float.as_str().into()),
-        DeValue::Boolean(boolean) => Value::Other(boolean.to_string().into()),
+        DeValue::Boolean(boolean) => Value::Truth(*boolean),
         DeValue::Datetime(datetime) => Value::Other(datetime.to_string().into()),
         DeValue::Table(_) => Value::Other("a table".into()),
     }

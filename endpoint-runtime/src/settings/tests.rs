@@ -30,6 +30,8 @@ fn everything() -> Settings {
     let seconds = Duration::from_secs;
     Settings {
         bind: vec!["0.0.0.0:9000".into(), "unix:/run/app.sock".into()],
+        reuse_port: true,
+        prefix: "/ws".into(),
         max_message_size: 1 << 20,
         idle_timeout: Some(seconds(60)),
         ping_interval: None,
@@ -42,13 +44,28 @@ fn everything() -> Settings {
         origins: Some(vec!["https://example.com".into(), "http://localhost:3000".into()]),
         handler_grace: Duration::ZERO,
         close_timeout: Duration::from_millis(250),
+        drain_delay: seconds(5),
         drain_timeout: seconds(7200),
         drain_batch: 10,
         drain_interval: Duration::ZERO,
+        drain_grace: seconds(1),
+        destroy_timeout: seconds(20),
         max_connections: 0,
+        max_connections_per_address: 8,
+        max_connections_per_principal: 9,
+        handshake_rate: Some(Rate::per_second(500)),
+        handshake_rate_per_address: None,
+        message_rate: Some(Rate::per_second(10).burst(20)),
+        byte_rate: Some(Rate::per_second(65_536).burst(1 << 20)),
+        over_rate: OverRate::Close,
+        max_queue_memory: Some(1 << 30),
+        max_body_size: 4096,
         max_head_size: 32_768,
         max_headers: 50,
         head_timeout: seconds(180),
+        http2: false,
+        http2_max_streams: 20,
+        http2_max_resets: 30,
         handshake_timeout: seconds(4),
         tls_certificate: Some("server.pem".into()),
         tls_key: Some("/etc/server.key".into()),
@@ -56,6 +73,9 @@ fn everything() -> Settings {
         tls_client_certificates: ClientCertificates::Optional,
         tls_handshake_timeout: seconds(5),
         tls_reload_interval: None,
+        values: Values::default(),
+        trusted_proxies: vec!["10.0.0.0/8".into(), "::1".into(), "unix".into()],
+        proxy_protocol: true,
     }
 }
 
@@ -63,6 +83,8 @@ fn everything() -> Settings {
 fn everything_can_be_set_in_the_file() {
     let file = r#"
         bind = ["0.0.0.0:9000", "unix:/run/app.sock"]
+        reuse_port = true
+        prefix = "/ws"
         max_message_size = "1MiB"
         idle_timeout = "60s"
         ping_interval = "off"
@@ -75,13 +97,28 @@ fn everything_can_be_set_in_the_file() {
         origins = ["https://example.com", "http://localhost:3000"]
         handler_grace = "0s"
         close_timeout = "250ms"
+        drain_delay = "5s"
         drain_timeout = "2h"
         drain_batch = 10
         drain_interval = "0ms"
+        drain_grace = "1s"
+        destroy_timeout = "20s"
         max_connections = 0
+        max_connections_per_address = 8
+        max_connections_per_principal = 9
+        handshake_rate = 500
+        handshake_rate_per_address = "off"
+        message_rate = "10 burst 20"
+        byte_rate = "64KiB burst 1MiB"
+        over_rate = "close"
+        max_queue_memory = "1GiB"
+        max_body_size = "4KiB"
         max_head_size = 0x8000
         max_headers = 50
         head_timeout = "3m"
+        http2 = "off"
+        http2_max_streams = 20
+        http2_max_resets = 30
         handshake_timeout = "4s"
         tls_certificate = "server.pem"
         tls_key = "/etc/server.key"
@@ -89,12 +126,16 @@ fn everything_can_be_set_in_the_file() {
         tls_client_certificates = "optional"
         tls_handshake_timeout = "5s"
         tls_reload_interval = "off"
+        trusted_proxies = ["10.0.0.0/8", "::1", "unix"]
+        proxy_protocol = true
     "#;
     assert_eq!(read(file, &[]).unwrap(), everything());
 }
 
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("ENDPOINT_BIND", "0.0.0.0:9000, unix:/run/app.sock"),
+    ("ENDPOINT_REUSE_PORT", "true"),
+    ("ENDPOINT_PREFIX", "/ws"),
     ("ENDPOINT_MAX_MESSAGE_SIZE", "1MiB"),
     ("ENDPOINT_IDLE_TIMEOUT", "60s"),
     ("ENDPOINT_PING_INTERVAL", "off"),
@@ -107,13 +148,28 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ENDPOINT_ORIGINS", "https://example.com,http://localhost:3000"),
     ("ENDPOINT_HANDLER_GRACE", "0s"),
     ("ENDPOINT_CLOSE_TIMEOUT", "250ms"),
+    ("ENDPOINT_DRAIN_DELAY", "5s"),
     ("ENDPOINT_DRAIN_TIMEOUT", "2h"),
     ("ENDPOINT_DRAIN_BATCH", "10"),
     ("ENDPOINT_DRAIN_INTERVAL", "0s"),
+    ("ENDPOINT_DRAIN_GRACE", "1s"),
+    ("ENDPOINT_DESTROY_TIMEOUT", "20s"),
     ("ENDPOINT_MAX_CONNECTIONS", "0"),
+    ("ENDPOINT_MAX_CONNECTIONS_PER_ADDRESS", "8"),
+    ("ENDPOINT_MAX_CONNECTIONS_PER_PRINCIPAL", "9"),
+    ("ENDPOINT_HANDSHAKE_RATE", "500"),
+    ("ENDPOINT_HANDSHAKE_RATE_PER_ADDRESS", "off"),
+    ("ENDPOINT_MESSAGE_RATE", "10 burst 20"),
+    ("ENDPOINT_BYTE_RATE", "65536 burst 1MiB"),
+    ("ENDPOINT_OVER_RATE", "close"),
+    ("ENDPOINT_MAX_QUEUE_MEMORY", "1GiB"),
+    ("ENDPOINT_MAX_BODY_SIZE", "4096"),
     ("ENDPOINT_MAX_HEAD_SIZE", "32KiB"),
     ("ENDPOINT_MAX_HEADERS", "50"),
     ("ENDPOINT_HEAD_TIMEOUT", "3m"),
+    ("ENDPOINT_HTTP2", "off"),
+    ("ENDPOINT_HTTP2_MAX_STREAMS", "20"),
+    ("ENDPOINT_HTTP2_MAX_RESETS", "30"),
     ("ENDPOINT_HANDSHAKE_TIMEOUT", "4s"),
     ("ENDPOINT_TLS_CERTIFICATE", "server.pem"),
     ("ENDPOINT_TLS_KEY", "/etc/server.key"),
@@ -121,6 +177,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ENDPOINT_TLS_CLIENT_CERTIFICATES", "optional"),
     ("ENDPOINT_TLS_HANDSHAKE_TIMEOUT", "5s"),
     ("ENDPOINT_TLS_RELOAD_INTERVAL", "off"),
+    ("ENDPOINT_TRUSTED_PROXIES", "10.0.0.0/8, ::1, unix"),
+    ("ENDPOINT_PROXY_PROTOCOL", "true"),
 ];
 
 #[test]
@@ -171,16 +229,18 @@ fn a_bad_file_is_told_with_line_and_column() {
         ),
         (
             "max_size = 1",
-            "1:1: `max_size` is not a setting: did you mean `max_head_size` or `max_message_size`?",
+            "1:1: `max_size` is not a setting: did you mean `max_body_size`, `max_head_size` or `max_message_size`?",
         ),
         ("[bind]\n", "1:1: `bind`: a table is not a list: write [\"first\", \"second\"]"),
         (
             "\n [server]\nport = 1\n",
-            "2:3: `server` is not a setting: there are `bind`, `max_message_size`, `idle_timeout`, `ping_interval`, \
+            "2:3: `server` is not a setting: there are `bind`, `reuse_port`, `prefix`, `max_message_size`, `idle_timeout`, `ping_interval`, \
              `pong_timeout`, `send_buffer`, `send_timeout`, `overflow`, `compression`, `compression_threshold`, `origins`, \
-             `handler_grace`, `close_timeout`, `drain_timeout`, `drain_batch`, `drain_interval`, `max_connections`, `max_head_size`, `max_headers`, \
-             `head_timeout`, `handshake_timeout`, `tls_certificate`, `tls_key`, `tls_client_authorities`, `tls_client_certificates`, \
-             `tls_handshake_timeout` and `tls_reload_interval`",
+             `handler_grace`, `close_timeout`, `drain_delay`, `drain_timeout`, `drain_batch`, `drain_interval`, `drain_grace`, `destroy_timeout`, \
+             `max_connections`, `max_connections_per_address`, `max_connections_per_principal`, `handshake_rate`, `handshake_rate_per_address`, \
+             `message_rate`, `byte_rate`, `over_rate`, `max_queue_memory`, `max_body_size`, `max_head_size`, `max_headers`, `head_timeout`, \
+             `http2`, `http2_max_streams`, `http2_max_resets`, `handshake_timeout`, `tls_certificate`, `tls_key`, `tls_client_authorities`, \
+             `tls_client_certificates`, `tls_handshake_timeout`, `tls_reload_interval`, `trusted_proxies` and `proxy_protocol`",
         ),
         ("ping_interval = 25s", "1:17: string values must be quoted, expected literal string"),
         ("bind = \"a:1\"\nbind = \"b:1\"", "2:1: duplicate key"),
@@ -220,6 +280,7 @@ fn a_bad_file_is_told_with_line_and_column() {
             "1:27: `tls_client_certificates`: \"maybe\" says nothing about certificates of clients: write one of \
              \"required\", \"optional\"",
         ),
+        ("http2 = 2", "1:9: `http2`: 2 is neither true nor false: write one of them"),
         ("compression_threshold = \"1KB\"", &format!("1:25: `compression_threshold`: \"1KB\" {not_a_size}")),
     ];
     for (file, problem) in table {
@@ -283,6 +344,14 @@ fn what_would_break_a_server_is_refused_with_the_reason() {
         ("close_timeout = \"0s\"", "1:17: `close_timeout`: 0s leaves no time for a closing handshake"),
         ("close_timeout = \"off\"", "1:17: `close_timeout`: cannot be \"off\": a peer that never answers"),
         ("drain_timeout = \"off\"", "1:17: `drain_timeout`: cannot be \"off\": one peer"),
+        ("reuse_port = 1", "1:14: `reuse_port`: 1 is neither true nor false: write one of them"),
+        ("prefix = 1", "1:10: `prefix`: 1 is not a path"),
+        (
+            "prefix = \"/ws/\"",
+            "1:10: `prefix`: \"/ws/\" cannot stand before a path: write it without a slash",
+        ),
+        ("drain_delay = \"off\"", "1:15: `drain_delay`: cannot be \"off\": the server would never stop"),
+        ("drain_grace = \"off\"", "1:15: `drain_grace`: cannot be \"off\": a client that never asks"),
         ("drain_batch = 0", "1:15: `drain_batch`: 0 never closes a session"),
         ("drain_interval = \"off\"", "1:18: `drain_interval`: cannot be \"off\": write \"0s\""),
         ("max_head_size = 8191", "1:17: `max_head_size`: less than 8KiB"),
@@ -290,6 +359,9 @@ fn what_would_break_a_server_is_refused_with_the_reason() {
         ("max_headers = 10001", "1:15: `max_headers`: more than 10000"),
         ("head_timeout = \"0s\"", "1:16: `head_timeout`: 0s leaves no time to send a request"),
         ("head_timeout = \"off\"", "1:16: `head_timeout`: cannot be \"off\": a silent client"),
+        ("http2_max_streams = 0", "1:21: `http2_max_streams`: 0 admits no request"),
+        ("http2_max_streams = 10001", "1:21: `http2_max_streams`: more than 10000"),
+        ("http2_max_resets = 0", "1:20: `http2_max_resets`: 0 closes the connection of whoever"),
         ("handshake_timeout = \"0s\"", "1:21: `handshake_timeout`: 0s leaves a configurator no time"),
         ("handshake_timeout = \"off\"", "1:21: `handshake_timeout`: cannot be \"off\": a configurator"),
         (
@@ -310,6 +382,15 @@ fn what_would_break_a_server_is_refused_with_the_reason() {
             "tls_client_authorities = \"a.pem\"",
             "1:26: `tls_client_authorities`: only who has a certificate can ask for one",
         ),
+        ("handshake_rate = 0", "1:18: `handshake_rate`: 0 is not a rate: write how many a second"),
+        ("byte_rate = \"1MB\"", "1:13: `byte_rate`: \"1MB\" is not a rate: write how many bytes a second"),
+        (
+            "over_rate = \"no\"",
+            "1:13: `over_rate`: \"no\" is not what can be done over a rate: write one of \"wait\"",
+        ),
+        ("max_queue_memory = \"off\"", "1:20: `max_queue_memory`: \"off\" is not a size"),
+        ("proxy_protocol = 1", "1:18: `proxy_protocol`: 1 is neither true nor false"),
+        ("trusted_proxies = \"localhost\"", "1:19: `trusted_proxies`: \"localhost\" is no address"),
         ("head_timeout = \"8761h\"", "1:16: `head_timeout`: \"8761h\" is too long"),
     ];
     for (file, problem) in table {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::client_certificates::ClientCertificates;
 use super::compression::Compression;
 use super::overflow::Overflow;
+use super::rate::{OverRate, Rate};
 
 /// A year. Adding it to the present cannot overflow a clock, and whoever wants more means "off".
 pub(super) const LONGEST: Duration = Duration::from_secs(8760 * 3600);
@@ -17,6 +18,7 @@ pub(super) const LONGEST: Duration = Duration::from_secs(8760 * 3600);
 pub(super) enum Value<'a> {
     Text(&'a str),
     Integer(i128),
+    Truth(bool),
     List(Vec<Value<'a>>),
     /// What no setting takes, as its author may recognise it.
     Other(Cow<'a, str>),
@@ -61,6 +63,55 @@ impl Value<'_> {
             .ok_or_else(|| format!("{self} is not a count: write a whole number"))
     }
 
+    /// A number of bytes, or `"auto"` for what is found out at the start.
+    pub(super) fn size_or_auto(&self) -> Result<Option<usize>, String> {
+        match self {
+            Self::Text(text) if text.trim() == "auto" => Ok(None),
+            _ => self.size().map(Some).map_err(|error| format!("{error}, or \"auto\"")),
+        }
+    }
+
+    /// A rate of things, or `"off"`.
+    pub(super) fn rate(&self) -> Result<Option<Rate>, String> {
+        let remedy = "write how many a second, such as \"100\", \"100 burst 500\", or \"off\"";
+        self.rate_of(parse_digits).ok_or_else(|| format!("{self} is not a rate: {remedy}"))
+    }
+
+    /// A rate of bytes, or `"off"`.
+    pub(super) fn byte_rate(&self) -> Result<Option<Rate>, String> {
+        let remedy = "write how many bytes a second, such as \"64KiB\", \"64KiB burst 1MiB\", or \"off\"";
+        self.rate_of(parse_size).ok_or_else(|| format!("{self} is not a rate: {remedy}"))
+    }
+
+    /// A rate whose numbers are read so; of nothing a second nobody could live.
+    fn rate_of(&self, number: impl Fn(&str) -> Option<u64>) -> Option<Option<Rate>> {
+        let text = match self {
+            Self::Text(text) => Cow::Borrowed(text.trim()),
+            Self::Integer(number) => Cow::Owned(number.to_string()),
+            _ => return None,
+        };
+        if text == "off" {
+            return Some(None);
+        }
+        let positive = |text: &str| u32::try_from(number(text.trim())?).ok().filter(|&count| count > 0);
+        let rate = match text.split_once("burst") {
+            Some((per_second, burst)) => Rate::per_second(positive(per_second)?).burst(positive(burst)?),
+            None => Rate::per_second(positive(&text)?),
+        };
+        Some(Some(rate))
+    }
+
+    pub(super) fn over_rate(&self) -> Result<OverRate, String> {
+        let found = match self {
+            Self::Text(text) => OverRate::ALL.into_iter().find(|word| word.as_str() == text.trim()),
+            _ => None,
+        };
+        found.ok_or_else(|| {
+            let names = OverRate::ALL.map(|word| format!("{:?}", word.as_str())).join(", ");
+            format!("{self} is not what can be done over a rate: write one of {names}")
+        })
+    }
+
     /// Texts: an array of them, or one text with commas between.
     pub(super) fn list(&self) -> Result<Vec<String>, String> {
         match self {
@@ -73,6 +124,28 @@ impl Value<'_> {
                 })
                 .collect(),
             other => Err(format!("{other} is not a list: write [\"first\", \"second\"]")),
+        }
+    }
+
+    /// Whether something is done: `true` or `"on"`, `false` or `"off"`.
+    pub(super) fn switch(&self) -> Result<bool, String> {
+        let word = match self {
+            Self::Truth(truth) => return Ok(*truth),
+            Self::Text(text) => text.trim(),
+            _ => "",
+        };
+        match word {
+            "true" | "on" => Ok(true),
+            "false" | "off" => Ok(false),
+            _ => Err(format!("{self} is neither true nor false: write one of them")),
+        }
+    }
+
+    /// The beginning of a path, which [`Settings::problems`](super::Settings::problems) looks at.
+    pub(super) fn prefix(&self) -> Result<String, String> {
+        match self {
+            Self::Text(text) => Ok(text.trim().to_owned()),
+            other => Err(format!("{other} is not a path: write \"/ws\"")),
         }
     }
 
@@ -124,6 +197,7 @@ impl fmt::Display for Value<'_> {
         match self {
             Self::Text(text) => write!(f, "{text:?}"),
             Self::Integer(number) => write!(f, "{number}"),
+            Self::Truth(truth) => write!(f, "{truth}"),
             Self::List(_) => f.write_str("an array"),
             Self::Other(what) => f.write_str(what),
         }
@@ -191,6 +265,50 @@ fn parse_digits(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rates_are_so_many_a_second_and_so_many_at_once() {
+        let table = [
+            ("100", Some(Some(Rate::per_second(100)))),
+            (" 1_000 burst 4096 ", Some(Some(Rate::per_second(1000).burst(4096)))),
+            ("off", Some(None)),
+            ("0", None),
+            ("1 burst 0", None),
+            ("-1", None),
+            ("100/s", None),
+            ("100 burst", None),
+            ("burst 100", None),
+            ("4294967296", None),
+            ("", None),
+        ];
+        for (text, rate) in table {
+            assert_eq!(Value::Text(text).rate().ok(), rate, "{text}");
+            if let Some(Some(rate)) = rate {
+                assert_eq!(Value::Text(&rate.to_string()).rate(), Ok(Some(rate)), "{text}");
+            }
+        }
+        assert_eq!(Value::Integer(7).rate(), Ok(Some(Rate::per_second(7))));
+        let bytes = Value::Text("64KiB burst 1MiB").byte_rate();
+        assert_eq!(bytes, Ok(Some(Rate::per_second(65_536).burst(1_048_576))));
+        assert!(Value::Text("64KiB").rate().is_err(), "only bytes have units");
+        assert!(Value::Truth(true).rate().is_err());
+    }
+
+    #[test]
+    fn a_size_may_be_found_out_at_the_start() {
+        assert_eq!(Value::Text("auto").size_or_auto(), Ok(None));
+        assert_eq!(Value::Text("1GiB").size_or_auto(), Ok(Some(1 << 30)));
+        assert!(Value::Text("some").size_or_auto().is_err());
+    }
+
+    #[test]
+    fn yes_and_no_are_true_and_false() {
+        assert_eq!((Value::Truth(true).switch(), Value::Text("false").switch()), (Ok(true), Ok(false)));
+        assert_eq!(
+            Value::Text("yes").switch(),
+            Err("\"yes\" is neither true nor false: write one of them".into())
+        );
+    }
 
     #[test]
     fn durations_have_a_unit() {

@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue};
 use tokio::io::DuplexStream;
 
 use super::peer::{Peer, Refused};
+use crate::context::ApplicationContext;
 use crate::exporter::{ServerEndpointConfig, ServerEndpointExporter};
 use crate::server::Server;
 use crate::session::Sessions;
@@ -106,6 +107,11 @@ impl RunningApp {
     /// Every session.
     pub fn sessions(&self) -> &Sessions {
         self.server.sessions()
+    }
+
+    /// The components of the application.
+    pub fn context(&self) -> &ApplicationContext {
+        self.server.context()
     }
 
     /// Lets time pass, in a test that has paused it.

@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 pub(crate) use self::directory::Directory;
-pub(crate) use self::endpoints::{Echo, Reporter};
+pub(crate) use self::endpoints::{Echo, Reporter, Reports};
 pub(crate) use self::logged::capture;
 pub(crate) use self::program::Program;
 pub(crate) use self::raw::{Answer, Raw, binary, close, frame, text, upgrade};

@@ -217,11 +217,11 @@ macro_rules! everything {
                     assert!(principal.is_none());
                     assert_eq!((theatre.0, audit.name()), ("globe", "file"));
                     assert_eq!(application.get::<Theatre>().unwrap().0, "globe");
-                    assert!(application_ref.get::<String>().is_none());
+                    assert!(application_ref.get::<String>().is_err());
                     assert_eq!(sessions.count(), sessions_ref.count());
                     assert_eq!(language, "eo");
                     assert_eq!((self.theatre.0, self.audit.as_ref().unwrap().name()), ("globe", "file"));
-                    assert!(self.nothing.is_none() && self.context.get::<Theatre>().is_some());
+                    assert!(self.nothing.is_none() && self.context.get::<Theatre>().is_ok());
                     assert_eq!(self.sessions.count(), sessions.count());
                     $(let _ = $extra;)?
                     self.told.tell(stringify!($handler));

@@ -28,7 +28,7 @@ struct Voice(Option<std::sync::Arc<Told>>);
 
 impl Voice {
     fn find(&mut self, session: &Session) {
-        self.0 = session.application().get::<Told>();
+        self.0 = session.application().find::<Told>();
     }
 
     fn tell(&self, what: &str) {

@@ -25,4 +25,25 @@ impl A {
     }
 }
 
+#[component(crate = crate::framework::websocket)]
+struct B {
+    #[value("b.count", default = 1)]
+    count: u32,
+}
+
+struct C(#[allow(dead_code)] u32);
+
+#[component(crate = framework::websocket)]
+impl C {
+    #[constructor]
+    fn new(b: std::sync::Arc<B>) -> Result<Self> {
+        Ok(C(b.count))
+    }
+}
+
+#[provider(crate = crate::framework::websocket)]
+async fn number() -> u64 {
+    7
+}
+
 fn main() {}

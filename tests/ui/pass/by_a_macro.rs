@@ -54,4 +54,58 @@ mod inner {
 
 handlers_for!(inner::Inner, on_message);
 
+macro_rules! component {
+    ($name:ident as $trait:ty, $runtime:path, $first:expr, $key:literal { $field:ident: $ty:ty }) => {
+        #[component(as = [$trait], crate = $runtime)]
+        struct $name {
+            #[init($first)]
+            $field: $ty,
+            #[value($key, default = $first)]
+            value: $ty,
+        }
+
+        impl $name {
+            fn both(&self) -> [$ty; 2] {
+                [self.$field, self.value]
+            }
+        }
+    };
+}
+
+trait Number: Send + Sync {}
+
+component!(Seven as dyn Number, endpoint_runtime, 7, "seven.value" { number: u8 });
+
+impl Number for Seven {}
+
+macro_rules! constructed {
+    ($name:ident, $function:ident, $ty:ty) => {
+        #[component]
+        impl $name {
+            #[constructor]
+            fn $function(seven: $ty) -> Self {
+                $name(seven.both()[0])
+            }
+        }
+    };
+}
+
+struct Eight(#[allow(dead_code)] u8);
+
+constructed!(Eight, new, std::sync::Arc<Seven>);
+
+macro_rules! provided {
+    ($name:ident -> $ty:ty = $value:expr) => {
+        #[provider]
+        fn $name() -> $ty {
+            $value
+        }
+    };
+}
+
+provided!(nine -> Result<std::sync::Arc<dyn Number>> = Ok(std::sync::Arc::new(Nine)));
+
+struct Nine;
+impl Number for Nine {}
+
 fn main() {}

@@ -55,4 +55,43 @@ impl A {
     }
 }
 
+/// A documented component.
+#[component(lazy)]
+#[derive(Debug)]
+pub struct B {
+    /// A documented field.
+    #[value("b.count", default = 3)]
+    pub count: u32,
+    #[allow(dead_code)]
+    never_read: u8,
+}
+
+/// Another, made by code.
+#[derive(Debug)]
+pub struct C(u32);
+
+#[component]
+impl C {
+    /// A documented constructor.
+    ///
+    /// # Errors
+    /// None.
+    #[constructor]
+    pub async fn new(b: std::sync::Arc<B>) -> Result<Self> {
+        Ok(C(b.count))
+    }
+
+    /// Read.
+    pub fn count(&self) -> u32 {
+        self.0
+    }
+}
+
+/// A documented provider.
+#[provider]
+#[must_use]
+pub fn number(c: std::sync::Arc<C>) -> u64 {
+    u64::from(c.count())
+}
+
 fn main() {}

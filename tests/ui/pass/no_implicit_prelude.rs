@@ -89,4 +89,59 @@ impl A {
     }
 }
 
+trait Role: ::std::marker::Send + ::std::marker::Sync {}
+
+#[::endpoint_runtime::component(name = "c", as = [dyn Role], lazy)]
+struct C {
+    #[inject]
+    context: ::endpoint_runtime::ApplicationContext,
+    #[value("c.count", default = 3)]
+    count: u32,
+}
+
+impl Role for C {}
+
+// Found without a trait in scope, and whatever else has methods of these names.
+impl ::endpoint_runtime::Lifecycle for C {
+    async fn destroy(&self) {
+        let _ = (&self.context, self.count);
+    }
+}
+
+trait Misleading: ::std::marker::Sized {
+    fn lifecycle(&self, _: u8) {}
+    fn observer(&self, _: u8) {}
+    fn aware(&self, _: u8) {}
+    fn lazy(&self) {}
+    fn named(&self) {}
+}
+impl<T> Misleading for T {}
+
+struct D(u32);
+
+#[::endpoint_runtime::component]
+impl D {
+    #[constructor]
+    async fn new(
+        #[inject("c")] c: ::std::sync::Arc<C>,
+        #[value("d.count")] count: u32,
+    ) -> ::std::result::Result<Self, ::std::io::Error> {
+        ::std::result::Result::Ok(D(c.count + count))
+    }
+}
+
+#[::endpoint_runtime::provider]
+fn role(d: ::std::sync::Arc<D>) -> ::std::sync::Arc<dyn Role> {
+    let _ = d.0;
+    ::std::sync::Arc::new(E)
+}
+
+struct E;
+impl Role for E {}
+
+#[::endpoint_runtime::provider]
+fn plain() -> Plain {
+    Plain
+}
+
 fn main() {}

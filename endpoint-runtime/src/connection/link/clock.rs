@@ -84,7 +84,8 @@ impl Link {
             Phase::Finishing | Phase::Lingering => Some(self.progress() + LINGER),
             Phase::Gone => None,
         };
-        [of_phase, self.grace_ends].into_iter().flatten().min()
+        let resume = self.rates.as_ref().and_then(|rates| rates.resume);
+        [of_phase, self.grace_ends, resume].into_iter().flatten().min()
     }
 
     pub(super) fn arm(&mut self) {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::rates::Verdict;
 use super::{Answer, Deliver, Link, Phase};
 use crate::message::{CloseCode, CloseReason, ClosedBy, Incoming};
 use crate::wire::{Gate, Step};
@@ -30,7 +31,7 @@ impl Link {
         if self.input.is_empty() && self.late.is_empty() && !self.decoder.owes() {
             return Decoded::Nothing;
         }
-        let plain = gate == Gate::Open && self.phase == Phase::Open && !self.retuned;
+        let plain = gate == Gate::Open && self.phase == Phase::Open && !self.detour;
         if plain && self.late.is_empty() && !self.decoder.owes() {
             let answer = match self.decoder.short_message(self.input.bytes()) {
                 Some(Ok((used, Step::Text(text)))) => Some((used, deliver(Incoming::Text(text)))),
@@ -65,6 +66,7 @@ impl Link {
             self.retune();
         }
         let gate = if open { self.parts.gate(gate) } else { Gate::Open };
+        let (gate, now) = if open && self.rates.is_some() { self.paced(gate) } else { (gate, self.heard) };
         let (used, step) = match self.decoder.decode(self.input.bytes(), gate) {
             Ok(decoded) => decoded,
             Err(violation) => {
@@ -73,6 +75,15 @@ impl Link {
             }
         };
         let mut closed = None;
+        let verdict = match &mut self.rates {
+            Some(rates) if open => rates.judge(&step, now),
+            _ => Verdict::Take,
+        };
+        if verdict != Verdict::Take {
+            self.input.consume(used);
+            self.over_the_rate(verdict);
+            return Decoded::Done;
+        }
         let answer = match step {
             Step::Incomplete => {
                 self.input.consume(used);
@@ -139,7 +150,7 @@ impl Link {
 
     /// Looks up again how messages are to be received.
     fn retune(&mut self) {
-        self.retuned = false;
+        (self.retuned, self.detour) = (false, self.rates.is_some());
         let forms = self.session.forms();
         (self.text, self.binary, self.pings) = (forms.text, forms.binary, forms.pings);
         self.decoder.deliver(forms.text_delivery(), forms.binary_delivery());

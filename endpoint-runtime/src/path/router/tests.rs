@@ -319,6 +319,14 @@ proptest! {
             deployed.push(text);
         }
 
+        let admitted = |text: &String| text.len().is_multiple_of(2);
+        let mut among = Router::new();
+        for text in deployed.iter().filter(|text| admitted(text)) {
+            prop_assert!(among.insert(Template::parse(text).unwrap(), text.clone()).is_ok());
+        }
+        let found = router.find_among(&request, admitted).map(|found| (found.value, format!("{:?}", found.params)));
+        prop_assert_eq!(among.find(&request).map(|found| (found.value, format!("{:?}", found.params))), found);
+
         let matching = deployed.iter().filter_map(|text| Some((naive(text, &request)?, text)));
         match (matching.min(), router.find(&request)) {
             (None, None) => {}

@@ -22,7 +22,7 @@ use super::Clients;
 use crate::settings::ClientCertificates;
 
 /// The protocols that are offered within TLS (ALPN, RFC 7301), the best first.
-const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
+const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// Text in PEM (RFC 7468), or where it stands.
 #[derive(Clone)]
@@ -99,7 +99,7 @@ impl Identity {
     ///
     /// # Errors
     /// All that is wrong.
-    pub(super) fn config(&self, clients: Option<&Clients>) -> Result<ServerConfig, Vec<String>> {
+    pub(super) fn config(&self, clients: Option<&Clients>, http2: bool) -> Result<ServerConfig, Vec<String>> {
         // Named here, so that nothing depends on what the process has installed, and nothing is installed for it.
         let provider = Arc::new(ring::default_provider());
         let mut faults = Vec::new();
@@ -107,7 +107,11 @@ impl Identity {
         let verifier = clients.map(|clients| clients.verifier(&provider)).transpose();
         let verifier = verifier.map_err(|fault| faults.push(fault));
         let (Ok(identity), Ok(verifier)) = (identity, verifier) else { return Err(faults) };
-        self.assembled(identity, verifier, provider).map_err(|error| vec![error.to_string()])
+        let mut config =
+            self.assembled(identity, verifier, provider).map_err(|error| vec![error.to_string()])?;
+        let offered = &PROTOCOLS[usize::from(!http2)..];
+        config.alpn_protocols = offered.iter().map(|protocol| protocol.to_vec()).collect();
+        Ok(config)
     }
 
     fn assembled(
@@ -118,7 +122,7 @@ impl Identity {
     ) -> Result<ServerConfig, TlsError> {
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let certificate = Arc::new(SingleCertAndKey::from(identity));
-        let mut config = match verifier {
+        Ok(match verifier {
             None => {
                 let mut config = builder.with_no_client_auth().with_cert_resolver(certificate);
                 // Who comes again need not be shown the certificate again, and nothing is kept of those who do not.
@@ -132,9 +136,7 @@ impl Identity {
                 config.send_tls13_tickets = 0;
                 config
             }
-        };
-        config.alpn_protocols = PROTOCOLS.iter().map(|protocol| protocol.to_vec()).collect();
-        Ok(config)
+        })
     }
 
     /// Chain and key, if they are good and belong together.

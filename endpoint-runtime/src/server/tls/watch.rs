@@ -75,28 +75,29 @@ async fn watch(all: Vec<Tls>, interval: Duration, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(interval) => {}
         }
-        let all = all.clone();
-        // A file system may take its time. That looking panics is not to be expected, and the next look is none the worse for it.
-        let _ = tokio::task::spawn_blocking(move || all.iter().for_each(Tls::look)).await;
+        let looking = all.clone();
+        // A file system may take its time.
+        let looked =
+            tokio::task::spawn_blocking(move || looking.iter().map(Tls::look).collect::<Vec<_>>()).await;
+        // That looking panics is not to be expected, and the next look is none the worse for it.
+        for (tls, outcome) in all.iter().zip(looked.unwrap_or_default()) {
+            match outcome {
+                None => {}
+                Some(Ok(())) => tracing::info!(files = ?tls.files(), "certificate reloaded"),
+                Some(Err(faults)) => tracing::error!(
+                    problems = faults.join("; "),
+                    "the new certificate cannot be used, the old one stays"
+                ),
+            }
+        }
     }
 }
 
 impl Tls {
-    fn look(&self) {
-        let files = self.files();
+    /// Reads the files if they have changed: what came of it, if anything was to be done.
+    fn look(&self) -> Option<Result<(), Vec<String>>> {
         let mut looked = self.0.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        if !looked.is_due(&files) {
-            return;
-        }
-        match self.read(&mut looked) {
-            Ok(()) => tracing::info!(?files, "certificate reloaded"),
-            Err(faults) => {
-                tracing::error!(
-                    problems = faults.join("; "),
-                    "the new certificate cannot be used, the old one stays"
-                );
-            }
-        }
+        looked.is_due(&self.files()).then(|| self.read(&mut looked))
     }
 }
 

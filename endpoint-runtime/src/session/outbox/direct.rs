@@ -68,6 +68,7 @@ impl State {
         direct.wrote = Some(now);
         self.run = None;
         self.bytes = 0;
+        self.credit.settle(0);
         written
     }
 }

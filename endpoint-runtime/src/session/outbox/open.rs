@@ -144,12 +144,13 @@ struct Effects {
 
 impl State {
     /// Where a part would go now.
-    fn place_of(&self, part: &Part, limit: usize) -> Result<Place, NotNow> {
+    fn place_of(&mut self, part: &Part, limit: usize) -> Result<Place, NotNow> {
         if let Some(reason) = &self.closed {
             return Err(NotNow::Closed(CloseReason::clone(reason)));
         }
         let cost = part.payload.len() + OVERHEAD;
         let room_in_front = self.has_room_in_front(cost, limit);
+        let room = self.has_room(cost, limit);
         match &self.open {
             Some(open) if open.owner == part.owner => match open.kind == part.kind {
                 true if room_in_front => Ok(Place::Next),
@@ -157,7 +158,7 @@ impl State {
                 false => Err(NotNow::OtherKind(open.kind)),
             },
             // Its first part is its last.
-            _ if part.last && self.has_room(cost, limit) => Ok(Place::Whole),
+            _ if part.last && room => Ok(Place::Whole),
             _ if part.last => Err(NotNow::Full),
             Some(_) => Err(NotNow::Busy),
             None if room_in_front => Ok(Place::First),

@@ -16,17 +16,32 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// Where it is.
+    pub(crate) const PATH: &str = env!("CARGO_BIN_EXE_served");
+
     /// Runs it in a directory, with these arguments and variables; of ours it has none that are the runtime's business.
     pub(crate) fn run(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_served"));
+        Self::run_with(Self::PATH, directory, arguments, variables, Stdio::null())
+    }
+
+    /// Runs what becomes it in the end, with this input.
+    pub(crate) fn run_with(
+        path: &str,
+        directory: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        input: Stdio,
+    ) -> Self {
+        let mut command = Command::new(path);
         command.current_dir(directory).args(arguments);
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("ENDPOINT_") || name == "RUST_LOG" {
+            let text = name.to_string_lossy();
+            if text.starts_with("ENDPOINT_") || text == "RUST_LOG" || text == "NOTIFY_SOCKET" {
                 command.env_remove(name);
             }
         }
         command.envs(variables.iter().copied());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap()).lines();
         let errors = child.stderr.take().unwrap();

@@ -125,7 +125,12 @@ impl Raw {
     }
 
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        soon("writing", self.stream.write_all(bytes.as_ref())).await.unwrap();
+        soon("writing", async {
+            self.stream.write_all(bytes.as_ref()).await.unwrap();
+            // TLS may have kept some of it.
+            self.stream.flush().await.unwrap();
+        })
+        .await;
     }
 
     /// Sends what may be too much for a server that has closed already.

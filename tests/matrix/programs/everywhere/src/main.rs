@@ -1,4 +1,4 @@
-//! Endpoints in every place from which they must be found: here, in a nested private module, in a library that is linked by
+//! Endpoints and components in every place from which they must be found: here, in a nested private module, in a library that is linked by
 //! `link!`, in one that is named by `use`, and in one that only a library names.
 
 use endpoint_runtime as runtime;
@@ -44,6 +44,7 @@ async fn main() -> runtime::Result<()> {
         .start()
         .await?;
     println!("started");
+    println!("component {:?}", server.context().find::<u64>());
     server.shutdown().await;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A library with an endpoint and nothing else that one could use.
+//! A library with an endpoint, a component, and nothing else that one could use.
 
 use endpoint_runtime::prelude::*;
 
@@ -9,4 +9,9 @@ struct Quiet;
 impl Quiet {
     #[on_message]
     fn hear(&self, _: String) {}
+}
+
+#[provider]
+fn number() -> u64 {
+    7
 }

@@ -1,0 +1,357 @@
+//! Building: the places of a context are filled, each once, and in the end what was built is destroyed.
+//!
+//! All code of the components runs here, and whatever it does, fail, panic or hang, concerns the one who asked for it.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::task::Poll;
+
+use tokio::runtime;
+use tokio::time::timeout;
+
+use super::component::{ComponentConfig, Shared};
+use super::index::Choice;
+use super::order::Walk;
+use super::{ApplicationContext, Handle, Inner, ended};
+use crate::endpoint::Key;
+use crate::error::{Error, Panicked, Result};
+use crate::exporter::Problem;
+
+/// What is built, and what is being.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// What is built, in its order.
+    built: Vec<usize>,
+    /// Which component waits for which other while it is built.
+    waits: Vec<(usize, usize)>,
+    /// Nothing more is built.
+    ended: bool,
+}
+
+thread_local! {
+    /// Which component of which server is built on this thread just now.
+    static BUILDING: Cell<Option<(u64, usize)>> = const { Cell::new(None) };
+}
+
+impl ApplicationContext {
+    /// Builds all components that are not lazy, each after what it needs; then hands them the context, and then tells them so.
+    ///
+    /// # Errors
+    /// The first that went wrong. What was built stays, to be destroyed.
+    pub(crate) async fn build(&self) -> Result<(), Problem> {
+        match self.inner() {
+            Some(inner) => inner.build_all().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Runs code of the application's that belongs to no component.
+    pub(crate) async fn run<F: Future>(&self, make: impl FnOnce() -> F) -> Result<F::Output, Panicked> {
+        let node = self.inner().map_or(0, |inner| inner.node);
+        InTheNameOf { node, component: None }.run(make).await
+    }
+
+    /// A component that is built if it is not yet.
+    pub(super) async fn obtain<T>(&self, key: Key, name: Option<&str>) -> Result<Arc<T>>
+    where
+        T: ?Sized + Send + Sync + 'static,
+    {
+        let inner = self.inner().ok_or_else(ended)?;
+        match inner.choose(key, name) {
+            Choice::One(candidate) => {
+                inner.obtain(candidate.component).await.map_err(|problem| Error::msg(problem.to_string()))?;
+                inner.see(candidate).ok_or_else(|| self.why_not(key, name))
+            }
+            Choice::None if inner.parent.is_some() => {
+                // Boxed, as a future within itself.
+                let parent = inner.parent.clone().unwrap_or_default();
+                Box::pin(async move { parent.obtain(key, name).await }).await
+            }
+            Choice::None | Choice::Several => Err(self.why_not(key, name)),
+        }
+    }
+
+    /// How many components have something to do at the end.
+    #[cfg(unix)]
+    pub(crate) fn to_destroy(&self) -> u32 {
+        let Some(inner) = self.inner() else { return 0 };
+        let count = inner.configs.iter().filter(|config| config.lifecycle.is_some()).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Destroys what was built, the last first.
+    pub(crate) async fn destroy(&self) {
+        if let Some(inner) = self.inner() {
+            inner.destroy_all().await;
+        }
+    }
+}
+
+impl Inner {
+    async fn build_all(&self) -> Result<(), Problem> {
+        let mut walk = self.walk();
+        let eager = self.configs.iter().enumerate().filter(|(_, config)| !config.is_lazy);
+        eager.for_each(|(at, _)| walk.visit(at));
+        for at in walk.order {
+            self.build(at, false).await?;
+        }
+        let built = self.progress().built.clone();
+        let unsettled = |at: &&usize| !self.places[**at].is_settled.load(Ordering::Acquire);
+        for &at in built.iter().filter(unsettled) {
+            self.introduce(at, self.built(at))?;
+        }
+        for &at in built.iter().filter(unsettled) {
+            self.settle(at, self.built(at)).await?;
+        }
+        Ok(())
+    }
+
+    /// Builds one and all that it needs, if they are not yet, and tells them at once.
+    async fn obtain(&self, at: usize) -> Result<(), Problem> {
+        if self.built(at).is_some() {
+            return Ok(());
+        }
+        let asking = BUILDING.get().filter(|(node, _)| *node == self.node).map(|(_, asking)| asking);
+        let mut walk = self.walk();
+        walk.visit(at);
+        for at in walk.order {
+            let _waiting = asking.map(|asking| self.wait(asking, at)).transpose()?;
+            self.build(at, true).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn walk(&self) -> Walk<'_> {
+        Walk::new(&self.places)
+    }
+
+    /// Builds one whose dependencies are built; `whole` if it is to be told at once. Whoever comes while it is built waits for it.
+    async fn build(&self, at: usize, whole: bool) -> Result<(), Problem> {
+        let build = || async {
+            let config = &self.configs[at];
+            if self.progress().ended {
+                return Err(failed(config, "could not be built: the application has ended"));
+            }
+            let context = ApplicationContext(Handle::Within(self.me.clone()));
+            let made = self.name_of(at).run(|| config.make(context)).await;
+            let shared = said(config, "could not be built", made)?;
+            let seen = catch_unwind(AssertUnwindSafe(|| config.seen(Arc::clone(&shared))))
+                .map_err(|payload| Panicked::from_payload(&*payload));
+            let seen = said(config, "could not be built", seen.map(Ok))?;
+            let settled = if whole { self.settle_at_once(at, &shared).await } else { Ok(()) };
+            let outcome = settled.and_then(|()| match self.enlist(at) {
+                true => Ok(()),
+                false => Err(failed(config, "was built too late: the application has ended")),
+            });
+            if let Err(problem) = outcome {
+                // Nobody else knows of it.
+                self.destroy(at, &shared).await;
+                return Err(problem);
+            }
+            Ok(seen)
+        };
+        self.places[at].built.get_or_try_init(build).await.map(|_| ())
+    }
+
+    /// Enters a component among those that are to be destroyed, if that has not happened already.
+    fn enlist(&self, at: usize) -> bool {
+        let mut progress = self.progress();
+        if !progress.ended {
+            progress.built.push(at);
+        }
+        !progress.ended
+    }
+
+    /// What the phases of the start do for all, for one.
+    async fn settle_at_once(&self, at: usize, shared: &Shared) -> Result<(), Problem> {
+        self.introduce(at, Some(shared))?;
+        self.settle(at, Some(shared)).await
+    }
+
+    /// Hands a component the context.
+    fn introduce(&self, at: usize, shared: Option<&Shared>) -> Result<(), Problem> {
+        let config = &self.configs[at];
+        let (Some(aware), Some(shared)) = (config.aware, shared) else { return Ok(()) };
+        let context = ApplicationContext(Handle::Within(self.me.clone()));
+        let told =
+            catch_unwind(AssertUnwindSafe(|| self.name_of(at).enter(|| (aware.set)(shared, &context))));
+        let told = told.map_err(|payload| Panicked::from_payload(&*payload));
+        said(config, "failed in `set_application_context`", told.map(Ok))
+    }
+
+    /// Tells a component that the application stands.
+    async fn settle(&self, at: usize, shared: Option<&Shared>) -> Result<(), Problem> {
+        let config = &self.configs[at];
+        self.places[at].is_settled.store(true, Ordering::Release);
+        let (Some(lifecycle), Some(shared)) = (config.lifecycle, shared) else { return Ok(()) };
+        let Some(telling) = (lifecycle.after_properties_set)(shared) else { return Ok(()) };
+        let told = self.name_of(at).run(|| telling).await;
+        said(config, "failed in `after_properties_set`", told)
+    }
+
+    /// Destroys everything that is built, in reverse. Whatever one of them does, the others have their turn.
+    async fn destroy_all(&self) {
+        let built = {
+            let mut progress = self.progress();
+            progress.ended = true;
+            std::mem::take(&mut progress.built)
+        };
+        for at in built.into_iter().rev() {
+            let Some(shared) = self.built(at) else { continue };
+            self.destroy(at, shared).await;
+        }
+    }
+
+    async fn destroy(&self, at: usize, shared: &Shared) {
+        let config = &self.configs[at];
+        let Some(destroying) = config.lifecycle.and_then(|lifecycle| (lifecycle.destroy)(shared)) else {
+            return;
+        };
+        let limit = self.destroy_timeout;
+        match timeout(limit, self.name_of(at).run(|| destroying)).await {
+            Ok(Ok(())) => tracing::debug!(component = %config, "destroyed"),
+            Ok(Err(panicked)) => {
+                tracing::error!(component = %config, panic = panicked.message(), "`destroy` panicked");
+            }
+            Err(_) => {
+                tracing::error!(component = %config, ?limit, "`destroy` took too long, and was cancelled")
+            }
+        }
+    }
+
+    fn name_of(&self, at: usize) -> InTheNameOf {
+        InTheNameOf { node: self.node, component: Some(at) }
+    }
+
+    /// Notes that one component waits for another, for as long as the guard lives. Two that wait for each other would do so for ever.
+    fn wait(&self, asking: usize, wanted: usize) -> Result<Waiting<'_>, Problem> {
+        let mut progress = self.progress();
+        if let Some(path) = progress.path(wanted, asking) {
+            drop(progress);
+            return Err(self.waiting_circle(asking, &path));
+        }
+        progress.waits.push((asking, wanted));
+        Ok(Waiting { inner: self, wait: (asking, wanted) })
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whose code runs: a server's, and perhaps one of its components'.
+#[derive(Clone, Copy)]
+struct InTheNameOf {
+    node: u64,
+    component: Option<usize>,
+}
+
+impl InTheNameOf {
+    async fn run<F: Future>(self, make: impl FnOnce() -> F) -> Result<F::Output, Panicked> {
+        let made = catch_unwind(AssertUnwindSafe(|| self.enter(make)));
+        let mut future = pin!(made.map_err(|payload| Panicked::from_payload(&*payload))?);
+        poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| self.enter(|| future.as_mut().poll(cx)))) {
+            Ok(polled) => polled.map(Ok),
+            Err(payload) => Poll::Ready(Err(Panicked::from_payload(&*payload))),
+        })
+        .await
+    }
+
+    fn enter<R>(self, act: impl FnOnce() -> R) -> R {
+        struct Leave(Option<(u64, usize)>);
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                BUILDING.set(self.0);
+            }
+        }
+        let _leave = Leave(BUILDING.replace(self.component.map(|component| (self.node, component))));
+        crate::session::enter(self.node, act)
+    }
+}
+
+impl Progress {
+    /// By which components one waits for another, both included.
+    fn path(&self, from: usize, to: usize) -> Option<Vec<usize>> {
+        let mut paths = vec![vec![from]];
+        let mut seen = vec![from];
+        while let Some(path) = paths.pop() {
+            let last = *path.last()?;
+            if last == to {
+                return Some(path);
+            }
+            for &(_, next) in self.waits.iter().filter(|(asking, _)| *asking == last) {
+                if !seen.contains(&next) {
+                    seen.push(next);
+                    paths.push(path.iter().copied().chain([next]).collect());
+                }
+            }
+        }
+        None
+    }
+}
+
+struct Waiting<'a> {
+    inner: &'a Inner,
+    wait: (usize, usize),
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut progress = self.inner.progress();
+        if let Some(at) = progress.waits.iter().position(|wait| *wait == self.wait) {
+            progress.waits.swap_remove(at);
+        }
+    }
+}
+
+/// What a component's code came to, and if that is nothing good, about whom and where.
+fn said<T>(config: &ComponentConfig, what: &str, outcome: Result<Result<T>, Panicked>) -> Result<T, Problem> {
+    match outcome {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(failed(config, &format!("{what}: {error}"))),
+        Err(panicked) => Err(failed(config, &format!("{what}: it panicked: {}", panicked.message()))),
+    }
+}
+
+fn failed(config: &ComponentConfig, what: &str) -> Problem {
+    Problem::new(format!("the component {config} {what}")).at(config.place())
+}
+
+/// Destroys what a start has built, unless it comes to its end: at once where somebody waits for it, and in the background where the start
+/// itself was cancelled.
+#[derive(Debug)]
+pub(crate) struct Undo {
+    context: Option<ApplicationContext>,
+}
+
+impl Undo {
+    pub(crate) fn new(context: &ApplicationContext) -> Self {
+        Undo { context: Some(context.clone()) }
+    }
+
+    /// The start has come to its end.
+    pub(crate) fn not_needed(mut self) {
+        self.context = None;
+    }
+
+    pub(crate) async fn now(mut self) {
+        if let Some(context) = &self.context {
+            context.destroy().await;
+        }
+        self.context = None;
+    }
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        let Some(context) = self.context.take() else { return };
+        // Without a runtime nothing is left that could be told to.
+        if let Ok(runtime) = runtime::Handle::try_current() {
+            runtime.spawn(async move { context.destroy().await });
+        }
+    }
+}

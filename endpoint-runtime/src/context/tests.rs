@@ -1,0 +1,1 @@
+//! Contexts without an exporter.

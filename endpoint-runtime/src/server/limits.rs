@@ -1,0 +1,164 @@
+//! Limits: how many may be in, by address and by principal; how many handshakes there may be a second; and how much memory queues may
+//! take.
+//!
+//! What a limit refuses is counted ([`counters`](super::counters)) and answered; the log has a line a second about it.
+
+mod addresses;
+mod bucket;
+mod memory;
+mod principals;
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::StatusCode;
+use http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
+use tokio::time::Instant;
+
+use self::addresses::Addresses;
+pub(super) use self::addresses::Place;
+pub(crate) use self::bucket::Bucket;
+pub(crate) use self::memory::{Allowance, Queues};
+use self::principals::{Principals, Seat};
+use super::counters::Tally;
+use crate::endpoint::Refusal;
+use crate::handshake::unavailable;
+use crate::settings::Settings;
+
+/// Who is in, and who else may come.
+pub(crate) struct Crowd {
+    handshakes: Option<Mutex<Bucket>>,
+    addresses: Arc<Addresses>,
+    principals: Arc<Principals>,
+}
+
+/// What a session has taken, until it ends. Boxed, and made for those who are counted.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    address: Option<Place>,
+    principal: Option<Seat>,
+}
+
+impl Places {
+    /// With this one for its address, if there is none yet.
+    pub(super) fn with(places: Option<Box<Self>>, place: Option<Place>) -> Option<Box<Self>> {
+        let Some(place) = place else { return places };
+        let mut places = places.unwrap_or_default();
+        places.address.get_or_insert(place);
+        Some(places)
+    }
+}
+
+impl Crowd {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let handshakes = settings.handshake_rate.map(|rate| Mutex::new(Bucket::new(rate, Instant::now())));
+        Crowd {
+            handshakes,
+            addresses: Addresses::new(
+                settings.max_connections_per_address,
+                settings.handshake_rate_per_address,
+            ),
+            principals: Principals::new(settings.max_connections_per_principal),
+        }
+    }
+
+    /// Takes a place for a connection from this address, and says whether it is one too many: then it may be told so, and by how many it
+    /// is. `None`: nobody counts it.
+    pub(crate) fn enter(&self, address: Option<IpAddr>) -> Option<(Place, usize)> {
+        self.addresses.enter(address?)
+    }
+
+    /// Whether there may be another handshake now, from this address.
+    ///
+    /// # Errors
+    /// The refusal: 503, or 429 if it is the address that has had too many.
+    pub(crate) fn handshake(&self, address: Option<IpAddr>, tally: &Tally) -> Result<(), Refusal> {
+        let now = Instant::now();
+        // In this order: a flood from one address does not use up what there is for everybody.
+        if address.is_some_and(|address| !self.addresses.handshake(address, now)) {
+            if let Some(unsaid) = tally.refused_address_rate.note() {
+                tracing::warn!(
+                    ?address,
+                    unsaid,
+                    "handshakes are refused: too many a second from one address (`handshake_rate_per_address`)"
+                );
+            }
+            return Err(too_many("too many handshakes from this address, try again later"));
+        }
+        let Some(bucket) = &self.handshakes else { return Ok(()) };
+        if bucket.lock().unwrap_or_else(PoisonError::into_inner).take(now) {
+            return Ok(());
+        }
+        if let Some(unsaid) = tally.refused_rate.note() {
+            tracing::warn!(unsaid, "handshakes are refused: too many a second (`handshake_rate`)");
+        }
+        Err(unavailable("too many handshakes at this moment, try again later"))
+    }
+
+    /// Takes the places of a session. `counted`: its connection has one for the address already, and will hand it over.
+    ///
+    /// # Errors
+    /// The refusal, 503.
+    pub(crate) fn admit(
+        &self,
+        address: Option<IpAddr>,
+        counted: bool,
+        principal: Option<&str>,
+        tally: &Tally,
+    ) -> Result<Option<Box<Places>>, Refusal> {
+        let mut places = None;
+        if !counted && let Some((place, over)) = self.enter(address) {
+            if over > 0 {
+                note_crowded_address(address, tally);
+                return Err(crowded_address());
+            }
+            places = Places::with(places, Some(place));
+        }
+        if let Some(name) = principal {
+            match self.principals.admit(name) {
+                Ok(None) => {}
+                Ok(seat) => places.get_or_insert_default().principal = seat,
+                Err(limit) => {
+                    if let Some(unsaid) = tally.refused_principal.note() {
+                        tracing::warn!(
+                            limit,
+                            unsaid,
+                            "handshakes are refused: a principal has too many sessions (`max_connections_per_principal`)"
+                        );
+                    }
+                    return Err(unavailable("you have too many connections, close one of them"));
+                }
+            }
+        }
+        Ok(places)
+    }
+}
+
+/// An address has more connections than it may.
+pub(super) fn note_crowded_address(address: Option<IpAddr>, tally: &Tally) {
+    if let Some(unsaid) = tally.refused_address.note() {
+        tracing::warn!(
+            ?address,
+            unsaid,
+            "connections are refused: too many from one address (`max_connections_per_address`; a proxy's address belongs into \
+             `trusted_proxies`)"
+        );
+    }
+}
+
+/// 503: this address has too many.
+pub(super) fn crowded_address() -> Refusal {
+    unavailable("too many connections from this address, try again later")
+}
+
+/// 503: messages would find no memory.
+pub(super) fn short_of_memory() -> Refusal {
+    unavailable("the server is short of memory, try again later")
+}
+
+/// 429 (RFC 6585 4): not so often.
+fn too_many(reason: &'static str) -> Refusal {
+    Refusal::new(StatusCode::TOO_MANY_REQUESTS, reason)
+        .header(RETRY_AFTER, HeaderValue::from_static("5"))
+        .header(CONNECTION, HeaderValue::from_static("close"))
+}

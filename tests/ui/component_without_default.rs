@@ -1,0 +1,13 @@
+#![allow(unused)]
+
+use endpoint_runtime::prelude::*;
+
+struct Db;
+
+#[component]
+struct A {
+    db: Db,
+    size: usize,
+}
+
+fn main() {}
