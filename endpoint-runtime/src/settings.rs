@@ -248,7 +248,6 @@ pub struct Settings {
     pub head_timeout: Duration,
 
     /// Whether HTTP/2 is spoken beside HTTP/1.1 with whoever asks for it: a browser over TLS, or whoever knows beforehand. Default: `true`.
-    /// Written `"on"` or `"off"`.
     ///
     /// A browser then opens all its WebSockets to this server in one connection (RFC 8441). Without the feature `http2` it is not spoken,
     /// whatever stands here.
@@ -266,7 +265,7 @@ pub struct Settings {
     /// and reset them, again and again, is an attack (CVE-2023-44487).
     pub http2_max_resets: usize,
 
-    /// How long an endpoint's configurator may take over one handshake. Default: 10 s.
+    /// How long an endpoint's configurator and who verifies its tokens may take over one handshake. Default: 10 s.
     ///
     /// After it the handshake is answered 503. Longer bears a slower database, and keeps those who wait for it connected meanwhile.
     pub handshake_timeout: Duration,
