@@ -438,6 +438,16 @@ impl ServerEndpointExporter {
     ///
     /// A service manager that wants to know (systemd's `Type=notify`) is told when the server is ready and when it stops.
     ///
+    /// An exporter serves once:
+    ///
+    /// ```compile_fail,E0382
+    /// # async fn f() -> endpoint_runtime::Result<()> {
+    /// let exporter = endpoint_runtime::export_all();
+    /// exporter.serve().await?;
+    /// exporter.serve().await
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn serve(self) -> Result<()> {

@@ -283,8 +283,31 @@ async fn a_component_whose_code_waits_for_itself_is_an_error_and_no_standstill()
     assert!(error.contains("`Hen` (src/app.rs:1) could not be built"), "{error}");
 }
 
-/// The exporter's component goes before an annotation's, so that a test can have its own: see the tests of the annotations. Among those
-/// that the exporter is given two of one type and name cannot be told apart.
+/// Lazy, so that the other tests of this program do without it.
+#[component(lazy)]
+struct Registered {
+    #[init("by the annotation")]
+    made: &'static str,
+}
+
+/// What the exporter is given goes before what an annotation has registered as the same type and name, so that a test can have its own.
+#[tokio::test]
+async fn a_given_component_takes_the_place_of_a_registered_one() {
+    let made = |exporter: endpoint_runtime::ServerEndpointExporter| async {
+        let (told, tell) = oneshot::channel();
+        let exporter = exporter.before_listening(|context| async move {
+            let made = context.lazy::<Registered>().get().await?.made;
+            let _ = told.send((made, context.all::<Registered>().len()));
+            Ok(())
+        });
+        soon("the start", exporter.start()).await.unwrap().shutdown().await;
+        tell.await.unwrap()
+    };
+    assert_eq!(made(empty()).await, ("by the annotation", 1));
+    assert_eq!(made(empty().provide(Registered { made: "by hand" })).await, ("by hand", 1));
+}
+
+/// Two of one type and name cannot be told apart.
 #[test]
 fn two_of_one_type_and_name_are_a_problem() {
     let twice = empty().provide_named("a", 1u8).provide_named("a", 2u8).provide_named("b", 3u8);
