@@ -20,7 +20,7 @@ use crate::session::Current;
 
 /// Checks, builds, mounts and binds; all or nothing.
 pub(super) async fn start(exporter: ServerEndpointExporter) -> Result<Server> {
-    let plan = exporter.plan().sound()?;
+    let plan = exporter.plan().here().sound()?;
     unstopped(exporter, plan).await
 }
 
@@ -29,7 +29,7 @@ pub(super) async fn start_until(
     exporter: ServerEndpointExporter,
     stop: impl Future<Output = ()>,
 ) -> Result<Option<Server>> {
-    let plan = exporter.plan().sound()?;
+    let plan = exporter.plan().here().sound()?;
     match serve(exporter, plan, stop).await? {
         Either::Left(server) => Ok(Some(server)),
         Either::Right(()) => Ok(None),
@@ -39,14 +39,14 @@ pub(super) async fn start_until(
 /// The same without any listener: for connections in memory.
 #[cfg(feature = "test")]
 pub(super) async fn start_in_memory(exporter: ServerEndpointExporter) -> Result<Server> {
-    let mut plan = exporter.plan().sound()?;
+    let mut plan = exporter.plan().here().sound()?;
     plan.listeners.clear();
     unstopped(exporter, plan).await
 }
 
 /// The same without any listener: for the connections of another server.
 pub(super) async fn mount(exporter: ServerEndpointExporter) -> Result<Mounted> {
-    let mut plan = exporter.plan().sound()?;
+    let mut plan = exporter.plan().here().sound()?;
     #[cfg(feature = "tls")]
     let encrypts = exporter.tls.is_some();
     #[cfg(not(feature = "tls"))]
@@ -88,7 +88,7 @@ async fn serve<S>(
     stop: impl Future<Output = S>,
 ) -> Result<Either<Server, S>> {
     let context = plan.context.clone();
-    let undo = Undo::new(&context, plan.settings.destroy_timeout);
+    let undo = Undo::new(&context);
     // The components' code runs in the name of this server, from the first that is built to the last that is destroyed.
     let current = Current::announce(plan.container.sessions(), &context);
     let prepared = {
