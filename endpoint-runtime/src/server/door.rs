@@ -16,7 +16,7 @@ use super::container::Container;
 use super::counters::Tally;
 use super::deployments::{Deployed, Deployments, Mounted};
 use super::limits::{self, Crowd, Place, Places};
-use super::proxies::Proxies;
+use super::proxies::{Contradiction, Proxies};
 use crate::access::Identity;
 #[cfg(feature = "http2")]
 use crate::connection::Http2Stream;
@@ -144,7 +144,6 @@ impl Door {
         let limit = self.settings.max_connections;
         let others = self.http.fetch_add(1, Ordering::AcqRel) + self.sessions().count();
         let over = if limit == 0 { 0 } else { (others + 1).saturating_sub(limit) };
-        self.tally().connections.add(1);
         if over > 0
             && let Some(unsaid) = self.tally().refused_full.note()
         {
@@ -179,10 +178,7 @@ impl Door {
                 ends = forwarded.ends;
                 forwarded.host.map(|host| request.extensions_mut().insert(host));
             }
-            Err(fault) => {
-                self.tally().proxy_errors.add(1);
-                return self.refuse(request.uri().path(), Refusal::bad_request(fault.to_string()));
-            }
+            Err(fault) => return self.refuse(request.uri().path(), self.not_believed(fault)),
         }
         let path = request.uri().path();
         match full {
@@ -297,6 +293,31 @@ impl Door {
             }
             Err(response) => response,
         })
+    }
+
+    /// A trusted proxy contradicts itself.
+    fn not_believed(&self, fault: Contradiction) -> Refusal {
+        self.tally().proxy_errors.add(1);
+        Refusal::bad_request(fault.to_string())
+    }
+
+    /// What is to be believed of a request that came over somebody else's connection.
+    ///
+    /// # Errors
+    /// 400: a trusted proxy contradicts itself.
+    pub(super) fn believe(&self, head: &mut request::Parts, ends: Ends) -> Result<Ends, Refusal> {
+        // Whoever has no address there is not known, which is not the same as to come through a Unix socket.
+        if ends.remote.is_none() {
+            return Ok(ends);
+        }
+        match self.proxies.read(&head.headers, &ends) {
+            Ok(None) => Ok(ends),
+            Ok(Some(forwarded)) => {
+                forwarded.host.map(|host| head.extensions.insert(host));
+                Ok(forwarded.ends)
+            }
+            Err(fault) => Err(self.not_believed(fault)),
+        }
     }
 
     /// Whether a handshake may be looked at at all, at this moment.

@@ -178,8 +178,11 @@ impl MountedService {
             Ok(params) => params,
             Err(error) => return door.refuse(path, Refusal::bad_request(error.to_string())),
         };
-        let ends = self.ends(&head);
-        head.extensions.insert(ends);
+        let told = self.ends(&head);
+        match door.believe(&mut head, told) {
+            Ok(ends) => head.extensions.insert(ends),
+            Err(refusal) => return door.refuse(head.uri.path(), refusal),
+        };
         match Arc::clone(&door).upgrade(head, deployed, params).await {
             Some(response) => response,
             None => {
