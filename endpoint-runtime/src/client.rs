@@ -40,7 +40,7 @@ pub use self::tls::ClientTls;
 use crate::context::{ApplicationContext, ComponentConfig, Components};
 use crate::endpoint::{Coders, Place};
 use crate::session::{Extension, Seeds, Session, Sessions};
-use crate::settings::{Compression, Overflow, Settings, Values};
+use crate::settings::{Compression, Overflow, Settings};
 
 /// How long a client that shuts down waits for its sessions.
 const SHUTDOWN: Duration = Duration::from_secs(10);
@@ -135,7 +135,7 @@ impl Options {
     fn application(&self, container: &Container) -> ApplicationContext {
         let mut components = self.components.clone();
         components.put(ComponentConfig::value(container.sessions.clone()));
-        ApplicationContext::new(components, Values::default(), Vec::new(), container.sessions.node())
+        ApplicationContext::new(components, &self.settings, Vec::new(), container.sessions.node())
     }
 
     /// What keeps a client that is set up like this from connecting.

@@ -19,6 +19,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
@@ -38,7 +39,7 @@ use self::order::Dependency;
 pub(crate) use self::problems::Unmet;
 use crate::endpoint::Key;
 use crate::error::{Error, Result};
-use crate::settings::Values;
+use crate::settings::{Settings, Values};
 
 /// The components of the application, by type, trait and name. Cheap to clone; nothing is added once the server has started, so that looking
 /// one up takes no lock.
@@ -78,6 +79,8 @@ struct Inner {
     /// Where to look for what is not found here.
     parent: Option<ApplicationContext>,
     values: Values,
+    /// How long one component may take to be destroyed.
+    destroy_timeout: Duration,
     observers: Observers,
     /// Names the server in whose name the components' code runs.
     node: u64,
@@ -97,7 +100,7 @@ impl ApplicationContext {
     /// A context whose components are to be built.
     pub(crate) fn new(
         components: Components,
-        values: Values,
+        settings: &Settings,
         observers: Vec<Arc<dyn Observer>>,
         node: u64,
     ) -> Self {
@@ -121,7 +124,8 @@ impl ApplicationContext {
             places,
             index,
             parent,
-            values,
+            values: settings.values.clone(),
+            destroy_timeout: settings.destroy_timeout,
             observers,
             node,
             progress: Mutex::default(),
@@ -304,7 +308,7 @@ impl Components {
 
 impl Default for Handle {
     fn default() -> Self {
-        let nothing = ApplicationContext::new(Components::default(), Values::default(), Vec::new(), 0);
+        let nothing = ApplicationContext::new(Components::default(), &Settings::default(), Vec::new(), 0);
         nothing.0
     }
 }

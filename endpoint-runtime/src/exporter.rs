@@ -399,7 +399,7 @@ impl ServerEndpointExporter {
     /// Starts everything but listeners, for connections that another server accepts: see [`Mounted`].
     ///
     /// # Errors
-    /// As [`start`](Self::start). What is for listeners is a problem too, and has its place in the other server: addresses, a fallback, layers.
+    /// As [`start`](Self::start). What is for listeners is a problem too, and has its place in the other server: addresses, certificates, a fallback, layers.
     pub async fn mount(self) -> Result<Mounted> {
         start::mount(self).await
     }

@@ -177,7 +177,7 @@ impl Server {
         self.stop.cancel();
         drain::drain(&self.door, &drain::reason(self.handed_over), &self.at_once).await;
         self.timers.abort();
-        self.door.context().destroy(self.door.settings().destroy_timeout).await;
+        self.door.context().destroy().await;
         tracing::info!("stopped");
     }
 

@@ -248,7 +248,6 @@ pub struct Settings {
     pub head_timeout: Duration,
 
     /// Whether HTTP/2 is spoken beside HTTP/1.1 with whoever asks for it: a browser over TLS, or whoever knows beforehand. Default: `true`.
-    /// Written `"on"` or `"off"`.
     ///
     /// A browser then opens all its WebSockets to this server in one connection (RFC 8441). Without the feature `http2` it is not spoken,
     /// whatever stands here.
@@ -266,7 +265,7 @@ pub struct Settings {
     /// and reset them, again and again, is an attack (CVE-2023-44487).
     pub http2_max_resets: usize,
 
-    /// How long an endpoint's configurator may take over one handshake. Default: 10 s.
+    /// How long an endpoint's configurator and who verifies its tokens may take over one handshake. Default: 10 s.
     ///
     /// After it the handshake is answered 503. Longer bears a slower database, and keeps those who wait for it connected meanwhile.
     pub handshake_timeout: Duration,
@@ -301,8 +300,7 @@ pub struct Settings {
     /// A file that has changed is read when the next look finds it unchanged. Each look asks the file system
     /// for the times of two or three files.
     pub tls_reload_interval: Option<Duration>,
-    /// The application's own settings: the tables of the file, and the variables with two underscores in their names. Default: none.
-    pub values: Values,
+
     /// Whose word is taken for who a client is: addresses and networks of proxies, `10.0.0.0/8`, `::1`, and `unix` for whoever comes
     /// through a Unix socket. Default: nobody's.
     ///
@@ -316,6 +314,9 @@ pub struct Settings {
     /// Then every connection must have one, from `trusted_proxies` or, if there are none, from anybody: such a port is for
     /// proxies only. See [`Listen::proxy_protocol`](crate::Listen::proxy_protocol).
     pub proxy_protocol: bool,
+
+    /// The application's own settings: the tables of the file, and the variables with two underscores in their names. Default: none.
+    pub values: Values,
 }
 
 impl Default for Settings {
@@ -365,9 +366,9 @@ impl Default for Settings {
             tls_client_certificates: ClientCertificates::Required,
             tls_handshake_timeout: Duration::from_secs(10),
             tls_reload_interval: Some(Duration::from_secs(10)),
-            values: Values::default(),
             trusted_proxies: Vec::new(),
             proxy_protocol: false,
+            values: Values::default(),
         }
     }
 }

@@ -172,6 +172,59 @@ impl<S: Read + Write> Client<S> {
     }
 }
 
+/// A client of HTTP/2 without buffers, which opens WebSockets as its streams (RFC 8441).
+struct Http2 {
+    stream: TcpStream,
+    last: u32,
+}
+
+impl Http2 {
+    fn connect(server: &Server) -> Self {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // The preface, and an empty SETTINGS frame.
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+        let mut client = Http2 { stream, last: 1 };
+        client.expect(4);
+        client.stream.write_all(b"\0\0\0\x04\x01\0\0\0\0").unwrap();
+        client
+    }
+
+    /// Opens a WebSocket, and exchanges a message.
+    fn open(&mut self) {
+        const REQUEST: &[u8] = b"\0\x07:method\x07CONNECT\0\x09:protocol\x09websocket\0\x07:scheme\x04http\
+            \0\x05:path\x07/shared\0\x0a:authority\x09localhost\0\x15sec-websocket-version\x0213";
+        let stream = self.last.to_be_bytes();
+        self.last += 2;
+        let mut head = [0, 0, REQUEST.len() as u8, 1, 4, 0, 0, 0, 0];
+        head[5..].copy_from_slice(&stream);
+        self.stream.write_all(&head).unwrap();
+        self.stream.write_all(REQUEST).unwrap();
+        // The answer.
+        self.expect(1);
+        let mut frame = [b'x'; 9 + 6 + 125];
+        frame[..9].copy_from_slice(&[0, 0, 6 + 125, 0, 0, 0, 0, 0, 0]);
+        frame[5..9].copy_from_slice(&stream);
+        frame[9..15].copy_from_slice(&[TEXT, 0x80 | 125, 0, 0, 0, 0]);
+        self.stream.write_all(&frame).unwrap();
+        self.expect(0);
+    }
+
+    /// Reads frames up to one of this type.
+    fn expect(&mut self, kind: u8) {
+        loop {
+            let (mut head, mut payload) = ([0; 9], [0; 1024]);
+            self.stream.read_exact(&mut head).unwrap();
+            let length = usize::from(u16::from_be_bytes([head[1], head[2]]));
+            self.stream.read_exact(&mut payload[..length]).unwrap();
+            if head[3] == kind {
+                return;
+            }
+        }
+    }
+}
+
 /// What is held more than at the beginning of the region.
 fn held(region: &Region<'_, System>) -> (f64, f64) {
     let change = region.change();
@@ -267,6 +320,27 @@ fn an_idle_connection_over_tls_holds_what_the_page_says() {
     println!("{told}");
     assert!(blocks <= sum.0 * TOLERANCE && bytes <= sum.1 * TOLERANCE, "{told}");
     assert!(blocks >= sum.0 / TOLERANCE && bytes >= sum.1 / TOLERANCE, "{told}");
+}
+
+#[test]
+fn an_idle_session_over_http2_holds_what_the_page_says() {
+    const SESSIONS: usize = 90;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let page = include_str!("../../endpoint-runtime/docs/memory.md");
+    let told = page.lines().find_map(|line| line.strip_prefix("A session over HTTP/2 holds ")).unwrap();
+    let mut numbers = told.split(' ').filter_map(|word| word.parse::<f64>().ok());
+    let (bytes_told, blocks_told) = (numbers.next().unwrap(), numbers.next().unwrap());
+    let server = Server::start();
+    let mut client = Http2::connect(&server);
+    (0..8).for_each(|_| client.open());
+    let region = Region::new(HEAP);
+    (0..SESSIONS).for_each(|_| client.open());
+    let (blocks, bytes) = held(&region);
+    let (blocks, bytes) = (blocks / SESSIONS as f64, bytes / SESSIONS as f64);
+    let told = format!("{blocks:.2} blocks, {bytes:.0} bytes per session; the page says {told}");
+    println!("{told}");
+    assert!(blocks <= blocks_told * TOLERANCE && bytes <= bytes_told * TOLERANCE, "{told}");
+    assert!(blocks >= blocks_told / TOLERANCE && bytes >= bytes_told / TOLERANCE, "{told}");
 }
 
 #[test]

@@ -155,6 +155,13 @@ pub(super) fn list(
 /// One role, or a list of roles.
 pub(super) fn roles(value: &Expr, problems: &mut Problems) -> Option<Vec<LitStr>> {
     match text(value) {
+        None if !matches!(value, Expr::Array(_)) => {
+            problems.on(
+                value,
+                "expected a role, such as `\"admin\"`, or a list, such as `[\"admin\", \"editor\"]`",
+            );
+            None
+        }
         None => list(value, "admin", role_fault, problems),
         Some(role) => match role_fault(&role.value()) {
             Some(fault) => {

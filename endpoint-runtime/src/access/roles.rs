@@ -15,6 +15,10 @@ impl Roles {
         Roles(roles)
     }
 
+    pub(crate) fn names(&self) -> &[String] {
+        &self.0
+    }
+
     /// Whether the handshake of who is this may go on. What it says tells a stranger nothing of what there is to be had, and who is known
     /// only that it is not for him.
     pub(crate) fn admit(&self, identity: Option<&Identity>) -> Result<(), Refusal> {

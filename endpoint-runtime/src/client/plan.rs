@@ -15,6 +15,7 @@ use super::endpoint::{About, BoxFuture, Driver, Opened};
 use super::error::{ConnectError, ConnectStep};
 use super::handshake::Asking;
 use super::target::Target;
+use crate::access::Roles;
 use crate::connection::{Timers, Transport, Upgraded};
 use crate::context::{ApplicationContext, Unmet};
 use crate::endpoint::{Need, Reception};
@@ -63,6 +64,7 @@ impl Plan {
             type_name: about.type_name,
             subprotocols: subprotocols.iter().map(|name| Text::from(name.as_str())).collect(),
             extensions: options.extensions.clone(),
+            roles: Roles::default(),
             limits: Limits::from(&options.settings).overridden(&about.options),
             configurator: None,
         };

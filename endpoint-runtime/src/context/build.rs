@@ -9,7 +9,6 @@ use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::task::Poll;
-use std::time::Duration;
 
 use tokio::runtime;
 use tokio::time::timeout;
@@ -84,10 +83,10 @@ impl ApplicationContext {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    /// Destroys what was built, the last first; each may take so much time.
-    pub(crate) async fn destroy(&self, limit: Duration) {
+    /// Destroys what was built, the last first.
+    pub(crate) async fn destroy(&self) {
         if let Some(inner) = self.inner() {
-            inner.destroy_all(limit).await;
+            inner.destroy_all().await;
         }
     }
 }
@@ -143,11 +142,15 @@ impl Inner {
             let seen = catch_unwind(AssertUnwindSafe(|| config.seen(Arc::clone(&shared))))
                 .map_err(|payload| Panicked::from_payload(&*payload));
             let seen = said(config, "could not be built", seen.map(Ok))?;
-            if whole && let Err(problem) = self.settle_at_once(at, &shared).await {
+            let settled = if whole { self.settle_at_once(at, &shared).await } else { Ok(()) };
+            let outcome = settled.and_then(|()| match self.enlist(at) {
+                true => Ok(()),
+                false => Err(failed(config, "was built too late: the application has ended")),
+            });
+            if let Err(problem) = outcome {
+                // Nobody else knows of it.
+                self.destroy(at, &shared).await;
                 return Err(problem);
-            }
-            if !self.enlist(at) {
-                return Err(failed(config, "was built too late: the application has ended"));
             }
             Ok(seen)
         };
@@ -191,7 +194,7 @@ impl Inner {
     }
 
     /// Destroys everything that is built, in reverse. Whatever one of them does, the others have their turn.
-    async fn destroy_all(&self, limit: Duration) {
+    async fn destroy_all(&self) {
         let built = {
             let mut progress = self.progress();
             progress.ended = true;
@@ -199,15 +202,16 @@ impl Inner {
         };
         for at in built.into_iter().rev() {
             let Some(shared) = self.built(at) else { continue };
-            self.destroy(at, shared, limit).await;
+            self.destroy(at, shared).await;
         }
     }
 
-    async fn destroy(&self, at: usize, shared: &Shared, limit: Duration) {
+    async fn destroy(&self, at: usize, shared: &Shared) {
         let config = &self.configs[at];
         let Some(destroying) = config.lifecycle.and_then(|lifecycle| (lifecycle.destroy)(shared)) else {
             return;
         };
+        let limit = self.destroy_timeout;
         match timeout(limit, self.name_of(at).run(|| destroying)).await {
             Ok(Ok(())) => tracing::debug!(component = %config, "destroyed"),
             Ok(Err(panicked)) => {
@@ -322,12 +326,11 @@ fn failed(config: &ComponentConfig, what: &str) -> Problem {
 #[derive(Debug)]
 pub(crate) struct Undo {
     context: Option<ApplicationContext>,
-    limit: Duration,
 }
 
 impl Undo {
-    pub(crate) fn new(context: &ApplicationContext, limit: Duration) -> Self {
-        Undo { context: Some(context.clone()), limit }
+    pub(crate) fn new(context: &ApplicationContext) -> Self {
+        Undo { context: Some(context.clone()) }
     }
 
     /// The start has come to its end.
@@ -337,7 +340,7 @@ impl Undo {
 
     pub(crate) async fn now(mut self) {
         if let Some(context) = &self.context {
-            context.destroy(self.limit).await;
+            context.destroy().await;
         }
         self.context = None;
     }
@@ -345,10 +348,10 @@ impl Undo {
 
 impl Drop for Undo {
     fn drop(&mut self) {
-        let (Some(context), limit) = (self.context.take(), self.limit) else { return };
+        let Some(context) = self.context.take() else { return };
         // Without a runtime nothing is left that could be told to.
         if let Ok(runtime) = runtime::Handle::try_current() {
-            runtime.spawn(async move { context.destroy(limit).await });
+            runtime.spawn(async move { context.destroy().await });
         }
     }
 }

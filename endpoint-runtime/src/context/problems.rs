@@ -99,15 +99,36 @@ impl Inner {
                 remedy(key, name),
                 self.near_miss(key)
             )),
+            Choice::Several if self.are_repeated(key, name) => Ok(()),
             Choice::Several => Err(format!(
                 "needs one component {wanted}, and there are several: {}. {}",
                 self.list(key, name),
-                match name {
-                    Some(_) => "Each needs a name of its own",
-                    None => "Give them names, and say which: `#[inject(\"name\")]`",
-                }
+                self.how_to_tell(key, name)
             )),
         }
+    }
+
+    /// What to do about several that fit.
+    fn how_to_tell(&self, key: Key, name: Option<&str>) -> &'static str {
+        let mut meant = self.index.meant(&self.configs, key.id, name);
+        match name {
+            Some(_) => "Each needs a name of its own",
+            None if meant.all(|one| self.configs[one.component].name().is_some()) => {
+                "Say which: `#[inject(\"name\")]`"
+            }
+            None => "Give them names, and say which: `#[inject(\"name\")]`",
+        }
+    }
+
+    /// Whether they are one component that was provided more than once, which is said anyway.
+    fn are_repeated(&self, key: Key, name: Option<&str>) -> bool {
+        let meant = self.index.meant(&self.configs, key.id, name);
+        let mut names = meant.map(|one| {
+            let config = &self.configs[one.component];
+            (one.view == 0 && config.is_sized).then(|| config.name())
+        });
+        let first = names.next().flatten();
+        first.is_some_and(|first| names.all(|name| name == Some(first)))
     }
 
     fn inherits(&self, need: &Need) -> bool {
@@ -128,7 +149,8 @@ impl Inner {
             self.index.all(wanted.id).iter().map(|one| &self.configs[one.component]).collect();
         if !of_type.is_empty() {
             let names: Vec<_> = of_type.iter().map(ToString::to_string).collect();
-            return format!(". Of this type there is {}", names.join(", "));
+            let are = if names.len() == 1 { "is" } else { "are" };
+            return format!(". Of this type there {are} {}", names.join(", "));
         }
         let Some(near) = self.nearest(wanted.type_name) else { return String::new() };
         let (type_name, is_annotated) = (near.key.type_name, near.is_annotated());

@@ -41,6 +41,14 @@ impl Plan {
         Report { endpoints, problems: self.problems }
     }
 
+    /// The plan, to be carried out here.
+    pub(super) fn here(mut self) -> Self {
+        if tokio::runtime::Handle::try_current().is_err() {
+            self.problems.push(Problem::new(NO_RUNTIME));
+        }
+        self
+    }
+
     /// The plan, if nothing is wrong with it.
     pub(super) fn sound(self) -> Result<Self, DeployError> {
         if self.problems.is_empty() { Ok(self) } else { Err(DeployError::new(self.problems)) }
@@ -78,8 +86,8 @@ impl ServerEndpointExporter {
         if self.registered {
             components.add_registered();
         }
-        let (values, observers) = (settings.values.clone(), self.observers.clone());
-        ApplicationContext::new(components, values, observers, container.sessions().node())
+        let observers = self.observers.clone();
+        ApplicationContext::new(components, settings, observers, container.sessions().node())
     }
 
     fn merged_settings(&self, problems: &mut Vec<Problem>) -> Settings {
@@ -144,6 +152,8 @@ impl ServerEndpointExporter {
         }
     }
 }
+
+const NO_RUNTIME: &str = "there is no tokio runtime here: put `#[tokio::main]` on `async fn main`, or run this within `Runtime::block_on`";
 
 const NOT_LINKED: &str = "there is no endpoint. A type is one if it has `#[server_endpoint(\"/path\")]` and a `#[handlers]` block. If it stands in \
      another crate: a crate that no code names is not linked, so write `use that_crate as _;` or `endpoint_runtime::link!(that_crate);` in the program. \

@@ -59,6 +59,7 @@ pub(super) fn mount(
         type_name: config.type_name,
         subprotocols: config.subprotocols().iter().map(|name| Text::from(name.as_str())).collect(),
         extensions: config.extensions.clone(),
+        roles: Roles::new(config.required_roles().to_vec()),
         limits: Limits::from(settings).overridden(&config.options),
         configurator: configurator.clone().map(AnyConfigurator::as_any),
     };
@@ -69,7 +70,6 @@ pub(super) fn mount(
             require_subprotocol: config.requires_subprotocol(),
             attributes: config.attributes.clone(),
             bearer: context.find(),
-            roles: Roles::new(config.options.require.clone()),
             configurator,
         },
         launcher,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::future::{Either, select};
 
 use super::check::Plan;
-use super::mount::announce;
+use super::mount::{announce, mount as mount_one};
 use super::{DeployError, Hook, Problem, Ready, ServerEndpointExporter};
 use crate::context::{ApplicationContext, ApplicationEvent, Undo};
 use crate::endpoint::Place;
@@ -20,7 +20,7 @@ use crate::session::Current;
 
 /// Checks, builds, mounts and binds; all or nothing.
 pub(super) async fn start(exporter: ServerEndpointExporter) -> Result<Server> {
-    let plan = exporter.plan().sound()?;
+    let plan = exporter.plan().here().sound()?;
     unstopped(exporter, plan).await
 }
 
@@ -29,7 +29,7 @@ pub(super) async fn start_until(
     exporter: ServerEndpointExporter,
     stop: impl Future<Output = ()>,
 ) -> Result<Option<Server>> {
-    let plan = exporter.plan().sound()?;
+    let plan = exporter.plan().here().sound()?;
     match serve(exporter, plan, stop).await? {
         Either::Left(server) => Ok(Some(server)),
         Either::Right(()) => Ok(None),
@@ -39,30 +39,34 @@ pub(super) async fn start_until(
 /// The same without any listener: for connections in memory.
 #[cfg(feature = "test")]
 pub(super) async fn start_in_memory(exporter: ServerEndpointExporter) -> Result<Server> {
-    let mut plan = exporter.plan().sound()?;
+    let mut plan = exporter.plan().here().sound()?;
     plan.listeners.clear();
     unstopped(exporter, plan).await
 }
 
 /// The same without any listener: for the connections of another server.
 pub(super) async fn mount(exporter: ServerEndpointExporter) -> Result<Mounted> {
-    let mut plan = exporter.plan().sound()?;
-    let misplaced: Vec<_> = [
-        (!exporter.listens.is_empty(), "no addresses (`.bind(..)`): it is the other server that listens"),
+    let mut plan = exporter.plan().here().sound()?;
+    #[cfg(feature = "tls")]
+    let encrypts = exporter.tls.is_some();
+    #[cfg(not(feature = "tls"))]
+    let encrypts = false;
+    let misplaced = [
+        (!exporter.listens.is_empty(), "addresses (`.bind(..)`): it is the other server that listens"),
         (
-            exporter.fallback.is_some(),
-            "no fallback (`.fallback(..)`): it goes beside the service, as a route of the other server",
+            encrypts,
+            "certificate (`.tls(..)`): say `.secure()` of the service where the other server speaks TLS",
         ),
+        (exporter.fallback.is_some(), "fallback (`.fallback(..)`): that is a route of the other server"),
         (
             !exporter.layers.is_empty(),
-            "no layers (`.layer(..)`): they go around the service, or the other server's routes",
+            "layers (`.layer(..)`): they go around the service, or the other's routes",
         ),
-    ]
-    .into_iter()
-    .filter_map(|(misplaced, text)| {
-        misplaced.then(|| Problem::new(format!("what is mounted in another server has {text}")))
-    })
-    .collect();
+    ];
+    let misplaced = misplaced.iter().filter(|(is_there, _)| *is_there);
+    let misplaced: Vec<_> = misplaced
+        .map(|(_, what)| Problem::new(format!("what is mounted in another server has no {what}")))
+        .collect();
     if !misplaced.is_empty() {
         return Err(DeployError::new(misplaced).into());
     }
@@ -84,7 +88,7 @@ async fn serve<S>(
     stop: impl Future<Output = S>,
 ) -> Result<Either<Server, S>> {
     let context = plan.context.clone();
-    let undo = Undo::new(&context, plan.settings.destroy_timeout);
+    let undo = Undo::new(&context);
     // The components' code runs in the name of this server, from the first that is built to the last that is destroyed.
     let current = Current::announce(plan.container.sessions(), &context);
     let prepared = {
@@ -124,7 +128,7 @@ async fn prepare(exporter: ServerEndpointExporter, plan: Plan) -> Result<Prepare
     let mut problems = Vec::new();
     for planned in &plan.endpoints {
         let Some(template) = planned.template.clone() else { continue };
-        match super::mount::mount(planned, &plan.settings, plan.container.sessions(), &plan.context) {
+        match mount_one(planned, &plan.settings, plan.container.sessions(), &plan.context) {
             // Conflicts were problems of the plan.
             Ok(deployed) => drop(router.insert(template, Arc::new(deployed))),
             Err(problem) => problems.push(problem),

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::compression::{self, Agreement, is_as_it_is};
 use super::configurator::AnyConfigurator;
 use super::{Opening, OriginRule, unavailable};
-use crate::access::{BEARER, BearerTokens, Identity, Roles, challenged};
+use crate::access::{BEARER, BearerTokens, Identity, challenged};
 use crate::endpoint::Refusal;
 use crate::error::Panicked;
 use crate::message::Text;
@@ -33,8 +33,6 @@ pub(crate) struct Terms {
     pub(crate) attributes: Seeds,
     /// Who knows the tokens that peers bring.
     pub(crate) bearer: Option<Arc<BearerTokens>>,
-    /// The peer is in one of these roles, if there are any.
-    pub(crate) roles: Roles,
     pub(crate) configurator: Option<Arc<dyn AnyConfigurator>>,
 }
 
@@ -98,7 +96,7 @@ impl Terms {
         if handshake.identity().is_some_and(Identity::has_expired) {
             return Err(Refusal::unauthorized("your authorization has expired"));
         }
-        self.roles.admit(handshake.identity())?;
+        home.roles.admit(handshake.identity())?;
         admit(handshake)?;
         let subprotocol = self.subprotocol(home, handshake);
         if self.require_subprotocol && subprotocol.is_none() {

@@ -191,7 +191,7 @@ impl Door {
                 Some(fallback) => match self.body_fault(request.body()) {
                     Some(refusal) => self.refuse(path, refusal),
                     None => {
-                        self.introduce(request.extensions_mut(), &ends);
+                        self.introduce(request.extensions_mut(), &ends, rules.handed_over);
                         fallback(request).await
                     }
                 },
@@ -206,7 +206,7 @@ impl Door {
         match &self.layered {
             Some(layered) => {
                 // What goes through the layers must find its way back: it travels with the request.
-                self.introduce(request.extensions_mut(), &matched.ends);
+                self.introduce(request.extensions_mut(), &matched.ends, handed_over);
                 request.extensions_mut().insert(matched);
                 layered(request).await
             }
@@ -234,7 +234,7 @@ impl Door {
                     if let Some(refusal) = self.body_fault(&rest) {
                         return self.refuse(head.uri.path(), refusal);
                     }
-                    self.introduce(&mut head.extensions, &ends);
+                    self.introduce(&mut head.extensions, &ends, handed_over);
                     let path = head.uri.path().to_owned();
                     let response = fallback(Request::from_parts(head, rest)).await;
                     if response.status() != StatusCode::NOT_FOUND {
@@ -268,14 +268,14 @@ impl Door {
         deployed: Arc<Deployed>,
         params: PathParams,
     ) -> Option<Response<ResponseBody>> {
-        let ends = take_ours(&mut head.extensions);
+        let (ends, handed_over) = take_ours(&mut head.extensions);
         let opening = match Opening::read(&head) {
             Ok(opening) => opening,
             Err(refusal) => return Some(self.refuse(head.uri.path(), refusal)),
         };
         // hyper leaves it in requests that ask for an upgrade.
         let upgrade = head.extensions.remove::<OnUpgrade>()?;
-        if let Err(refusal) = self.may_begin(&ends, false) {
+        if let Err(refusal) = self.may_begin(&ends, handed_over) {
             return Some(self.refuse(head.uri.path(), refusal));
         }
         // Our own listeners count connections before there is a request; another server's do not.
@@ -286,7 +286,7 @@ impl Door {
         }
         let handshake = Handshake::new(&mut head, params, ends);
         // Whoever serves the connection knows nothing of the session.
-        Some(match self.accept(opening, handshake, deployed, false, false).await {
+        Some(match self.accept(opening, handshake, deployed, false, handed_over).await {
             Ok((accepted, response)) => {
                 self.tasks.clone().spawn(async move { self.enter(accepted, upgrade).await });
                 response
@@ -426,18 +426,26 @@ impl Door {
     }
 
     /// Tells the application's own services where they are, so that they can upgrade requests.
-    fn introduce(&self, extensions: &mut Extensions, ends: &Ends) {
+    fn introduce(&self, extensions: &mut Extensions, ends: &Ends, handed_over: bool) {
         extensions.insert(self.container.clone());
         extensions.insert(ends.clone());
+        if handed_over {
+            extensions.insert(HandedOver);
+        }
     }
 }
 
-/// Takes out what is ours, so that no session keeps it.
-fn take_ours(extensions: &mut Extensions) -> Ends {
+/// Takes out what is ours, so that no session keeps it: the ends, and whether others take over the address.
+fn take_ours(extensions: &mut Extensions) -> (Ends, bool) {
     extensions.remove::<Matched>();
     extensions.remove::<Container>();
-    extensions.remove::<Ends>().unwrap_or_default()
+    let handed_over = extensions.remove::<HandedOver>().is_some();
+    (extensions.remove::<Ends>().unwrap_or_default(), handed_over)
 }
+
+/// Stands in a request that came to an address that others take over.
+#[derive(Clone, Copy)]
+struct HandedOver;
 
 fn crowded() -> Refusal {
     handshake::unavailable("the server is full, try again later")

@@ -222,7 +222,8 @@ mod tests {
         ];
         for (encryption, encrypted) in table {
             let listen = Listen { encryption: encryption.clone(), ..Listen::systemd("web") };
-            let found = [&tcp, &unix].map(|address| listen.rules(address, false).tls.is_some());
+            let found =
+                [&tcp, &unix].map(|address| listen.rules(address, false, &Settings::default()).tls.is_some());
             assert_eq!(found, encrypted, "{encryption:?}");
         }
     }

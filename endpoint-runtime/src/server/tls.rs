@@ -97,8 +97,8 @@ impl Tls {
     }
 
     /// A configuration of rustls' own, for everything else: several certificates, revocation lists, another provider of cryptography, a
-    /// resolver that changes its mind. Nothing of it is changed, so its `alpn_protocols` must contain `http/1.1`, or be empty, for
-    /// clients to be able to connect.
+    /// resolver that changes its mind. Nothing of it is changed, so its `alpn_protocols` have to be `h2` and `http/1.1` for clients to be
+    /// spoken to in either, `http/1.1` or none for HTTP/1.1 alone.
     pub fn config(config: Arc<ServerConfig>) -> Self {
         Self::new(Source::Whole(config))
     }

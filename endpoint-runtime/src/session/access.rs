@@ -39,7 +39,8 @@ impl Session {
     /// Says who the peer is from now on: handlers get this principal, roles are looked up in it, and the session lives until it expires, if it does.
     ///
     /// The session becomes its user's, unless the application has called it another's ([`set_user`](Self::set_user)). A principal of another
-    /// type stays what it was. [`handshake`](Self::handshake) still says who the peer was when it connected.
+    /// type stays what it was. [`handshake`](Self::handshake) still says who the peer was when it connected, and what the endpoint requires was
+    /// asked then.
     ///
     /// ```
     /// # use std::time::{Duration, SystemTime};
@@ -74,8 +75,8 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Forbidden`](crate::Error::Forbidden): the token is not accepted, or is another user's than the session is by now; or there are
-    /// no [`BearerTokens`](crate::BearerTokens) here. The session stays as it was.
+    /// [`Error::Forbidden`](crate::Error::Forbidden): the token is not accepted, is another user's than the session is by now, or gives none of the
+    /// roles that the endpoint requires; or there are no [`BearerTokens`](crate::BearerTokens) here. The session stays as it was.
     pub async fn authorize(&self, token: &str) -> Result<()> {
         let tokens = BearerTokens::of(self.handshake(), self.application())
             .ok_or_else(|| Forbidden::because("no tokens are accepted here"))?;
@@ -89,6 +90,7 @@ impl Session {
         if established.get().is_some_and(Identity::has_expired) {
             return Err(Forbidden::because("this token has expired").into());
         }
+        self.home().roles.admit(established.get()).map_err(refused)?;
         self.assume(established);
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Limits;
 use super::extension::Extension;
+use crate::access::Roles;
 use crate::message::Text;
 
 /// What is configured for the endpoint of a session (Jakarta's `EndpointConfig`): a handler takes it as `&EndpointConfig`, and
@@ -33,6 +34,7 @@ pub struct EndpointConfig {
     pub(crate) type_name: &'static str,
     pub(crate) subprotocols: Vec<Text>,
     pub(crate) extensions: Vec<Extension>,
+    pub(crate) roles: Roles,
     pub(crate) limits: Limits,
     pub(crate) configurator: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -61,6 +63,11 @@ impl EndpointConfig {
     /// The extensions it can agree on.
     pub fn extensions(&self) -> &[Extension] {
         &self.extensions
+    }
+
+    /// The roles of which a peer must be in one to connect; none if everybody may.
+    pub fn required_roles(&self) -> &[String] {
+        self.roles.names()
     }
 
     /// The largest message it takes, bytes.

@@ -69,7 +69,7 @@ pub(super) const KEYS: &[Key] = &[
     key!(tls_handshake_timeout, value => value.duration("a silent client would hold its connection for ever")),
     key!(tls_reload_interval, value => value.duration_or_off()),
     key!(trusted_proxies, value => value.list()),
-    key!(proxy_protocol, value => value.truth()),
+    key!(proxy_protocol, value => value.switch()),
 ];
 
 /// What others call a setting.

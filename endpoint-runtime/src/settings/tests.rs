@@ -280,7 +280,7 @@ fn a_bad_file_is_told_with_line_and_column() {
             "1:27: `tls_client_certificates`: \"maybe\" says nothing about certificates of clients: write one of \
              \"required\", \"optional\"",
         ),
-        ("http2 = 2", "1:9: `http2`: 2 is neither: write true or false"),
+        ("http2 = 2", "1:9: `http2`: 2 is neither true nor false: write one of them"),
         ("compression_threshold = \"1KB\"", &format!("1:25: `compression_threshold`: \"1KB\" {not_a_size}")),
     ];
     for (file, problem) in table {
@@ -389,7 +389,7 @@ fn what_would_break_a_server_is_refused_with_the_reason() {
             "1:13: `over_rate`: \"no\" is not what can be done over a rate: write one of \"wait\"",
         ),
         ("max_queue_memory = \"off\"", "1:20: `max_queue_memory`: \"off\" is not a size"),
-        ("proxy_protocol = 1", "1:18: `proxy_protocol`: 1 is neither yes nor no"),
+        ("proxy_protocol = 1", "1:18: `proxy_protocol`: 1 is neither true nor false"),
         ("trusted_proxies = \"localhost\"", "1:19: `trusted_proxies`: \"localhost\" is no address"),
         ("head_timeout = \"8761h\"", "1:16: `head_timeout`: \"8761h\" is too long"),
     ];

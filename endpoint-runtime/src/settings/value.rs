@@ -101,16 +101,6 @@ impl Value<'_> {
         Some(Some(rate))
     }
 
-    /// Yes or no.
-    pub(super) fn truth(&self) -> Result<bool, String> {
-        match self {
-            Self::Truth(truth) => Ok(*truth),
-            Self::Text(text) if text.trim() == "true" => Ok(true),
-            Self::Text(text) if text.trim() == "false" => Ok(false),
-            _ => Err(format!("{self} is neither yes nor no: write true or false")),
-        }
-    }
-
     pub(super) fn over_rate(&self) -> Result<OverRate, String> {
         let found = match self {
             Self::Text(text) => OverRate::ALL.into_iter().find(|word| word.as_str() == text.trim()),
@@ -140,14 +130,14 @@ impl Value<'_> {
     /// Whether something is done: `true` or `"on"`, `false` or `"off"`.
     pub(super) fn switch(&self) -> Result<bool, String> {
         let word = match self {
+            Self::Truth(truth) => return Ok(*truth),
             Self::Text(text) => text.trim(),
-            Self::Other(text) => text,
             _ => "",
         };
         match word {
             "true" | "on" => Ok(true),
             "false" | "off" => Ok(false),
-            _ => Err(format!("{self} is neither: write true or false")),
+            _ => Err(format!("{self} is neither true nor false: write one of them")),
         }
     }
 
@@ -313,10 +303,10 @@ mod tests {
 
     #[test]
     fn yes_and_no_are_true_and_false() {
-        assert_eq!((Value::Truth(true).truth(), Value::Text("false").truth()), (Ok(true), Ok(false)));
+        assert_eq!((Value::Truth(true).switch(), Value::Text("false").switch()), (Ok(true), Ok(false)));
         assert_eq!(
-            Value::Text("yes").truth(),
-            Err("\"yes\" is neither yes nor no: write true or false".into())
+            Value::Text("yes").switch(),
+            Err("\"yes\" is neither true nor false: write one of them".into())
         );
     }
 

@@ -4,7 +4,7 @@
 //   client.cjs limit PATH    the endpoint at PATH admits no message of 70,000 bytes
 //   client.cjs interop       what tests/src/bin/interop.rs offers besides
 //
-// The server is at SERVER_URL (ws://HOST:PORT). One line for each check; exit status 1 when one failed.
+// The server is at SERVER_URL (ws://HOST:PORT, or wss://). One line for each check; exit status 1 when one failed.
 "use strict";
 const assert = require("node:assert");
 const { once } = require("node:events");
@@ -142,7 +142,7 @@ async function refused(path, status, options) {
 }
 
 async function sameOrigin() {
-  const peer = await Peer.open("/echo", { origin: url.replace("ws:", "http:") });
+  const peer = await Peer.open("/echo", { origin: url.replace("ws", "http") });
   await peer.echoes("from a page of yours");
   await peer.close();
 }

@@ -4,7 +4,7 @@ client.py echo          everything that /echo and /bcast promise
 client.py limit PATH    the endpoint at PATH admits no message of 70,000 bytes
 client.py interop       what tests/src/bin/interop.rs offers besides
 
-The server is at SERVER_URL (ws://HOST:PORT). One line for each check; exit status 1 when one failed.
+The server is at SERVER_URL (ws://HOST:PORT, or wss://). One line for each check; exit status 1 when one failed.
 """
 
 import asyncio
@@ -114,7 +114,7 @@ async def refused(status, url, **options):
 
 
 async def same_origin_is_accepted():
-    async with open_to(ECHO, origin=URL.replace("ws:", "http:")) as peer:
+    async with open_to(ECHO, origin=URL.replace("ws", "http", 1)) as peer:
         await peer.send("from a page of yours")
         equal(await peer.recv(), "from a page of yours")
 

@@ -2,7 +2,7 @@
 //! logs, signals, and `Sessions::current` can only be seen from outside.
 //!
 //! `served [--bind ADDRESS] [--max-message-size BYTES]` serves the endpoints below until it is told to stop; `served current` shows
-//! what `Sessions::current` is with none, one and two servers. What it has to say it writes line by line to its standard output.
+//! what `Sessions::current` is with none, one and two servers, and `served context` what `ApplicationContext::current` is. What it has to say it writes line by line to its standard output.
 
 #![forbid(unsafe_code)]
 
@@ -44,6 +44,7 @@ async fn main() -> Result<()> {
         let mut value = || arguments.next().ok_or_else(|| Error::msg(format!("{argument} needs a value")));
         match argument.as_str() {
             "current" => return current().await,
+            "context" => return context().await,
             "--bind" => exporter = exporter.bind(value()?),
             "--max-message-size" => {
                 let bytes = value()?.parse()?;
@@ -55,6 +56,36 @@ async fn main() -> Result<()> {
     exporter.on_ready(ready).serve().await?;
     println!("returned");
     Ok(())
+}
+
+/// What `ApplicationContext::current` is outside of all code of servers.
+async fn context() -> Result<()> {
+    tell_context("none");
+    // A server whose components are being built is not there for others yet.
+    let start = |number: u32| {
+        let exporter = runtime::export_all().bind("127.0.0.1:0").provide(number);
+        exporter.before_listening(|_| async {
+            let elsewhere = std::thread::spawn(|| tell_context("starting"));
+            elsewhere.join().map_err(|_| Error::msg("it panicked"))
+        })
+    };
+    let one = start(1).start().await?;
+    tell_context("one");
+    let two = runtime::export_all().bind("127.0.0.1:0").provide(2u32).start().await?;
+    tell_context("two");
+    two.shutdown().await;
+    tell_context("one again");
+    one.shutdown().await;
+    tell_context("none again");
+    Ok(())
+}
+
+fn tell_context(servers: &str) {
+    let found = ApplicationContext::try_current().and_then(|context| context.find::<u32>());
+    match found {
+        Some(number) => println!("{servers}: {number}"),
+        None => println!("{servers}: no context"),
+    }
 }
 
 /// Says where it listens, and when it is no longer to be sent anybody.

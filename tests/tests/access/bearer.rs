@@ -322,7 +322,7 @@ async fn a_verifier_asks_components() {
             token: &str,
             application: &ApplicationContext,
         ) -> Result<Principal<User>, Refusal> {
-            let users = application.get::<Users>().ok_or_else(|| Refusal::unauthorized("nobody is known"))?;
+            let users = application.find::<Users>().ok_or_else(|| Refusal::unauthorized("nobody is known"))?;
             if users.0 != token {
                 return Err(Refusal::unauthorized("this token is not valid"));
             }

@@ -123,6 +123,37 @@ async fn a_role_without_a_name_is_a_problem() {
     assert_eq!(ServerEndpointConfig::of::<Board>().required_roles(), ["reader", "writer"]);
 }
 
+/// What the endpoint requires is asked of each new token too.
+#[server_endpoint("/members", require = "member")]
+struct Members;
+
+#[handlers]
+impl Members {
+    #[on_message]
+    async fn token(&self, token: String, session: &Session, config: &EndpointConfig) -> Result<String> {
+        session.authorize(&token).await?;
+        Ok(format!("{:?} {}", config.required_roles(), session.has_role("admin")))
+    }
+
+    #[on_error]
+    fn forbidden(&self, error: &Forbidden) -> String {
+        error.to_string()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_token_is_in_the_roles_too() {
+    let app = app::<Members>().start().await;
+    let mut peer =
+        app.connect("/members").header("authorization", &authorization("bo.member")).await.unwrap();
+    for (token, answer) in
+        [(token("bo"), "this is not for you"), (token("bo.member.admin"), r#"["member"] true"#)]
+    {
+        peer.send(token).await.unwrap();
+        assert_eq!(peer.text().await, answer);
+    }
+}
+
 /// Some of it is for everybody, some for those in a role, in each form that a method may have.
 #[server_endpoint("/forms")]
 struct Forms {

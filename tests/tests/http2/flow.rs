@@ -98,6 +98,7 @@ async fn a_peer_that_is_too_slow_on_one_stream_loses_that_one() {
     let exporter = exporter([config]).configure(|settings| {
         settings.send_buffer = 100_000;
         settings.send_timeout = Duration::from_millis(100);
+        settings.close_timeout = Duration::from_millis(100);
     });
     let server = start(exporter).await;
     let mut connection = Connection::open(server.local_addr()).await;

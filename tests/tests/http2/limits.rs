@@ -46,6 +46,33 @@ async fn who_says_nothing_or_too_little_is_closed() {
     served.says_back("still here").await;
 }
 
+/// It is told so, and its connection closed; others notice nothing.
+#[tokio::test]
+async fn who_speaks_nonsense_is_cut_off() {
+    let (config, _reports) = Reporter::at("/echo");
+    let server = start(exporter([config])).await;
+    let mut served = Connection::open(server.local_addr()).await.open_socket("/echo").await;
+    let table: [&[u8]; 6] = [
+        // No SETTINGS at first; a frame that is too long; DATA on no stream, and on one that was never opened; a header block that is none;
+        // a window that overflows.
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\xff\xff\xff\x00\x00\x00\x00\x00\x01",
+        b"\x00\x00\x01\x00\x00\x00\x00\x00\x00x",
+        b"\x00\x00\x01\x00\x00\x00\x00\x00\x01x",
+        b"\x00\x00\x02\x01\x04\x00\x00\x00\x01\xff\xff",
+        b"\x00\x00\x04\x08\x00\x00\x00\x00\x00\x7f\xff\xff\xff",
+    ];
+    for (index, nonsense) in table.into_iter().enumerate() {
+        let mut raw = TcpStream::connect(server.local_addr()).await.unwrap();
+        let settings = if index == 0 { &[] } else { SETTINGS };
+        raw.write_all(&[PREFACE, settings, nonsense].concat()).await.unwrap();
+        let mut heard = Vec::new();
+        // It may be reset: what was said was not all read.
+        let _ = soon("the end", raw.read_to_end(&mut heard)).await;
+        served.says_back("did you hear that?").await;
+    }
+}
+
 #[tokio::test]
 async fn a_connection_without_streams_is_told_to_go() {
     let (config, mut reports) = Reporter::at("/echo");

@@ -11,5 +11,6 @@ mod drain;
 mod flow;
 mod limits;
 mod messages;
+mod mounted;
 mod opening;
 mod support;

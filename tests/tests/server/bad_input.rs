@@ -189,7 +189,7 @@ async fn damaged_frames() {
 #[tokio::test]
 async fn other_protocols() {
     watch_for_panics();
-    let server = start(only::<Echo>()).await;
+    let server = start(only::<Echo>().configure(|settings| settings.http2 = false)).await;
     let requests: [&[u8]; 8] = [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",

@@ -261,13 +261,20 @@ async fn a_connection_that_cannot_be_upgraded_is_told_so() {
 
 #[tokio::test]
 async fn what_is_for_listeners_is_a_problem() {
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let exporter = only::<Echo>()
         .bind("127.0.0.1:0")
+        .tls(endpoint_runtime::Tls::pem(pair.cert.pem(), pair.signing_key.serialize_pem()))
         .fallback(axum::Router::new())
         .layer(tower_layer::layer_fn(|inner| inner));
     let error = exporter.mount().await.unwrap_err();
     let problems = error.downcast_ref::<DeployError>().unwrap().problems();
-    let words = ["addresses (`.bind(..)`)", "fallback (`.fallback(..)`)", "layers (`.layer(..)`)"];
+    let words = [
+        "addresses (`.bind(..)`)",
+        "certificate (`.tls(..)`)",
+        "fallback (`.fallback(..)`)",
+        "layers (`.layer(..)`)",
+    ];
     assert_eq!(problems.len(), words.len(), "{error}");
     for (problem, words) in problems.iter().zip(words) {
         assert!(problem.to_string().contains(words), "{words} in {problem}");

@@ -246,16 +246,26 @@ async fn each_listener_speaks_what_is_said_of_it() {
 #[tokio::test]
 async fn the_version_of_http_is_agreed_on() {
     let authority = Authority::new();
-    let server = serve_echo(&authority).await;
-    let offers: [(&[&str], Option<&[u8]>); 2] = [(&["http/1.1"], Some(b"http/1.1")), (&[], None)];
-    for (offered, agreed) in offers {
+    let one = "http/1.1";
+    let offers: [(bool, &[&str], Option<&str>); 5] = [
+        (true, &[one], Some(one)),
+        (true, &[], None),
+        (true, &[one, "h2"], Some("h2")),
+        (false, &["h2", one], Some(one)),
+        (false, &[], None),
+    ];
+    for (http2, offered, agreed) in offers {
+        let exporter = only::<Echo>().tls(authority.tls());
+        let server = start(exporter.configure(move |settings| settings.http2 = http2)).await;
         let stream = shake_hands(server.local_addr(), authority.client_of(offered)).await.unwrap();
-        assert_eq!(stream.get_ref().1.alpn_protocol(), agreed, "{offered:?}");
-        let mut raw = Raw::over(stream);
-        assert_eq!(raw.ask(upgrade("/echo", &[])).await.status, 101);
+        assert_eq!(stream.get_ref().1.alpn_protocol(), agreed.map(str::as_bytes), "{http2} {offered:?}");
+        if agreed != Some("h2") {
+            let mut raw = Raw::over(stream);
+            assert_eq!(raw.ask(upgrade("/echo", &[])).await.status, 101);
+        }
+        let refused = refusal(server.local_addr(), authority.client_of(&["spdy/3"])).await;
+        assert!(refused.contains("NoApplicationProtocol"), "{refused}");
     }
-    let refused = refusal(server.local_addr(), authority.client_of(&["spdy/3"])).await;
-    assert!(refused.contains("NoApplicationProtocol"), "{refused}");
 }
 
 /// Who comes again goes on where he was: it saves the signature.

@@ -39,9 +39,13 @@ impl Sources {
     }
 
     fn is_in(&self, handshake: &Handshake) -> bool {
-        handshake.lines(AUTHORIZATION.as_str()).next().is_some()
-            || handshake.offered_subprotocols().any(|name| name == BEARER)
-            || self.cookie.as_deref().is_some_and(|name| handshake.cookie(name).is_some())
+        let stands = |header: HeaderName, word: &str| {
+            let mut lines = handshake.lines(header.as_str());
+            lines.any(|line| word.is_empty() || line.windows(word.len()).any(|part| part == word.as_bytes()))
+        };
+        stands(AUTHORIZATION, "")
+            || stands(SEC_WEBSOCKET_PROTOCOL, BEARER)
+            || self.cookie.as_deref().is_some_and(|name| stands(COOKIE, name))
             || self.query.as_deref().is_some_and(|name| handshake.query_param(name).is_some())
     }
 }
@@ -49,31 +53,34 @@ impl Sources {
 /// `Authorization: Bearer <token>`. Other schemes are somebody else's business.
 fn take_authorization(headers: &mut HeaderMap) -> Option<String> {
     let mut found = None;
-    retain(headers, &AUTHORIZATION, |value| {
-        let value = value.as_bytes().trim_ascii();
-        let (scheme, token) =
-            value.split_at(value.iter().position(|&byte| byte == b' ').unwrap_or(value.len()));
+    rewrite(headers, &AUTHORIZATION, |line| {
+        let end = line.iter().position(|&byte| byte == b' ').unwrap_or(line.len());
+        let (scheme, token) = line.split_at(end);
         if !scheme.eq_ignore_ascii_case(b"bearer") {
-            return true;
+            return line.to_vec();
         }
-        // What is no text is no token either, but it is not kept all the same.
-        let token = std::str::from_utf8(token.trim_ascii()).unwrap_or_default();
-        found.get_or_insert_with(|| token.to_owned());
-        false
+        found.get_or_insert_with(|| text(token));
+        Vec::new()
     });
     found
 }
 
 /// `Sec-WebSocket-Protocol: bearer, <token>`: what stands behind `bearer`, wherever that is.
 fn take_offered(headers: &mut HeaderMap) -> Option<String> {
-    let lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|line| line.to_str().ok());
-    let names: Vec<&str> =
-        lines.flat_map(|line| line.split(',')).map(str::trim).filter(|name| !name.is_empty()).collect();
-    let bearer = names.iter().position(|name| *name == BEARER)?;
-    let token = (*names.get(bearer + 1)?).to_owned();
-    let others: Vec<&str> = names.into_iter().filter(|name| *name != token).collect();
-    // They came out of a header.
-    let others = HeaderValue::try_from(others.join(", ")).ok();
+    let lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    let names = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+    let mut names = names.map(<[u8]>::trim_ascii).filter(|name| !name.is_empty());
+    let (mut others, mut tokens): (Vec<&[u8]>, Vec<&[u8]>) = (Vec::new(), Vec::new());
+    while let Some(name) = names.next() {
+        others.push(name);
+        if name == BEARER.as_bytes() {
+            tokens.extend(names.next());
+        }
+    }
+    let token = text(tokens.first()?);
+    others.retain(|name| !tokens.contains(name) || *name == BEARER.as_bytes());
+    // What it was made of came out of a header.
+    let others = HeaderValue::from_bytes(&others.join(&b", "[..])).ok();
     headers.remove(SEC_WEBSOCKET_PROTOCOL);
     headers.extend(others.map(|others| (SEC_WEBSOCKET_PROTOCOL, others)));
     Some(token)
@@ -81,31 +88,19 @@ fn take_offered(headers: &mut HeaderMap) -> Option<String> {
 
 fn take_cookie(headers: &mut HeaderMap, name: &str) -> Option<String> {
     let mut found = None;
-    let mut lines = Vec::new();
-    for line in headers.get_all(COOKIE) {
-        let Ok(text) = line.to_str() else {
-            lines.push(line.clone());
-            continue;
-        };
-        let others: Vec<&str> = text
-            .split(';')
-            .map(str::trim)
-            .filter(|pair| match cookies(pair).next() {
-                Some((key, value)) if key == name => {
-                    found.get_or_insert_with(|| value.to_owned());
-                    false
-                }
-                _ => !pair.is_empty(),
-            })
-            .collect();
-        if !others.is_empty() {
-            lines.extend(HeaderValue::try_from(others.join("; ")));
+    rewrite(headers, &COOKIE, |line| {
+        let mut others = Vec::new();
+        for pair in line.split(|&byte| byte == b';').map(<[u8]>::trim_ascii) {
+            let key = pair.split(|&byte| byte == b'=').next().unwrap_or_default().trim_ascii();
+            if key == name.as_bytes() {
+                let value = cookies(&text(pair)).next().map(|(_, value)| value.to_owned());
+                found.get_or_insert(value.unwrap_or_default());
+            } else if !pair.is_empty() {
+                others.push(pair);
+            }
         }
-    }
-    if found.is_some() {
-        headers.remove(COOKIE);
-        headers.extend(lines.into_iter().map(|line| (COOKIE, line)));
-    }
+        others.join(&b"; "[..])
+    });
     found
 }
 
@@ -133,11 +128,20 @@ fn take_query(uri: &mut Uri, name: &str) -> Option<String> {
     found
 }
 
-/// Keeps the lines of a header for which this is true.
-fn retain(headers: &mut HeaderMap, name: &HeaderName, mut keep: impl FnMut(&HeaderValue) -> bool) {
-    let kept: Vec<HeaderValue> = headers.get_all(name).iter().filter(|value| keep(value)).cloned().collect();
+/// Puts something else in the place of each line of a header, which may be no text; nothing in the place of what comes out empty.
+fn rewrite(headers: &mut HeaderMap, name: &HeaderName, mut line: impl FnMut(&[u8]) -> Vec<u8>) {
+    let lines: Vec<Vec<u8>> =
+        headers.get_all(name).iter().map(|value| line(value.as_bytes().trim_ascii())).collect();
     headers.remove(name);
-    headers.extend(kept.into_iter().map(|value| (name.clone(), value)));
+    // What they were made of came out of a header.
+    let lines =
+        lines.iter().filter(|line| !line.is_empty()).filter_map(|line| HeaderValue::from_bytes(line).ok());
+    headers.extend(lines.map(|line| (name.clone(), line)));
+}
+
+/// What is no text is no token either, but it is taken out all the same.
+fn text(bytes: &[u8]) -> String {
+    std::str::from_utf8(bytes.trim_ascii()).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -191,10 +195,21 @@ mod tests {
                 "/",
                 &[(PROTOCOL, "bearer, v2")],
             ),
+            (
+                "/",
+                &[(PROTOCOL, "bearer, t0, v2, bearer, t1, t1")],
+                Some("t0"),
+                "/",
+                &[(PROTOCOL, "bearer, v2, bearer")],
+            ),
+            ("/", &[(PROTOCOL, "bearer, bearer")], Some("bearer"), "/", &[(PROTOCOL, "bearer")]),
             ("/", &[(PROTOCOL, "chat, bearer")], None, "/", &[(PROTOCOL, "chat, bearer")]),
             ("/", &[(PROTOCOL, "chat, t0")], None, "/", &[(PROTOCOL, "chat, t0")]),
             ("/", &[("cookie", "a=1; token=\"t0\"; b=2")], Some("t0"), "/", &[("cookie", "a=1; b=2")]),
             ("/", &[("cookie", "token=t0"), ("cookie", "b=2")], Some("t0"), "/", &[("cookie", "b=2")]),
+            ("/", &[("cookie", "a=ä; token=t0")], Some("t0"), "/", &[("cookie", "a=ä")]),
+            ("/", &[("cookie", "token=ä")], Some("ä"), "/", &[]),
+            ("/", &[("cookie", "token")], Some(""), "/", &[]),
             ("/", &[("cookie", "tokens=t0")], None, "/", &[("cookie", "tokens=t0")]),
             ("/p?token=t%300", &[], Some("t00"), "/p", &[]),
             ("/p?a=1&token=t0&b&token=t1", &[], Some("t0"), "/p?a=1&b", &[]),
@@ -213,11 +228,28 @@ mod tests {
             let place = format!("{uri} {headers:?}");
             assert_eq!(all().take(&mut handshake).as_deref(), *token, "{place}");
             assert_eq!(*handshake.uri(), **uri_left, "{place}");
-            let left =
-                handshake.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
+            let left = handshake
+                .headers()
+                .iter()
+                .map(|(name, value)| (name.as_str(), std::str::from_utf8(value.as_bytes()).unwrap()));
             assert_eq!(left.collect::<Vec<_>>(), *headers_left, "{place}");
             let among = headers_left.iter().any(|(_, value)| token.is_some() && value.contains("bearer"));
             assert_eq!(handshake.answers_bearer, among, "{place}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_no_token_and_goes_too() {
+        let table: [(HeaderName, &[u8], &[u8]); 3] = [
+            (AUTHORIZATION, b"Bearer \xff0", b""),
+            (SEC_WEBSOCKET_PROTOCOL, b"bearer, \xff0, v1", b"bearer, v1"),
+            (COOKIE, b"a=\xff; token=\xff0", b"a=\xff"),
+        ];
+        for (name, value, left) in table {
+            let mut handshake = handshake("/", &[]);
+            handshake.edit(|_, headers| drop(headers.insert(&name, HeaderValue::from_bytes(value).unwrap())));
+            assert_eq!(all().take(&mut handshake).as_deref(), Some(""), "{name}");
+            assert_eq!(handshake.lines(name.as_str()).next().unwrap_or_default(), left, "{name}");
         }
     }
 

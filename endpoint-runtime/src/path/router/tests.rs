@@ -319,7 +319,7 @@ proptest! {
             deployed.push(text);
         }
 
-        let admitted = |text: &String| text.len() % 2 == 0;
+        let admitted = |text: &String| text.len().is_multiple_of(2);
         let mut among = Router::new();
         for text in deployed.iter().filter(|text| admitted(text)) {
             prop_assert!(among.insert(Template::parse(text).unwrap(), text.clone()).is_ok());

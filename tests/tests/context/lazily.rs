@@ -1,0 +1,168 @@
+//! Components that are built when they are used.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use endpoint_runtime::prelude::*;
+use endpoint_runtime::{self as runtime, ComponentConfig};
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::support::{Diary, Misdeed, Part, Step, at, empty, nothing, part, soon, wicked};
+
+/// Uses its lazy component when told so.
+#[server_endpoint("/lazily")]
+struct Lazily {
+    #[inject]
+    later: Lazy<Part<1>>,
+}
+
+#[handlers]
+impl Lazily {
+    #[on_message]
+    async fn message(&self, text: String, by_parameter: Lazy<Part<1>>) -> String {
+        match text.as_str() {
+            "there?" => self.later.if_built().is_some().to_string(),
+            _ => match (self.later.get().await, by_parameter.get().await) {
+                (Ok(one), Ok(same)) => Arc::ptr_eq(&one, &same).to_string(),
+                (Err(error), _) | (_, Err(error)) => error.to_string(),
+            },
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lazy_component_is_built_at_its_first_use_with_what_it_needs() {
+    let diary = Diary::default();
+    let app = runtime::test::app()
+        .only::<Lazily>()
+        .with(|exporter| {
+            exporter
+                .component(part::<1>(&diary, |needs| needs.component::<Part<2>>()).lazy())
+                .component(part::<2>(&diary, nothing).lazy())
+        })
+        .start()
+        .await;
+    assert_eq!(diary.take(), [""; 0]);
+    let mut peer = app.connect("/lazily").await.unwrap();
+    for (asked, answer) in [("there?", "false"), ("use", "true"), ("there?", "true"), ("use", "true")] {
+        peer.send(asked).await.unwrap();
+        assert_eq!(peer.text().await, answer);
+    }
+    let entries = diary.take();
+    assert_eq!(entries.iter().filter(|entry| entry.starts_with("Build")).count(), 2, "{entries:?}");
+    assert_eq!(entries.last().unwrap(), "Settle 1");
+    drop(peer);
+    app.shutdown().await;
+    assert_eq!(
+        diary.take(),
+        ["Destroy 1", "Destroy 2"],
+        "in the reverse of the order in which they were built"
+    );
+}
+
+#[tokio::test]
+async fn a_lazy_component_that_nobody_uses_is_never_built_nor_destroyed() {
+    let diary = Diary::default();
+    let server =
+        soon("the start", empty().component(part::<1>(&diary, nothing).lazy()).start()).await.unwrap();
+    server.shutdown().await;
+    assert_eq!(diary.take(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_lazy_component_that_something_needs_is_built_with_it() {
+    let diary = Diary::default();
+    let exporter = empty()
+        .component(part::<1>(&diary, |needs| needs.component::<Part<2>>()))
+        .component(part::<2>(&diary, nothing).lazy());
+    soon("the start", exporter.start()).await.unwrap().shutdown().await;
+    assert_eq!(diary.take()[..2], ["Build 2", "Build 1"]);
+}
+
+/// A circle that a `Lazy` breaks is none.
+#[tokio::test]
+async fn two_components_may_need_each_other_if_one_can_wait() {
+    struct Hen(Arc<Egg>);
+    struct Egg(Lazy<Hen>);
+    let hen = ComponentConfig::new("Hen", "tests", at(1), |context| async move { Ok(Hen(context.get()?)) })
+        .needs(|needs| needs.component::<Egg>());
+    let egg = ComponentConfig::new("Egg", "tests", at(2), |context| async move { Ok(Egg(context.lazy())) })
+        .needs(|needs| needs.injected::<Lazy<Hen>>());
+    let (told, tell) = oneshot::channel();
+    let exporter = empty().component(hen).component(egg).before_listening(|context| async move {
+        let hen = context.get::<Hen>()?;
+        let _ = told.send(Arc::ptr_eq(&hen, &hen.0.0.get().await?));
+        Ok(())
+    });
+    soon("the start", exporter.start()).await.unwrap().shutdown().await;
+    assert!(tell.await.unwrap());
+}
+
+/// Many want it at once, and the first builds it for all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_who_come_meanwhile_wait_for_the_one_that_is_built() {
+    let (built, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let (count, held) = (Arc::clone(&built), Arc::clone(&gate));
+    let slow = ComponentConfig::new("Slow", "tests", at(1), move |_| {
+        let (count, held) = (Arc::clone(&count), Arc::clone(&held));
+        async move {
+            let number = count.fetch_add(1, Ordering::SeqCst) as u64;
+            held.acquire().await.map_err(|error| Error::msg(error.to_string()))?.forget();
+            Ok(number)
+        }
+    });
+    let (told, tell) = oneshot::channel();
+    let exporter = empty().component(slow.lazy()).before_listening(move |context| async move {
+        let _ = told.send(context);
+        Ok(())
+    });
+    let server = soon("the start", exporter.start()).await.unwrap();
+    let context = tell.await.unwrap();
+    let users: Vec<_> = (0..20)
+        .map(|_| {
+            let later = context.lazy::<u64>();
+            tokio::spawn(async move { *later.get().await.unwrap() })
+        })
+        .collect();
+    gate.add_permits(1);
+    for user in users {
+        assert_eq!(soon("a user", user).await.unwrap(), 0);
+    }
+    assert_eq!(built.load(Ordering::SeqCst), 1);
+    server.shutdown().await;
+}
+
+/// It fails to whoever asks, and the next one tries again; of what was built by half nothing is left.
+#[tokio::test]
+async fn a_lazy_component_that_cannot_be_built_fails_whoever_uses_it() {
+    for (misdeed, says) in [
+        ((Step::Build, Misdeed::Fail), "the component `One` (src/app.rs:1) could not be built: no luck"),
+        (
+            (Step::Build, Misdeed::Panic),
+            "the component `One` (src/app.rs:1) could not be built: it panicked: out of luck",
+        ),
+        (
+            (Step::Settle, Misdeed::Fail),
+            "the component `One` (src/app.rs:1) failed in `after_properties_set`: no luck",
+        ),
+    ] {
+        let diary = Diary::default();
+        let app = runtime::test::app()
+            .only::<Lazily>()
+            .with(|exporter| exporter.component(wicked::<1>(&diary, nothing, Some(misdeed)).lazy()))
+            .start()
+            .await;
+        let mut peer = app.connect("/lazily").await.unwrap();
+        for _ in 0..2 {
+            peer.send("use").await.unwrap();
+            assert_eq!(peer.text().await, says);
+        }
+        let entries = diary.take();
+        // Two messages, each of which tries twice.
+        assert_eq!(entries.iter().filter(|entry| *entry == "Build 1").count(), 4, "{entries:?}");
+        let destroyed = entries.iter().filter(|entry| *entry == "Destroy 1").count();
+        assert_eq!(destroyed, if misdeed.0 == Step::Settle { 4 } else { 0 }, "{entries:?}");
+        drop(peer);
+        app.shutdown().await;
+    }
+}
