@@ -338,6 +338,7 @@ async fn nonsense_is_closed_without_a_loud_word() {
     let mut raw = open(&server, &authority, "/echo").await;
     says_back(&mut raw, "others are served").await;
     assert_eq!(logged.saying("TLS handshake failed").len(), 5);
+    assert_eq!(server.container().counters().tls_errors, 5);
     // The line that the server listens, and nothing else.
     let loud: Vec<_> = logged.loud().into_iter().map(|line| line.message).collect();
     assert!(loud.iter().all(|line| !line.contains("TLS")), "{loud:?}");
