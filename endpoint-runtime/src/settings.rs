@@ -189,7 +189,7 @@ pub struct Settings {
     /// Beyond it handshakes are answered 503.
     pub max_connections_per_address: usize,
 
-    /// How many sessions one [principal](crate::Principal) may have open at a time; 0 is no limit. Default: 0.
+    /// How many sessions one [identity](crate::Identity) may have open at a time, by its name; 0 is no limit. Default: 0.
     ///
     /// Off, because a principal may be a person with a few devices or a service with thousands of connections; only the application
     /// knows. Beyond it handshakes are answered 503.

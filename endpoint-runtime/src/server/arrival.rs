@@ -57,6 +57,7 @@ pub(super) async fn arrive<I>(
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    admission.door().tally().connections.add(1);
     if admission.is_hopeless() {
         return;
     }
@@ -161,7 +162,10 @@ where
             tracing::debug!(peer = ?arrival.ends.remote, %error, "the peer left before it said anything");
             None
         }
-        Err(_) => None,
+        Err(_) => {
+            arrival.door.tally().slow_heads.add(1);
+            None
+        }
     }
 }
 

@@ -109,11 +109,13 @@ counters! {
     /// Requests to which the server itself answered 400 or more, for whatever reason, limits included. What the fallback and layers
     /// answer is not counted.
     http_errors,
-    /// Connections that were closed because the head of a request took longer than `head_timeout`.
+    /// Connections that were closed because a request, or the head of one, did not come within `head_timeout`.
     slow_heads,
     /// Connections that were closed because their TLS handshake failed or took longer than `tls_handshake_timeout`: what they speak is
     /// no TLS, they do not trust the certificate, or show none that is trusted here.
     tls_errors,
+    /// HTTP/2 connections that were closed because their peer reset too many streams: `http2_max_resets`.
+    http2_worn_out,
     /// Connections whose header of the PROXY protocol was missing, malformed, late, or from somebody who is not trusted; and requests
     /// in which a trusted proxy contradicts itself.
     proxy_errors,

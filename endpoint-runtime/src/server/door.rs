@@ -144,7 +144,6 @@ impl Door {
         let limit = self.settings.max_connections;
         let others = self.http.fetch_add(1, Ordering::AcqRel) + self.sessions().count();
         let over = if limit == 0 { 0 } else { (others + 1).saturating_sub(limit) };
-        self.tally().connections.add(1);
         if over > 0
             && let Some(unsaid) = self.tally().refused_full.note()
         {

@@ -72,6 +72,7 @@ where
                 }
             }
             () = streams.worn_out() => {
+                arrival.door.tally().http2_worn_out.add(1);
                 tracing::debug!(peer = ?arrival.ends.remote, "an HTTP/2 peer resets too many streams: its connection is closed");
                 break Ok(());
             }

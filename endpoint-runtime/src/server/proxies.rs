@@ -10,7 +10,8 @@ use http::HeaderMap;
 use http::header::HOST;
 use ipnet::IpNet;
 
-use self::forwarded::{Chain, Contradiction};
+use self::forwarded::Chain;
+pub(super) use self::forwarded::Contradiction;
 use crate::session::{Ends, NamedHost};
 
 /// How a list of proxies says that whoever comes through a Unix socket is one.

@@ -249,6 +249,7 @@ async fn a_peer_that_resets_streams_slowly_is_cut_off_too() {
             break;
         }
     }
+    assert_eq!(server.container().counters().http2_worn_out, 1);
 }
 
 /// Whoever leaves a page with many open sockets is no attacker.

@@ -221,7 +221,7 @@ impl Configurator for Introducer {
         _: &ApplicationContext,
     ) -> std::result::Result<(), Refusal> {
         if let Some(name) = handshake.header("x-user").map(ToOwned::to_owned) {
-            handshake.extensions_mut().insert(Principal::new(name));
+            Principal::new(name.clone()).named(name).establish(handshake.extensions_mut());
         }
         Ok(())
     }

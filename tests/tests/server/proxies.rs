@@ -5,6 +5,10 @@ use std::time::Duration;
 use endpoint_runtime::prelude::*;
 use endpoint_runtime::{Counters, Listen, ServerEndpointExporter, Settings};
 use http::StatusCode;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tower_service::Service;
 
 use super::support::{Directory, Echo, Raw, capture, only, soon, start, text, upgrade};
 
@@ -33,7 +37,11 @@ impl Who {
 }
 
 fn trusting(proxies: &'static [&'static str]) -> ServerEndpointExporter {
-    only::<Who>().configure(move |settings| {
+    believing(only::<Who>(), proxies)
+}
+
+fn believing(exporter: ServerEndpointExporter, proxies: &'static [&'static str]) -> ServerEndpointExporter {
+    exporter.configure(move |settings| {
         settings.trusted_proxies = proxies.iter().map(|&proxy| proxy.to_owned()).collect();
     })
 }
@@ -262,4 +270,36 @@ async fn a_client_may_come_through_two_kinds_of_proxies() {
     raw.send(binary(0x21, &[])).await;
     assert_eq!(raw.ask(upgrade("/who", &["X-Forwarded-For: 203.0.113.5"])).await.status, 101);
     assert_eq!(raw.text().await, "203.0.113.5:0 by 127.0.0.1, secure: false, ws://server.example/who");
+}
+
+/// Somebody else's server says who is at the other end, and that may be a proxy.
+#[tokio::test]
+async fn a_proxy_may_stand_in_front_of_what_is_mounted() {
+    for (peer, expected) in [
+        (Some("10.0.0.1:77"), "192.0.2.1:0 by 10.0.0.1:77, secure: true, wss://server.example/who"),
+        (Some("10.1.0.1:77"), "10.1.0.1:77 by nobody, secure: false, ws://server.example/who"),
+        // Nobody knows who that is, and it is no Unix socket.
+        (None, "nobody by nobody, secure: false, ws://server.example/who"),
+    ] {
+        let exporter = endpoint_runtime::export_all().settings(Settings::default());
+        let exporter = believing(exporter.only(|config| config.is::<Who>()), &["10.0.0.1", "unix"]);
+        let service = exporter.into_service().await.unwrap();
+        let service = match peer {
+            Some(peer) => service.peer(peer.parse().unwrap()),
+            None => service,
+        };
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let _kept = service.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+                let mut service = service.clone();
+                async move { service.call(request).await }
+            });
+            http1::Builder::new().serve_connection(TokioIo::new(theirs), service).with_upgrades().await
+        });
+        let mut raw = Raw::over(ours);
+        let headers = ["X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https"];
+        assert_eq!(raw.ask(upgrade("/who", &headers)).await.status, 101, "{peer:?}");
+        assert_eq!(raw.text().await, expected);
+    }
 }

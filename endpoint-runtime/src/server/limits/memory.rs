@@ -180,11 +180,12 @@ mod tests {
 
     #[test]
     fn memory_is_the_least_of_groups_and_machine() {
-        type Files = &'static [(&'static str, &'static str)];
+        type File = (&'static str, &'static str);
+        type Case = (Vec<File>, &'static [File], Option<(usize, &'static str)>);
         let meminfo = ("/proc/meminfo", "MemTotal:       16777216 kB\nMemFree:  1 kB\n");
         let two = ("/proc/self/cgroup", "0::/a/b\n");
         let one = ("/proc/self/cgroup", "3:cpu:/x\n5:blkio,memory:/c\n");
-        let table: Vec<(Vec<(&str, &str)>, Files, Option<(usize, &str)>)> = vec![
+        let table: Vec<Case> = vec![
             (vec![], &[], None),
             (vec![meminfo], &[], Some((16 * GIB, "machine"))),
             (vec![meminfo, two], &[("/sys/fs/cgroup/a/b/memory.max", "max\n")], Some((16 * GIB, "machine"))),
