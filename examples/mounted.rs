@@ -25,8 +25,8 @@ struct Wall;
 #[handlers]
 impl Wall {
     #[on_open]
-    async fn open(&self, session: &Session, #[path] wall: &str, visitor: &Principal<Visitor>) -> String {
-        session.join(wall);
+    async fn open(&self, session: &Session, #[path] wall: String, visitor: Principal<Visitor>) -> String {
+        session.join(&wall);
         format!("you are visitor {} of the {wall} wall", visitor.0)
     }
 
@@ -34,11 +34,11 @@ impl Wall {
     async fn write(
         &self,
         text: String,
-        #[path] wall: &str,
-        visitor: &Principal<Visitor>,
+        #[path] wall: String,
+        visitor: Principal<Visitor>,
         sessions: Sessions,
     ) {
-        sessions.room(wall).send(format!("visitor {}: {text}", visitor.0)).await;
+        sessions.room(&wall).send(format!("visitor {}: {text}", visitor.0)).await;
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) use self::component::{Component, ComponentOptions};
 pub(crate) use self::endpoint::Endpoint;
 pub(crate) use self::field::Field;
 pub(crate) use self::handlers::{Event, Handler, Handlers, Receiver, mentions};
-pub(crate) use self::maker::{Constructed, Maker};
+pub(crate) use self::maker::{Constructed, Maker, written};
 pub(crate) use self::options::{Options, Scope, Side, Timeout};
 pub(crate) use self::parameter::{Borrowed, Parameter, Source};
 pub(crate) use self::setting::Setting;

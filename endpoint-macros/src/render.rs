@@ -52,6 +52,13 @@ fn parenthesized(arguments: TokenStream, place: Span) -> Group {
     group
 }
 
+/// `{ body }`, with the braces at a place of the user's: that is what the compiler shows when it means the whole.
+fn braced(body: TokenStream, place: Span) -> Group {
+    let mut group = Group::new(Delimiter::Brace, body);
+    group.set_span(place);
+    group
+}
+
 /// The places of the first and the last of some tokens.
 fn ends(tokens: &TokenStream) -> [Span; 2] {
     let mut all = tokens.clone().into_iter();

@@ -85,7 +85,7 @@ impl TokenVerifier for ByDesk {
         token: &str,
         application: &ApplicationContext,
     ) -> Result<Principal<Self::Who>, Refusal> {
-        let desk: Option<Arc<Desk>> = application.get();
+        let desk: Option<Arc<Desk>> = application.find();
         let given = desk.and_then(|desk| desk.look_up(token));
         let given = given.ok_or_else(|| Refusal::unauthorized("this token is not valid: sign in"))?;
         let principal = Principal::new(given.to).named(given.to.name).expires_at(given.until);

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use endpoint_runtime::{CloseReason, Container};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Collected, Full, Limited};
 use serde::Deserialize;
 use tower_service::Service;
 
@@ -47,7 +47,7 @@ where
         let (head, body) = request.into_parts();
         Box::pin(async move {
             // Nothing that is longer, or breaks off, makes sense here.
-            let body = Limited::new(body, 1024).collect().await.map(|body| body.to_bytes());
+            let body = Limited::new(body, 1024).collect().await.map(Collected::to_bytes);
             Ok(answer(&desk, &head, &body.unwrap_or_default()).await)
         })
     }

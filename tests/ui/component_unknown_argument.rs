@@ -7,7 +7,7 @@ use endpoint_runtime::prelude::*;
 #[component(nam = "main", scope = singleton, lasy, "main")]
 struct A;
 
-#[component(name, name = 7, name = "", provides = [dyn Send])]
+#[component(name, name = 7, name = "", provides = "Send")]
 struct B;
 
 #[provider(layz, lazy = true, name = "")]

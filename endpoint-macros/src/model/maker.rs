@@ -275,13 +275,13 @@ fn is_owned(ty: &Type, initial: &Initial, role: Role, problems: &mut Problems) -
         _ => return true,
     };
     let inner = &reference.elem;
-    let name = inner.to_token_stream().to_string();
+    let name = written(&inner.to_token_stream());
     let remedy = match initial {
         Initial::Setting(_) if name == "str" => "take `String`".to_owned(),
         Initial::Setting(_) => format!("take `{name}`"),
         _ if name == "str" => "take a `String` of the settings, with `#[value(\"table.key\")]`".to_owned(),
-        _ if BY_VALUE.iter().any(|known| name == *known || name.starts_with(&format!("{known} <"))) => {
-            format!("take `{}`, without `&`", name.replace(' ', ""))
+        _ if BY_VALUE.iter().any(|known| name == *known || name.starts_with(&format!("{known}<"))) => {
+            format!("take `{name}`, without `&`")
         }
         _ => format!("a component is shared: take `Arc<{name}>`"),
     };
@@ -323,5 +323,37 @@ fn argument_of<'t>(ty: &'t Type, name: &str) -> Option<&'t Type> {
             })
         }
         _ => None,
+    }
+}
+
+/// A type as people write it.
+pub(crate) fn written(ty: &TokenStream) -> String {
+    let is_word = |character: char| character.is_alphanumeric() || matches!(character, '_' | '+');
+    let mut text = String::new();
+    for word in ty.to_string().split_whitespace() {
+        if text.ends_with(is_word) && word.starts_with(is_word) || text.ends_with([',', ';']) {
+            text.push(' ');
+        }
+        text.push_str(word);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+
+    use super::*;
+
+    #[test]
+    fn types_are_named_as_people_write_them() {
+        for (ty, text) in [
+            (quote!(rooms::Theatre), "rooms::Theatre"),
+            (quote!(dyn Audit + Send), "dyn Audit + Send"),
+            (quote!(HashMap<String, Vec<u8>>), "HashMap<String, Vec<u8>>"),
+            (quote!([u8; 3]), "[u8; 3]"),
+        ] {
+            assert_eq!(written(&ty), text);
+        }
     }
 }

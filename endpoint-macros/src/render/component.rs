@@ -7,8 +7,8 @@ use syn::{Attribute, Type};
 
 use super::endpoint::initial;
 use super::wanted::{context_local, needs, value};
-use super::{ask_with, ends, parenthesized, place};
-use crate::model::{Component, ComponentOptions, Constructed, Maker, Wanted};
+use super::{ask_with, braced, ends, parenthesized, place};
+use crate::model::{Component, ComponentOptions, Constructed, Maker, Wanted, written};
 use crate::runtime::Runtime;
 
 /// One implementation of `ComponentDeclared`, in parts.
@@ -21,8 +21,9 @@ struct Declared<'d> {
     name: String,
     span: Span,
     needs: Option<TokenStream>,
-    /// What `make` does: the last expression is a `Result<Arc<Component>>`.
+    /// What `make` does: the last expression is a `Result<Arc<Component>>`. And where that stands, for whatever is wrong with its future.
     made: TokenStream,
+    made_at: Span,
     options: &'d ComponentOptions,
 }
 
@@ -37,6 +38,7 @@ pub(crate) fn component(component: &Component, options: &ComponentOptions, runti
         span: name.span(),
         needs: needs(fields.iter().map(|field| &field.wanted), runtime),
         made: quote!(::core::result::Result::Ok(#runtime::Arc::new(Self { #(#initials,)* }))),
+        made_at: name.span(),
         options,
     };
     let (implementation, registration) =
@@ -56,6 +58,7 @@ pub(crate) fn constructed(block: &Constructed, options: &ComponentOptions, runti
             span: ends(self_type)[0],
             needs: needs(wanted(constructor), runtime),
             made: made(constructor, &quote!(#self_type::#name), runtime),
+            made_at: name.span(),
             options,
         };
         let (implementation, registration) =
@@ -79,6 +82,7 @@ pub(crate) fn provider(maker: &Maker, options: &ComponentOptions, runtime: &Runt
         span: name.span(),
         needs: needs(wanted(maker), runtime),
         made: made(maker, &name.to_token_stream(), runtime),
+        made_at: name.span(),
         options,
     };
     let (implementation, registration) =
@@ -126,24 +130,16 @@ fn fallback(implementor: &TokenStream, conditions: &[Attribute], runtime: &Runti
 impl Declared<'_> {
     fn implementation(&self, runtime: &Runtime) -> TokenStream {
         let Declared { implementor, component, needs, made, .. } = self;
-        let (header, config, context) = (header(implementor, runtime), self.config(runtime), context_local());
-        // Where the future is not `Send`, it is about this component.
-        let make = Ident::new("make", self.span);
+        let (header, config) = (header(implementor, runtime), self.config(runtime));
         let component_type = quote_spanned!(ends(component)[0]=> type Component = #component;);
-        quote! {
-            #[automatically_derived]
-            #header {
-                #component_type
-
-                #needs
-
-                async fn #make(#context: &#runtime::ApplicationContext) -> #runtime::Result<#runtime::Arc<#component>> {
-                    #made
-                }
-
-                #config
-            }
-        }
+        let (at, context) = (runtime.at(self.made_at), context_local());
+        let signature = quote_spanned! {self.made_at=>
+            async fn make(#context: &#at::ApplicationContext) -> #at::Result<#at::Arc<#component>>
+        };
+        let make = braced(made.clone(), self.made_at);
+        let body = quote!(#component_type #needs #signature #make #config);
+        let body = braced(body, ends(implementor)[0]);
+        quote!(#[automatically_derived] #header #body)
     }
 
     /// `fn config`: what it is known as, and which of the runtime's traits it implements.
@@ -168,22 +164,9 @@ impl Declared<'_> {
 fn shared_as(component: &TokenStream, ty: &Type) -> TokenStream {
     let [first, last] = ends(&ty.to_token_stream());
     let provides = quote_spanned!(first=> .provides::<#component, #ty>);
-    let component = Ident::new("component", first.resolved_at(Span::mixed_site()));
+    let component = Ident::new("component", first);
     let share = parenthesized(quote_spanned!(first=> |#component| #component), last);
     quote!(#provides #share)
-}
-
-/// A type as people write it.
-fn written(ty: &TokenStream) -> String {
-    let is_word = |character: char| character.is_alphanumeric() || matches!(character, '_' | '+');
-    let mut text = String::new();
-    for word in ty.to_string().split_whitespace() {
-        if text.ends_with(is_word) && word.starts_with(is_word) || text.ends_with([',', ';']) {
-            text.push(' ');
-        }
-        text.push_str(word);
-    }
-    text
 }
 
 fn wanted(maker: &Maker) -> impl Iterator<Item = &Wanted> {
@@ -234,21 +217,4 @@ fn is_whole(maker: &Maker, runtime: &Runtime) -> Option<TokenStream> {
             };
         }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn types_are_named_as_people_write_them() {
-        for (ty, text) in [
-            (quote!(rooms::Theatre), "rooms::Theatre"),
-            (quote!(dyn Audit + Send), "dyn Audit + Send"),
-            (quote!(HashMap<String, Vec<u8>>), "HashMap<String, Vec<u8>>"),
-            (quote!([u8; 3]), "[u8; 3]"),
-        ] {
-            assert_eq!(written(&ty), text);
-        }
-    }
 }

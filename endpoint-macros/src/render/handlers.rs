@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::Attribute;
 
 use super::call::{admit, asked, call, instance, is_judged_by_type, make, needs};
-use super::{ask_with, ends, parenthesized};
+use super::{ask_with, braced, ends, parenthesized};
 use crate::model::{Event, Handler, Handlers, Parameter, Source};
 use crate::runtime::Runtime;
 
@@ -55,13 +55,6 @@ fn header(handlers: &Handlers, runtime: &Runtime) -> TokenStream {
     let runtime = runtime.at(span);
     let of = quote_spanned!(span=> #runtime::Handlers for);
     quote!(#impl_token #of #self_type)
-}
-
-/// `{ body }`, with the braces at a place of the user's: that is what the compiler shows when it means the whole.
-fn braced(body: TokenStream, place: Span) -> Group {
-    let mut group = Group::new(Delimiter::Brace, body);
-    group.set_span(place);
-    group
 }
 
 /// `fn needs`: what the parameters ask of the application.

@@ -44,7 +44,7 @@ const INVALID: HeaderValue = HeaderValue::from_static("Bearer error=\"invalid_to
 ///     type Who = User;
 ///
 ///     async fn verify(&self, token: &str, application: &ApplicationContext) -> Result<Principal<User>, Refusal> {
-///         let users = application.get::<Users>().ok_or_else(|| Refusal::unauthorized("nobody knows you"))?;
+///         let users = application.find::<Users>().ok_or_else(|| Refusal::unauthorized("nobody knows you"))?;
 ///         let name = users.owner_of(token).await.ok_or_else(|| Refusal::unauthorized("this token is not valid"))?;
 ///         Ok(Principal::new(User(name.clone())).named(name))
 ///     }

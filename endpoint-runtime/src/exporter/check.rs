@@ -170,13 +170,11 @@ fn listeners(settings: &Settings, listens: &[Listen], problems: &mut Vec<Problem
     };
     let mut listeners = Vec::new();
     for listen in set {
-        match Binding::parse(&listen.address) {
-            Ok(binding) => listeners.push((binding, listen)),
-            Err(_) if listens.is_empty() && !settings.problems().is_empty() => {}
-            Err(text) => {
-                let text = address_fault(&listen.address).unwrap_or(text);
-                problems.push(Problem::new(format!("`bind`: {text}")));
-            }
+        let (fault, binding) = (address_fault(&listen.address), Binding::parse(&listen.address));
+        match (fault, binding) {
+            (None, Ok(binding)) => listeners.push((binding, listen)),
+            (Some(_), _) if listens.is_empty() => {}
+            (Some(text), _) | (None, Err(text)) => problems.push(Problem::new(format!("`bind`: {text}"))),
         }
     }
     listeners

@@ -118,7 +118,10 @@ where
     };
     let stream = match accepted {
         Ok(stream) => stream,
-        Err(error) => return tracing::debug!(peer = ?arrival.ends.remote, %error, "TLS handshake failed"),
+        Err(error) => {
+            arrival.door.tally().tls_errors.add(1);
+            return tracing::debug!(peer = ?arrival.ends.remote, %error, "TLS handshake failed");
+        }
     };
     arrival.ends.secure = true;
     arrival.ends.shown = super::tls::shown(&stream);

@@ -111,6 +111,9 @@ counters! {
     http_errors,
     /// Connections that were closed because the head of a request took longer than `head_timeout`.
     slow_heads,
+    /// Connections that were closed because their TLS handshake failed or took longer than `tls_handshake_timeout`: what they speak is
+    /// no TLS, they do not trust the certificate, or show none that is trusted here.
+    tls_errors,
     /// Connections whose header of the PROXY protocol was missing, malformed, late, or from somebody who is not trusted; and requests
     /// in which a trusted proxy contradicts itself.
     proxy_errors,

@@ -166,24 +166,32 @@ impl Door {
         answer
     }
 
+    /// The ends of a connection, as a proxy that is trusted introduces whoever is behind it.
+    pub(super) fn introduced<B>(&self, request: &mut Request<B>, ends: Ends) -> Result<Ends, Refusal> {
+        match self.proxies.read(request.headers(), &ends) {
+            Ok(None) => Ok(ends),
+            Ok(Some(forwarded)) => {
+                forwarded.host.map(|host| request.extensions_mut().insert(host));
+                Ok(forwarded.ends)
+            }
+            Err(fault) => {
+                self.tally().proxy_errors.add(1);
+                Err(Refusal::bad_request(fault.to_string()))
+            }
+        }
+    }
+
     async fn answer_to(
         self: Arc<Self>,
         mut request: Request<Incoming>,
         arrival: Arrival,
         entry: Entry,
     ) -> Response<ResponseBody> {
-        let Arrival { rules, mut ends, full, .. } = arrival;
-        match self.proxies.read(request.headers(), &ends) {
-            Ok(None) => {}
-            Ok(Some(forwarded)) => {
-                ends = forwarded.ends;
-                forwarded.host.map(|host| request.extensions_mut().insert(host));
-            }
-            Err(fault) => {
-                self.tally().proxy_errors.add(1);
-                return self.refuse(request.uri().path(), Refusal::bad_request(fault.to_string()));
-            }
-        }
+        let Arrival { rules, ends, full, .. } = arrival;
+        let ends = match self.introduced(&mut request, ends) {
+            Ok(ends) => ends,
+            Err(refusal) => return self.refuse(request.uri().path(), refusal),
+        };
         let path = request.uri().path();
         match full {
             None => {}

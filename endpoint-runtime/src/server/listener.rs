@@ -122,6 +122,7 @@ enum Owner {
     /// Perhaps other processes, with sockets of their own.
     Beside,
     /// Whoever the service manager passes the same socket to.
+    #[cfg_attr(not(unix), allow(dead_code))]
     Manager,
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use http::uri::Scheme;
-use http::{Request, Response, StatusCode, request};
+use http::{Request, Response, StatusCode};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tower_service::Service;
@@ -158,19 +158,27 @@ impl MountedService {
     }
 
     /// What is known of the connection.
-    fn ends(&self, head: &request::Parts) -> Ends {
+    fn ends(&self, request: &Request<()>) -> Ends {
         #[cfg(feature = "axum")]
-        let told = head.extensions.get::<axum::extract::ConnectInfo<SocketAddr>>().map(|info| info.0);
+        let told = request.extensions().get::<axum::extract::ConnectInfo<SocketAddr>>().map(|info| info.0);
         #[cfg(not(feature = "axum"))]
         let told = None;
         // In HTTP/2 the scheme is stated.
-        let secure = self.secure || head.uri.scheme() == Some(&Scheme::HTTPS);
+        let secure = self.secure || request.uri().scheme() == Some(&Scheme::HTTPS);
         Ends { remote: self.peer.or(told), secure, ..Ends::default() }
     }
 
-    async fn answer(self, mut head: request::Parts) -> Response<ResponseBody> {
+    async fn answer(self, mut request: Request<()>) -> Response<ResponseBody> {
         let door = Arc::clone(&self.inner.door);
-        let path = head.uri.path();
+        let mut ends = self.ends(&request);
+        // Without an address it is not known to be a proxy.
+        if ends.remote.is_some() {
+            ends = match door.introduced(&mut request, ends) {
+                Ok(ends) => ends,
+                Err(refusal) => return door.refuse(request.uri().path(), refusal),
+            };
+        }
+        let path = request.uri().path();
         let Some((deployed, params)) = door.deployments().find(path, |_| true) else {
             return door.refuse(path, handshake::not_found());
         };
@@ -178,8 +186,8 @@ impl MountedService {
             Ok(params) => params,
             Err(error) => return door.refuse(path, Refusal::bad_request(error.to_string())),
         };
-        let ends = self.ends(&head);
-        head.extensions.insert(ends);
+        request.extensions_mut().insert(ends);
+        let (head, ()) = request.into_parts();
         match Arc::clone(&door).upgrade(head, deployed, params).await {
             Some(response) => response,
             None => {
@@ -213,8 +221,7 @@ impl<B: Send + 'static> Service<Request<B>> for MountedService {
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         // A handshake has no body.
-        let (head, _) = request.into_parts();
-        let answer = self.clone().answer(head);
+        let answer = self.clone().answer(request.map(drop));
         Box::pin(async move { Ok(answer.await) })
     }
 }

@@ -117,7 +117,8 @@ async fn the_token_is_never_the_subprotocol() {
     });
     let app = app.start().await;
     let bo = token("bo");
-    let table: &[(&str, &[&str], Result<Option<&str>, u16>)] = &[
+    type Row<'r> = (&'r str, &'r [&'r str], Result<Option<&'r str>, u16>);
+    let table: &[Row<'_>] = &[
         ("/who", &["bearer", &bo], Ok(Some("bearer"))),
         ("/who", &["bearer", &bo, "v1", "v2"], Ok(Some("v1"))),
         ("/who", &["v2", "bearer", &bo], Ok(Some("v2"))),
@@ -285,10 +286,8 @@ async fn an_endpoint_has_tokens_of_its_own() {
         ServerEndpointConfig::builder("/none", || Programmatic).build(),
     ];
     let app = runtime::test::app().with(|exporter| {
-        configs
-            .into_iter()
-            .fold(exporter, |exporter, config| exporter.endpoint(config))
-            .only(|config| config.is::<Programmatic>())
+        let exporter = exporter.only(ServerEndpointConfig::is::<Programmatic>);
+        configs.into_iter().fold(exporter, runtime::ServerEndpointExporter::endpoint)
     });
     let app = app.start().await;
     let bo = authorization("bo");
@@ -322,7 +321,8 @@ async fn a_verifier_asks_components() {
             token: &str,
             application: &ApplicationContext,
         ) -> Result<Principal<User>, Refusal> {
-            let users = application.find::<Users>().ok_or_else(|| Refusal::unauthorized("nobody is known"))?;
+            let users =
+                application.find::<Users>().ok_or_else(|| Refusal::unauthorized("nobody is known"))?;
             if users.0 != token {
                 return Err(Refusal::unauthorized("this token is not valid"));
             }

@@ -22,7 +22,7 @@ impl News {
 
 async fn start() -> Server {
     let exporter = runtime::export_all().settings(Settings::default()).bind("127.0.0.1:0");
-    exporter.only(|config| config.is::<News>()).bearer(tokens()).start().await.unwrap()
+    exporter.only(ServerEndpointConfig::is::<News>).bearer(tokens()).start().await.unwrap()
 }
 
 /// `new WebSocket(url, protocols)`, as a page of that origin would say it: what was agreed on, and the first message; or the status.

@@ -38,7 +38,7 @@ impl Feed {
             "forever" => session.refresh(ann()),
             text => match text.parse() {
                 Ok(seconds) => {
-                    session.refresh(ann().expires_at(SystemTime::now() + Duration::from_secs(seconds)))
+                    session.refresh(ann().expires_at(SystemTime::now() + Duration::from_secs(seconds)));
                 }
                 Err(_) => session.authorize(text).await?,
             },

@@ -113,7 +113,7 @@ async fn an_endpoint_is_for_those_in_one_of_its_roles() {
 #[tokio::test]
 async fn a_role_without_a_name_is_a_problem() {
     let config = ServerEndpointConfig::builder("/nobody", || Programmatic).require([""]).build();
-    let exporter = runtime::export_all().only(|config| config.is::<Programmatic>()).endpoint(config);
+    let exporter = runtime::export_all().only(ServerEndpointConfig::is::<Programmatic>).endpoint(config);
     let report = exporter.check();
     let problems: Vec<_> = report.problems().iter().map(ToString::to_string).collect();
     assert!(

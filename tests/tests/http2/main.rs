@@ -14,3 +14,4 @@ mod messages;
 mod mounted;
 mod opening;
 mod support;
+mod tls;

@@ -171,7 +171,7 @@ async fn pages_and_sockets_share_a_connection() {
     assert_eq!((page.status, page.body.as_str()), (200, "a page"));
     assert_eq!(connection.get("/echo").await.body, "a page at an endpoint");
     one.says_back("one").await;
-    let post = request(Method::POST, "/post", &[]);
+    let post = request(Method::POST, "/post", &[("content-length", "6")]);
     let (response, mut body) = connection.send(post, false).await.unwrap();
     other.says_back("other").await;
     body.send_data("posted".into(), true).unwrap();

@@ -131,6 +131,21 @@ async fn what_layers_leave_in_the_request_reaches_the_handlers() {
     assert_eq!(text, format!("blue ada 7 {port} false /mounted/blue"));
 }
 
+/// The word of a proxy that is trusted is taken here too, where the peer is known.
+#[tokio::test]
+async fn a_trusted_proxy_says_whose_connection_it_is() {
+    let headers = [("x-forwarded-for", "192.0.2.9"), ("x-forwarded-proto", "https")];
+    for (trusted, is_believed) in [("127.0.0.1", true), ("192.0.2.1", false)] {
+        let exporter =
+            only::<Room>().configure(move |settings| settings.trusted_proxies = vec![trusted.to_owned()]);
+        let address = serve(exporter.into_router().await.unwrap()).await;
+        let mut client = connect_with(address, "/mounted/blue", &headers).await;
+        let text = next_text(&mut client).await;
+        let from = if is_believed { 0 } else { port(&client) };
+        assert_eq!(text, format!("blue nobody 0 {from} {is_believed} /mounted/blue"), "{trusted}");
+    }
+}
+
 /// A router of axum's takes fewer templates beside each other than we do, and knows paths as they are sent.
 #[tokio::test]
 async fn all_templates_become_routes() {

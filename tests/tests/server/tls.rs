@@ -338,6 +338,7 @@ async fn nonsense_is_closed_without_a_loud_word() {
     let mut raw = open(&server, &authority, "/echo").await;
     says_back(&mut raw, "others are served").await;
     assert_eq!(logged.saying("TLS handshake failed").len(), 5);
+    assert_eq!(server.container().counters().tls_errors, 5);
     // The line that the server listens, and nothing else.
     let loud: Vec<_> = logged.loud().into_iter().map(|line| line.message).collect();
     assert!(loud.iter().all(|line| !line.contains("TLS")), "{loud:?}");
@@ -363,6 +364,7 @@ async fn a_slow_handshake_is_cut_off_while_others_are_served() {
     let (mut raw, (), said) = tokio::join!(served, slowly, silent.ended());
     assert_eq!(said, b"");
     assert!(begin.elapsed() >= LIMIT, "{:?}", begin.elapsed());
+    assert_eq!(server.container().counters().tls_errors, 2);
     // The time for the handshake is not the session's.
     says_back(&mut raw, "still there").await;
 }

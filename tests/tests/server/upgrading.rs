@@ -290,31 +290,38 @@ async fn a_layer_upgrades_to_another_endpoint() {
     says_back(&mut echo, "as always").await;
 }
 
-/// The service was asked before the server stopped, and upgrades afterwards.
+/// The service was asked before the server stopped, and upgrades afterwards. Where others take over the address it is not too late.
 #[tokio::test]
 async fn who_is_upgraded_while_the_server_stops_gets_503() {
-    let (entered, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (front_entered, front_go) = (Arc::clone(&entered), Arc::clone(&go));
-    let front = Front::new(move |container, request| {
-        let (entered, go) = (Arc::clone(&front_entered), Arc::clone(&front_go));
-        async move {
-            entered.notify_one();
-            go.notified().await;
-            let config = ServerEndpointConfig::builder("/x", || Numbered(0)).build();
-            container.upgrade(request, &config, PathParams::default()).await
+    for (handed_over, code, status) in [(false, 1001, 503), (true, 1012, 101)] {
+        let (entered, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (front_entered, front_go) = (Arc::clone(&entered), Arc::clone(&go));
+        let front = Front::new(move |container, request| {
+            let (entered, go) = (Arc::clone(&front_entered), Arc::clone(&front_go));
+            async move {
+                entered.notify_one();
+                go.notified().await;
+                let config = ServerEndpointConfig::builder("/x", || Numbered(0)).build();
+                container.upgrade(request, &config, PathParams::default()).await
+            }
+        });
+        let exporter = behind(front).configure(move |settings| settings.reuse_port = handed_over);
+        let server = start(exporter).await;
+        let mut held = Raw::upgraded(server.local_addr(), "/echo").await;
+        let mut waiting = Raw::connect(server.local_addr()).await;
+        waiting.send(upgrade("/x", &[])).await;
+        soon("the service", entered.notified()).await;
+        let stopping = tokio::spawn(server.shutdown());
+        assert_eq!(held.frame().await.unwrap().reason().0, code);
+        held.send(close(code)).await;
+        go.notify_one();
+        assert_eq!(waiting.answer().await.unwrap().status, status);
+        if handed_over {
+            while waiting.frame().await.unwrap().opcode != 8 {}
         }
-    });
-    let server = start(behind(front)).await;
-    let mut held = Raw::upgraded(server.local_addr(), "/echo").await;
-    let mut waiting = Raw::connect(server.local_addr()).await;
-    waiting.send(upgrade("/x", &[])).await;
-    soon("the service", entered.notified()).await;
-    let stopping = tokio::spawn(server.shutdown());
-    assert_eq!(held.frame().await.unwrap().reason().0, 1001);
-    held.send(close(1001)).await;
-    go.notify_one();
-    assert_eq!(waiting.answer().await.unwrap().status, 503);
-    soon("the shutdown", stopping).await.unwrap();
+        drop(waiting);
+        soon("the shutdown", stopping).await.unwrap();
+    }
 }
 
 /// What the server leaves in a request for its own use is in no session.
