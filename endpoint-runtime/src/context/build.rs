@@ -22,10 +22,10 @@ use crate::error::{Error, Panicked, Result};
 use crate::exporter::Problem;
 
 /// What is built, and what is being.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Progress {
-    /// What is built, in its order.
-    built: Vec<usize>,
+    /// What is built and is to be destroyed, in its order.
+    built: Vec<(usize, Shared)>,
     /// Which component waits for which other while it is built.
     waits: Vec<(usize, usize)>,
     /// Nothing more is built.
@@ -100,22 +100,28 @@ impl Inner {
             self.build(at, false).await?;
         }
         let built = self.progress().built.clone();
-        let unsettled = |at: &&usize| !self.places[**at].is_settled.load(Ordering::Acquire);
-        for &at in built.iter().filter(unsettled) {
-            self.introduce(at, self.built(at))?;
+        let unsettled = |one: &&(usize, Shared)| !self.places[one.0].is_settled.load(Ordering::Acquire);
+        for (at, shared) in built.iter().filter(unsettled) {
+            self.introduce(*at, shared)?;
         }
-        for &at in built.iter().filter(unsettled) {
-            self.settle(at, self.built(at)).await?;
+        for (at, shared) in built.iter().filter(unsettled) {
+            self.settle(*at, shared).await?;
         }
         Ok(())
     }
 
     /// Builds one and all that it needs, if they are not yet, and tells them at once.
     async fn obtain(&self, at: usize) -> Result<(), Problem> {
-        if self.built(at).is_some() {
-            return Ok(());
-        }
+        let (false, Some(inner)) = (self.built(at).is_some(), self.me.upgrade()) else { return Ok(()) };
         let asking = BUILDING.get().filter(|(node, _)| *node == self.node).map(|(_, asking)| asking);
+        // A task of its own: that who asks goes, as a handler does when its session ends, leaves nothing half built to others.
+        let building = tokio::spawn(async move { inner.build_whole(asking, at).await });
+        let lost = |_| failed(&self.configs[at], "could not be built: the runtime has ended");
+        building.await.map_err(lost)?
+    }
+
+    /// Builds one and all that it needs, in the name of the component that asks for it.
+    async fn build_whole(&self, asking: Option<usize>, at: usize) -> Result<(), Problem> {
         let mut walk = self.walk();
         walk.visit(at);
         for at in walk.order {
@@ -143,7 +149,7 @@ impl Inner {
                 .map_err(|payload| Panicked::from_payload(&*payload));
             let seen = said(config, "could not be built", seen.map(Ok))?;
             let settled = if whole { self.settle_at_once(at, &shared).await } else { Ok(()) };
-            let outcome = settled.and_then(|()| match self.enlist(at) {
+            let outcome = settled.and_then(|()| match self.enlist(at, &shared) {
                 true => Ok(()),
                 false => Err(failed(config, "was built too late: the application has ended")),
             });
@@ -158,24 +164,24 @@ impl Inner {
     }
 
     /// Enters a component among those that are to be destroyed, if that has not happened already.
-    fn enlist(&self, at: usize) -> bool {
+    fn enlist(&self, at: usize, shared: &Shared) -> bool {
         let mut progress = self.progress();
         if !progress.ended {
-            progress.built.push(at);
+            progress.built.push((at, Arc::clone(shared)));
         }
         !progress.ended
     }
 
     /// What the phases of the start do for all, for one.
     async fn settle_at_once(&self, at: usize, shared: &Shared) -> Result<(), Problem> {
-        self.introduce(at, Some(shared))?;
-        self.settle(at, Some(shared)).await
+        self.introduce(at, shared)?;
+        self.settle(at, shared).await
     }
 
     /// Hands a component the context.
-    fn introduce(&self, at: usize, shared: Option<&Shared>) -> Result<(), Problem> {
+    fn introduce(&self, at: usize, shared: &Shared) -> Result<(), Problem> {
         let config = &self.configs[at];
-        let (Some(aware), Some(shared)) = (config.aware, shared) else { return Ok(()) };
+        let Some(aware) = config.aware else { return Ok(()) };
         let context = ApplicationContext(Handle::Within(self.me.clone()));
         let told =
             catch_unwind(AssertUnwindSafe(|| self.name_of(at).enter(|| (aware.set)(shared, &context))));
@@ -184,10 +190,10 @@ impl Inner {
     }
 
     /// Tells a component that the application stands.
-    async fn settle(&self, at: usize, shared: Option<&Shared>) -> Result<(), Problem> {
+    async fn settle(&self, at: usize, shared: &Shared) -> Result<(), Problem> {
         let config = &self.configs[at];
         self.places[at].is_settled.store(true, Ordering::Release);
-        let (Some(lifecycle), Some(shared)) = (config.lifecycle, shared) else { return Ok(()) };
+        let Some(lifecycle) = config.lifecycle else { return Ok(()) };
         let Some(telling) = (lifecycle.after_properties_set)(shared) else { return Ok(()) };
         let told = self.name_of(at).run(|| telling).await;
         said(config, "failed in `after_properties_set`", told)
@@ -195,15 +201,15 @@ impl Inner {
 
     /// Destroys everything that is built, in reverse. Whatever one of them does, the others have their turn.
     async fn destroy_all(&self) {
-        let built = {
-            let mut progress = self.progress();
-            progress.ended = true;
-            std::mem::take(&mut progress.built)
-        };
-        for at in built.into_iter().rev() {
-            let Some(shared) = self.built(at) else { continue };
-            self.destroy(at, shared).await;
+        self.progress().ended = true;
+        // One by one: if this is cancelled, somebody else goes on where it was.
+        while let Some((at, shared)) = self.last_built() {
+            self.destroy(at, &shared).await;
         }
+    }
+
+    fn last_built(&self) -> Option<(usize, Shared)> {
+        self.progress().built.pop()
     }
 
     async fn destroy(&self, at: usize, shared: &Shared) {
@@ -218,7 +224,7 @@ impl Inner {
                 tracing::error!(component = %config, panic = panicked.message(), "`destroy` panicked");
             }
             Err(_) => {
-                tracing::error!(component = %config, ?limit, "`destroy` took too long, and was cancelled")
+                tracing::error!(component = %config, ?limit, "`destroy` took too long, and was cancelled");
             }
         }
     }

@@ -98,6 +98,9 @@ pub(crate) enum Origin {
     Registered,
 }
 
+/// `None` if it is not of the type that it was said to be.
+type Share = dyn Fn(&Shared) -> Option<Shared> + Send + Sync;
+
 #[derive(Clone)]
 enum Source {
     Value(Shared),
@@ -108,7 +111,7 @@ enum Source {
 #[derive(Clone)]
 pub(super) struct View {
     pub(super) key: Key,
-    pub(super) share: Arc<dyn Fn(&Shared) -> Option<Shared> + Send + Sync>,
+    pub(super) share: Arc<Share>,
 }
 
 impl ComponentConfig {

@@ -166,3 +166,63 @@ async fn a_lazy_component_that_cannot_be_built_fails_whoever_uses_it() {
         app.shutdown().await;
     }
 }
+
+/// A lazy part that is built when the gate is opened, an application that has it, and its context.
+async fn gated(diary: &Diary) -> (Arc<Semaphore>, runtime::Server, ApplicationContext) {
+    let (gate, own) = (Arc::new(Semaphore::new(0)), diary.clone());
+    let held = Arc::clone(&gate);
+    let slow = ComponentConfig::new("One", "tests", at(1), move |_| {
+        let (held, diary) = (Arc::clone(&held), own.clone());
+        async move {
+            diary.note("begun");
+            held.acquire().await.map_err(|error| Error::msg(error.to_string()))?.forget();
+            Ok(Part::<1>::new(&diary))
+        }
+    });
+    let (told, tell) = oneshot::channel();
+    let slow = slow.lazy().lifecycle::<Part<1>>();
+    let exporter = empty().component(slow).before_listening(move |context| async move {
+        let _ = told.send(context);
+        Ok(())
+    });
+    let server = soon("the start", exporter.start()).await.unwrap();
+    (gate, server, tell.await.unwrap())
+}
+
+#[tokio::test]
+async fn who_gives_up_waiting_leaves_nothing_half_built_to_others() {
+    let diary = Diary::default();
+    let (gate, server, context) = gated(&diary).await;
+    let later = context.lazy::<Part<1>>();
+    let impatient = tokio::spawn({
+        let later = later.clone();
+        async move { later.get().await.is_ok() }
+    });
+    diary.until("begun").await;
+    impatient.abort();
+    assert!(impatient.await.unwrap_err().is_cancelled());
+    gate.add_permits(1);
+    soon("the component", later.get()).await.unwrap();
+    assert_eq!(diary.take(), ["begun", "Settle 1"]);
+    server.shutdown().await;
+    assert_eq!(diary.take(), ["Destroy 1"]);
+}
+
+#[tokio::test]
+async fn what_is_built_too_late_is_destroyed_at_once() {
+    let diary = Diary::default();
+    let (gate, server, context) = gated(&diary).await;
+    let later = context.lazy::<Part<1>>();
+    let late = tokio::spawn({
+        let later = later.clone();
+        async move { later.get().await.err().map(|error| error.to_string()) }
+    });
+    diary.until("begun").await;
+    server.shutdown().await;
+    gate.add_permits(1);
+    let why = soon("the refusal", late).await.unwrap().unwrap();
+    assert_eq!(why, "the component `One` (src/app.rs:1) was built too late: the application has ended");
+    assert_eq!(diary.take(), ["begun", "Settle 1", "Destroy 1"]);
+    assert!(later.get().await.is_err(), "and nothing more is built");
+    assert_eq!(diary.take(), [""; 0]);
+}
