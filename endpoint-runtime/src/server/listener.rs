@@ -12,8 +12,8 @@ use tokio::net::UnixListener;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::door::Door;
 use super::arrival::arrive;
+use super::door::Door;
 use crate::session::Ends;
 
 /// The scheme that names a Unix socket.
