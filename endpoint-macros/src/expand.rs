@@ -120,11 +120,11 @@ fn not_a_function(item: &TokenStream, error: syn::Error) -> syn::Error {
 
 /// Whether the first word of an item, after its attributes, is `impl`.
 fn is_block(item: &TokenStream) -> bool {
-    let words = item.clone().into_iter().filter_map(|token| match token {
+    let mut words = item.clone().into_iter().filter_map(|token| match token {
         TokenTree::Ident(ident) => Some(ident.to_string()),
         _ => None,
     });
-    words.skip_while(|word| word == "unsafe").next().is_some_and(|word| word == "impl")
+    words.find(|word| word != "unsafe").is_some_and(|word| word == "impl")
 }
 
 fn runtime(path: Option<&syn::Path>, find: Find, problems: &mut Problems) -> Option<Runtime> {

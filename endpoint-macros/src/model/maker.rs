@@ -302,7 +302,7 @@ fn provided(returns: &Type, problems: &mut Problems) -> Option<TokenStream> {
             "a component is owned by the application: return the value itself, or an `Arc` of it",
         ),
         Type::Tuple(tuple) if tuple.elems.is_empty() => {
-            problems.on(component, "a provider returns a component, and this is none")
+            problems.on(component, "a provider returns a component, and this is none");
         }
         _ => return Some(component.to_token_stream()),
     }
