@@ -88,7 +88,7 @@ async fn silent_connections_of_an_address_count() {
     let exporter = endpoint_runtime::export_all()
         .settings(endpoint_runtime::Settings::default())
         .bind(Listen::on("127.0.0.1:0").proxy_protocol(true))
-        .only(|config| config.is::<Echo>())
+        .only(endpoint_runtime::ServerEndpointConfig::is::<Echo>)
         .configure(|settings| settings.max_connections_per_address = 3);
     let server = start(exporter).await;
     let introduced = async |address: &str| {
@@ -376,11 +376,12 @@ async fn bodies_may_be_so_large() {
 /// What everybody else refuses is counted too.
 #[tokio::test]
 async fn all_refusals_are_counted() {
-    let server = start(exporter().only(|config| config.is::<Echo>()).configure(|settings| {
-        settings.max_connections = 1;
-        settings.head_timeout = std::time::Duration::from_millis(200);
-    }))
-    .await;
+    let server =
+        start(exporter().only(endpoint_runtime::ServerEndpointConfig::is::<Echo>).configure(|settings| {
+            settings.max_connections = 1;
+            settings.head_timeout = std::time::Duration::from_millis(200);
+        }))
+        .await;
     let address = server.local_addr();
     for (path, origin) in [("/nowhere", "X: y"), ("/echo", "Origin: https://evil.example")] {
         let mut raw = Raw::connect(address).await;

@@ -282,7 +282,10 @@ async fn a_proxy_may_stand_in_front_of_what_is_mounted() {
         (None, "nobody by nobody, secure: false, ws://server.example/who"),
     ] {
         let exporter = endpoint_runtime::export_all().settings(Settings::default());
-        let exporter = believing(exporter.only(|config| config.is::<Who>()), &["10.0.0.1", "unix"]);
+        let exporter = believing(
+            exporter.only(endpoint_runtime::ServerEndpointConfig::is::<Who>),
+            &["10.0.0.1", "unix"],
+        );
         let service = exporter.into_service().await.unwrap();
         let service = match peer {
             Some(peer) => service.peer(peer.parse().unwrap()),
