@@ -15,7 +15,7 @@ use super::body::{self, Answer, ResponseBody};
 use super::container::Container;
 use super::counters::Tally;
 use super::deployments::{Deployed, Deployments, Mounted};
-use super::limits::{self, Crowd, Place, Places};
+use super::limits::{self, Counted, Crowd, Place, Places};
 use super::proxies::Proxies;
 use crate::access::Identity;
 #[cfg(feature = "http2")]
@@ -261,7 +261,7 @@ impl Door {
             Err(error) => return self.refuse(head.uri.path(), Refusal::bad_request(error.to_string())),
         };
         take_ours(&mut head.extensions);
-        let counted = ends.counted;
+        let counted = if ends.counted { Counted::HandedOver } else { Counted::No };
         let handshake = Handshake::new(&mut head, params, ends);
         match self.accept(opening, handshake, deployed, counted, handed_over).await {
             Ok((accepted, response)) => {
@@ -295,9 +295,10 @@ impl Door {
             self.tally().refused_full.add(1);
             return Some(self.refuse(head.uri.path(), crowded()));
         }
+        let counted = if ends.counted { Counted::GivenBack } else { Counted::No };
         let handshake = Handshake::new(&mut head, params, ends);
         // Whoever serves the connection knows nothing of the session.
-        Some(match self.accept(opening, handshake, deployed, false, handed_over).await {
+        Some(match self.accept(opening, handshake, deployed, counted, handed_over).await {
             Ok((accepted, response)) => {
                 self.tasks.clone().spawn(async move { self.enter(accepted, upgrade).await });
                 response
@@ -337,13 +338,13 @@ impl Door {
         Some(refusal.header(CONNECTION, HeaderValue::from_static("close")))
     }
 
-    /// Has the endpoint decide about a handshake; `Err` is a refusal. `counted`: its connection has a place for its address.
+    /// Has the endpoint decide about a handshake; `Err` is a refusal.
     async fn accept(
         &self,
         opening: Opening,
         mut handshake: Handshake,
         deployed: Arc<Deployed>,
-        counted: bool,
+        counted: Counted,
         handed_over: bool,
     ) -> Result<(Accepted, Response<ResponseBody>), Response<ResponseBody>> {
         let admit = |handshake: &Handshake| deployed.launcher.admit(handshake);
@@ -379,7 +380,7 @@ impl Door {
     }
 
     /// What a session takes that is limited for each address and principal.
-    fn places(&self, handshake: &Handshake, counted: bool) -> Result<Option<Box<Places>>, Refusal> {
+    fn places(&self, handshake: &Handshake, counted: Counted) -> Result<Option<Box<Places>>, Refusal> {
         let address = handshake.peer_addr().map(|peer| peer.ip());
         let principal = handshake.identity().and_then(Identity::name);
         self.crowd.admit(address, counted, principal, self.tally())

@@ -32,6 +32,17 @@ pub(crate) struct Crowd {
     principals: Arc<Principals>,
 }
 
+/// What becomes of the place that a connection has among those of its address when it becomes a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// It has none, or keeps it beside the session's.
+    No,
+    /// The session gets it.
+    HandedOver,
+    /// The session takes one of its own, and the connection gives its back a moment later.
+    GivenBack,
+}
+
 /// What a session has taken, until it ends. Boxed, and made for those who are counted.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
@@ -95,20 +106,23 @@ impl Crowd {
         Err(unavailable("too many handshakes at this moment, try again later"))
     }
 
-    /// Takes the places of a session. `counted`: its connection has one for the address already, and will hand it over.
+    /// Takes the places of a session; `counted` says what its connection has taken for the address already.
     ///
     /// # Errors
     /// The refusal, 503.
     pub(crate) fn admit(
         &self,
         address: Option<IpAddr>,
-        counted: bool,
+        counted: Counted,
         principal: Option<&str>,
         tally: &Tally,
     ) -> Result<Option<Box<Places>>, Refusal> {
         let mut places = None;
-        if !counted && let Some((place, over)) = self.enter(address) {
-            if over > 0 {
+        if counted != Counted::HandedOver
+            && let Some((place, over)) = self.enter(address)
+        {
+            // Who has a place already is none more.
+            if over > 0 && counted == Counted::No {
                 note_crowded_address(address, tally);
                 return Err(crowded_address());
             }
