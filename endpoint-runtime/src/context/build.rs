@@ -16,8 +16,8 @@ use tokio::time::timeout;
 use super::component::{ComponentConfig, Shared};
 use super::index::Choice;
 use super::order::Walk;
-use super::{ApplicationContext, Handle, Inner, ended};
-use crate::endpoint::Key;
+use super::{ApplicationContext, Handle, Inner, ended, order};
+use crate::endpoint::{Key, Need};
 use crate::error::{Error, Panicked, Result};
 use crate::exporter::Problem;
 
@@ -38,13 +38,14 @@ thread_local! {
 }
 
 impl ApplicationContext {
-    /// Builds all components that are not lazy, each after what it needs; then hands them the context, and then tells them so.
+    /// Builds all components that are not lazy and what the endpoints need, each after what it needs itself; then hands them the context,
+    /// and then tells them so.
     ///
     /// # Errors
     /// The first that went wrong. What was built stays, to be destroyed.
-    pub(crate) async fn build(&self) -> Result<(), Problem> {
+    pub(crate) async fn build(&self, of_endpoints: &[Need]) -> Result<(), Problem> {
         match self.inner() {
-            Some(inner) => inner.build_all().await,
+            Some(inner) => inner.build_all(of_endpoints).await,
             None => Ok(()),
         }
     }
@@ -92,10 +93,12 @@ impl ApplicationContext {
 }
 
 impl Inner {
-    async fn build_all(&self) -> Result<(), Problem> {
+    async fn build_all(&self, of_endpoints: &[Need]) -> Result<(), Problem> {
         let mut walk = self.walk();
         let eager = self.configs.iter().enumerate().filter(|(_, config)| !config.is_lazy);
         eager.for_each(|(at, _)| walk.visit(at));
+        let needed = of_endpoints.iter().flat_map(|need| order::meant(need, &self.configs, &self.index));
+        needed.for_each(|at| walk.visit(at));
         for at in walk.order {
             self.build(at, false).await?;
         }
@@ -154,7 +157,8 @@ impl Inner {
                 false => Err(failed(config, "was built too late: the application has ended")),
             });
             if let Err(problem) = outcome {
-                // Nobody else knows of it.
+                // Nobody else knows of it, and the next one that is built is to be told as if it were the first.
+                self.places[at].is_settled.store(false, Ordering::Release);
                 self.destroy(at, &shared).await;
                 return Err(problem);
             }

@@ -123,7 +123,7 @@ struct Prepared {
 }
 
 async fn prepare(exporter: ServerEndpointExporter, plan: Plan) -> Result<Prepared> {
-    raise(exporter.hooks, &plan.context).await?;
+    raise(exporter.hooks, &plan).await?;
     let mut router = Router::new();
     let mut problems = Vec::new();
     for planned in &plan.endpoints {
@@ -157,9 +157,9 @@ async fn prepare(exporter: ServerEndpointExporter, plan: Plan) -> Result<Prepare
 }
 
 /// Builds the components and tells them, and has the application do what it wants to do then.
-async fn raise(hooks: Vec<(Place, Hook)>, context: &ApplicationContext) -> Result<(), DeployError> {
-    let alone = |problem| DeployError::new(vec![problem]);
-    context.build().await.map_err(alone)?;
+async fn raise(hooks: Vec<(Place, Hook)>, plan: &Plan) -> Result<(), DeployError> {
+    let (context, alone) = (&plan.context, |problem| DeployError::new(vec![problem]));
+    context.build(&plan.needs()).await.map_err(alone)?;
     for (place, hook) in hooks {
         let text = match context.run(|| hook(context.clone())).await {
             Ok(Ok(())) => continue,
