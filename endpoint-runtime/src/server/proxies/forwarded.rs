@@ -23,7 +23,8 @@ impl fmt::Display for Contradiction {
 const MALFORMED: Contradiction = Contradiction("the Forwarded header is malformed");
 const MALFORMED_X: Contradiction = Contradiction("an X-Forwarded header is malformed");
 const TWO_STORIES: Contradiction = Contradiction("Forwarded and X-Forwarded-For say different things");
-const TWO_PLACES: Contradiction = Contradiction("Forwarded and X-Forwarded-Proto or -Host say different things");
+const TWO_PLACES: Contradiction =
+    Contradiction("Forwarded and X-Forwarded-Proto or -Host say different things");
 
 /// An address, and the port if it is known; `None` for somebody unknown, or who is to stay so (RFC 7239 6.2, 6.3).
 type Node = Option<(IpAddr, Option<u16>)>;
@@ -415,7 +416,10 @@ mod tests {
             (&[(STANDARD, "for=_hidden"), (FOR, "192.0.2.1")], TWO_STORIES),
             (&[(STANDARD, "for=192.0.2.1;proto=https"), (FOR, "192.0.2.1"), (PROTO, "http")], TWO_PLACES),
             (&[(STANDARD, "proto=https"), (PROTO, "http")], TWO_PLACES),
-            (&[(STANDARD, "for=192.0.2.1;host=a.example"), (FOR, "192.0.2.1"), (HOST, "b.example")], TWO_PLACES),
+            (
+                &[(STANDARD, "for=192.0.2.1;host=a.example"), (FOR, "192.0.2.1"), (HOST, "b.example")],
+                TWO_PLACES,
+            ),
         ];
         for (lines, fault) in table {
             assert_eq!(said(lines).as_ref(), Err(fault), "{lines:?}");
