@@ -192,7 +192,8 @@ pub struct Settings {
     /// How many sessions one [identity](crate::Identity) may have open at a time, by its name; 0 is no limit. Default: 0.
     ///
     /// Off, because a principal may be a person with a few devices or a service with thousands of connections; only the application
-    /// knows. Beyond it handshakes are answered 503.
+    /// knows. Beyond it handshakes are answered 503, and who signs in later ([`Session::authorize`](crate::Session::authorize)) remains
+    /// a stranger. A session that the application [refreshes](crate::Session::refresh) to be somebody else's counts for that one too.
     pub max_connections_per_principal: usize,
 
     /// How many handshakes a second are looked at, from everybody together. Default: `None`, off.
@@ -231,7 +232,8 @@ pub struct Settings {
 
     /// The largest body of a request that goes to the fallback, in bytes; 0 is no limit. Default: 16,777,216 (16 MiB).
     ///
-    /// A larger one is answered 413, and one that does not say how large it is, 411.
+    /// A larger one is answered 413, and one that does not say how large it is, 411. A fallback that takes bodies of unknown size, as they
+    /// are streamed, sets 0 here and limits them itself, as they come.
     pub max_body_size: usize,
 
     /// The largest head of a request, in bytes. Default: 16,384 (16 KiB). At least 8,192.

@@ -73,7 +73,7 @@ impl Door {
             deployments: Deployments::new(router),
             fallback,
             layered,
-            crowd: Crowd::new(&settings),
+            crowd: Crowd::new(&settings, container.sessions().ledger()),
             // What is none was a problem of the deployment.
             proxies: Proxies::new(&settings.trusted_proxies).unwrap_or_default(),
             settings,
