@@ -161,7 +161,7 @@ async fn raise(hooks: Vec<(Place, Hook)>, plan: &Plan) -> Result<(), DeployError
     let (context, alone) = (&plan.context, |problem| DeployError::new(vec![problem]));
     context.build(&plan.needs()).await.map_err(alone)?;
     for (place, hook) in hooks {
-        let text = match context.run(|| hook(context.clone())).await {
+        let text = match context.run(|| hook(context.within())).await {
             Ok(Ok(())) => continue,
             Ok(Err(error)) => error.to_string(),
             Err(panicked) => format!("it panicked: {}", panicked.message()),
@@ -177,7 +177,7 @@ async fn open(prepared: Prepared, context: &ApplicationContext, current: Current
     let Prepared { door, listeners, ready } = prepared;
     if context.is_observed() {
         let addresses = listeners.iter().map(|listener| listener.address().clone()).collect();
-        context.publish(&ApplicationEvent::ContextReady { context: context.clone(), addresses });
+        context.publish(&ApplicationEvent::ContextReady { context: context.within(), addresses });
     }
     let server = Server::open(door, listeners, current);
     for address in server.addresses() {
