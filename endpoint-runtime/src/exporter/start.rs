@@ -123,6 +123,7 @@ struct Prepared {
 }
 
 async fn prepare(exporter: ServerEndpointExporter, plan: Plan) -> Result<Prepared> {
+    plan.slips().iter().for_each(|slip| tracing::warn!("{slip}"));
     raise(exporter.hooks, &plan).await?;
     let mut router = Router::new();
     let mut problems = Vec::new();
