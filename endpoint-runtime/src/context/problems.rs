@@ -75,6 +75,12 @@ impl ApplicationContext {
         problems
     }
 
+    /// What its components need.
+    pub(crate) fn needs(&self) -> Vec<Need> {
+        let Some(inner) = self.inner() else { return Vec::new() };
+        inner.configs.iter().flat_map(ComponentConfig::all_needs).collect()
+    }
+
     /// Why one does not find what one asks for.
     pub(super) fn why_not(&self, key: Key, name: Option<&str>) -> Error {
         let Some(inner) = self.inner() else { return ended() };

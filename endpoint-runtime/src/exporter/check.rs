@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{DeployError, Problem, Registration, Report, ServerEndpointConfig, ServerEndpointExporter};
 use crate::context::{ApplicationContext, ComponentConfig, Unmet};
-use crate::endpoint::{Need, Reception};
+use crate::endpoint::{Need, Reception, Wanted};
 use crate::handshake::OriginRule;
 use crate::path::{Router, Template};
 use crate::server::{Binding, Container, Deployed, Listen};
@@ -46,6 +46,16 @@ impl Plan {
     /// What all endpoints ask for.
     pub(super) fn needs(&self) -> Vec<Need> {
         self.endpoints.iter().flat_map(Planned::needs).collect()
+    }
+
+    /// What is set among the application's own settings by a slip, most likely, as lines of the log.
+    pub(super) fn slips(&self) -> Vec<String> {
+        let needs = self.needs().into_iter().chain(self.context.needs());
+        let asked = needs.filter_map(|need| match need.wanted {
+            Wanted::Value { key, .. } => Some(key),
+            Wanted::One { .. } | Wanted::All(_) => None,
+        });
+        self.settings.values.slips(&asked.collect::<Vec<_>>())
     }
 
     pub(super) fn report(self) -> Report {

@@ -123,6 +123,7 @@ struct Prepared {
 }
 
 async fn prepare(exporter: ServerEndpointExporter, plan: Plan) -> Result<Prepared> {
+    plan.slips().iter().for_each(|slip| tracing::warn!("{slip}"));
     raise(exporter.hooks, &plan).await?;
     let mut router = Router::new();
     let mut problems = Vec::new();
@@ -161,7 +162,7 @@ async fn raise(hooks: Vec<(Place, Hook)>, plan: &Plan) -> Result<(), DeployError
     let (context, alone) = (&plan.context, |problem| DeployError::new(vec![problem]));
     context.build(&plan.needs()).await.map_err(alone)?;
     for (place, hook) in hooks {
-        let text = match context.run(|| hook(context.clone())).await {
+        let text = match context.run(|| hook(context.within())).await {
             Ok(Ok(())) => continue,
             Ok(Err(error)) => error.to_string(),
             Err(panicked) => format!("it panicked: {}", panicked.message()),
@@ -177,7 +178,7 @@ async fn open(prepared: Prepared, context: &ApplicationContext, current: Current
     let Prepared { door, listeners, ready } = prepared;
     if context.is_observed() {
         let addresses = listeners.iter().map(|listener| listener.address().clone()).collect();
-        context.publish(&ApplicationEvent::ContextReady { context: context.clone(), addresses });
+        context.publish(&ApplicationEvent::ContextReady { context: context.within(), addresses });
     }
     let server = Server::open(door, listeners, current);
     for address in server.addresses() {

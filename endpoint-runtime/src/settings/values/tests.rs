@@ -100,6 +100,36 @@ fn a_variable_is_read_as_what_is_asked_for_and_wins() {
     assert_eq!(values.get::<Vec<u8>>("chat.max_len").unwrap(), [7]);
 }
 
+/// No variable can be written as these keys are.
+#[test]
+fn a_variable_reaches_keys_of_other_letters() {
+    let values = values(&[
+        ("ENDPOINT_MY_APP__MAX_AGE", "2.5"),
+        ("ENDPOINT_MAIL__REPLYTO", "me"),
+        ("ENDPOINT_CHAT__MAX_LEN", "7"),
+    ]);
+    assert_eq!(values.get::<f64>("my-app.max-age").unwrap(), 2.5);
+    assert_eq!(values.get::<String>("mail.replyTo").unwrap(), "me");
+    assert_eq!(values.get::<u8>("chat.max-len").unwrap(), 7);
+    assert!(values.get::<u8>("chat.max.len").is_err());
+}
+
+#[test]
+fn a_slip_is_told_if_what_was_meant_is_not_set() {
+    let environment =
+        [("ENDPOINT_CHTA__TITLE", "x"), ("ENDPOINT_CHAT__COLOUR", "red"), ("ENDPOINT_X__CHATTY", "1")];
+    let slips = |asked: &[&str]| values(&environment).slips(asked);
+    assert_eq!(
+        slips(&["chat.title", "chat.max_length", "chat.max_len", "chat.color"]),
+        [
+            "`chat.colour` (ENDPOINT_CHAT__COLOUR) is nothing that is asked for: did you mean `chat.color`?",
+            "`chta.title` (ENDPOINT_CHTA__TITLE) is nothing that is asked for: did you mean `chat.title`?",
+        ]
+    );
+    assert_eq!(slips(&["chat", "chta.title"]), [""; 0], "a table is all that stands in it");
+    assert_eq!(slips(&["chat.max-age", "chat.names.first", "other.thing"]), [""; 0]);
+}
+
 #[test]
 fn what_is_not_as_expected_is_told_with_key_place_and_expectation() {
     let environment = [("ENDPOINT_CHAT__COUNT", "many")];
