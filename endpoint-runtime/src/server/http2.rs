@@ -40,7 +40,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves one connection. It returns when the connection is closed.
 ///
-/// A connection without streams is closed after `head_timeout`, one on which a peer keeps resetting them at once.
+/// A connection without streams is closed after `head_timeout`, one on which a peer keeps resetting them at once, and one that is one too
+/// many when its first request is answered.
 pub(super) async fn serve<I>(mut arrival: Arrival, admission: Admission, io: I)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -76,6 +77,8 @@ where
                 tracing::debug!(peer = ?arrival.ends.remote, "an HTTP/2 peer resets too many streams: its connection is closed");
                 break Ok(());
             }
+            // One too many is told so, once.
+            () = streams.asked(), if arrival.full.is_some() && !leaving => {}
             () = arrival.stop.cancelled(), if cut_off.is_none() => {
                 cut_off = Some(Instant::now() + settings.drain_timeout);
                 if arrival.rules.handed_over {

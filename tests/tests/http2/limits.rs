@@ -117,7 +117,11 @@ async fn streams_beyond_the_limit_wait() {
 #[tokio::test]
 async fn over_the_limit_of_connections_a_handshake_is_503() {
     let (config, mut reports) = Reporter::at("/echo");
-    let server = start(exporter([config]).configure(|settings| settings.max_connections = 3)).await;
+    let exporter = exporter([config]).configure(|settings| {
+        settings.max_connections = 3;
+        settings.head_timeout = PATIENCE * 10;
+    });
+    let server = start(exporter).await;
     let mut connection = Connection::open(server.local_addr()).await;
     let mut first = connection.open_socket("/echo").await;
     let mut second = connection.open_socket("/echo").await;
@@ -128,7 +132,8 @@ async fn over_the_limit_of_connections_a_handshake_is_503() {
     assert_eq!(connection.get("/is/not/there").await.status, 404);
     let mut another = Connection::open(server.local_addr()).await;
     assert_eq!(another.get("/is/not/there").await.status, 503);
-    drop(another);
+    // It does not stay to ask again.
+    assert!(another.ended_by_server().await.is_ok());
     second.says_back("still here").await;
     first.say(close(1000));
     first.reason().await;
