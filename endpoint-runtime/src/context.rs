@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
+use tokio_util::task::TaskTracker;
 
 use self::build::Progress;
 pub(crate) use self::build::Undo;
@@ -86,6 +87,8 @@ struct Inner {
     /// Names the server in whose name the components' code runs.
     node: u64,
     progress: Mutex<Progress>,
+    /// Tasks that build what is lazy.
+    builders: TaskTracker,
 }
 
 #[derive(Default)]
@@ -130,6 +133,7 @@ impl ApplicationContext {
             observers,
             node,
             progress: Mutex::default(),
+            builders: TaskTracker::new(),
         })))
     }
 

@@ -177,7 +177,7 @@ impl ServerEndpointExporter {
         self
     }
 
-    /// What all paths begin with: `/ws` serves the endpoint `/chat` at `/ws/chat`. Whatever names a path then names it with the prefix: filters,
+    /// What all paths begin with: `/ws` serves the endpoint `/chat` at `/ws/chat`, and `/` at `/ws/`. Whatever names a path then names it with the prefix: filters,
     /// expected paths, the log, and [`Container::undeploy`](crate::Container::undeploy). The same as the [setting](Settings::prefix).
     pub fn prefix(self, prefix: impl Into<String>) -> Self {
         let prefix = prefix.into();

@@ -76,12 +76,13 @@ impl ApplicationContext {
         }
     }
 
-    /// How many components have something to do at the end.
+    /// How many steps the end has, each of which may take the time of one.
     #[cfg(unix)]
     pub(crate) fn to_destroy(&self) -> u32 {
         let Some(inner) = self.inner() else { return 0 };
         let count = inner.configs.iter().filter(|config| config.lifecycle.is_some()).count();
-        u32::try_from(count).unwrap_or(u32::MAX)
+        let builds = inner.configs.iter().any(|config| config.is_lazy);
+        u32::try_from(count + usize::from(builds)).unwrap_or(u32::MAX)
     }
 
     /// Destroys what was built, the last first.
@@ -118,7 +119,7 @@ impl Inner {
         let (false, Some(inner)) = (self.built(at).is_some(), self.me.upgrade()) else { return Ok(()) };
         let asking = BUILDING.get().filter(|(node, _)| *node == self.node).map(|(_, asking)| asking);
         // A task of its own: that who asks goes, as a handler does when its session ends, leaves nothing half built to others.
-        let building = tokio::spawn(async move { inner.build_whole(asking, at).await });
+        let building = self.builders.spawn(async move { inner.build_whole(asking, at).await });
         let lost = |_| failed(&self.configs[at], "could not be built: the runtime has ended");
         building.await.map_err(lost)?
     }
@@ -206,9 +207,19 @@ impl Inner {
     /// Destroys everything that is built, in reverse. Whatever one of them does, the others have their turn.
     async fn destroy_all(&self) {
         self.progress().ended = true;
+        self.finish_building().await;
         // One by one: if this is cancelled, somebody else goes on where it was.
         while let Some((at, shared)) = self.last_built() {
             self.destroy(at, &shared).await;
+        }
+    }
+
+    /// Waits for what is being built just now: that it comes too late it notices itself, and what it needs is there until then.
+    async fn finish_building(&self) {
+        self.builders.close();
+        let limit = self.destroy_timeout;
+        if timeout(limit, self.builders.wait()).await.is_err() {
+            tracing::error!(?limit, "a lazy component is still being built: it is not waited for any longer");
         }
     }
 

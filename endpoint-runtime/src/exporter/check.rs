@@ -71,6 +71,12 @@ impl Plan {
         self
     }
 
+    /// The plan, with more problems.
+    pub(super) fn with(mut self, problems: impl Iterator<Item = Problem>) -> Self {
+        self.problems.extend(problems);
+        self
+    }
+
     /// The plan, if nothing is wrong with it.
     pub(super) fn sound(self) -> Result<Self, DeployError> {
         if self.problems.is_empty() { Ok(self) } else { Err(DeployError::new(self.problems)) }

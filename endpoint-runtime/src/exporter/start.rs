@@ -46,7 +46,7 @@ pub(super) async fn start_in_memory(exporter: ServerEndpointExporter) -> Result<
 
 /// The same without any listener: for the connections of another server.
 pub(super) async fn mount(exporter: ServerEndpointExporter) -> Result<Mounted> {
-    let mut plan = exporter.plan().here().sound()?;
+    let plan = exporter.plan().here();
     #[cfg(feature = "tls")]
     let encrypts = exporter.tls.is_some();
     #[cfg(not(feature = "tls"))]
@@ -64,12 +64,9 @@ pub(super) async fn mount(exporter: ServerEndpointExporter) -> Result<Mounted> {
         ),
     ];
     let misplaced = misplaced.iter().filter(|(is_there, _)| *is_there);
-    let misplaced: Vec<_> = misplaced
-        .map(|(_, what)| Problem::new(format!("what is mounted in another server has no {what}")))
-        .collect();
-    if !misplaced.is_empty() {
-        return Err(DeployError::new(misplaced).into());
-    }
+    let misplaced =
+        misplaced.map(|(_, what)| Problem::new(format!("what is mounted in another server has no {what}")));
+    let mut plan = plan.with(misplaced).sound()?;
     plan.listeners.clear();
     unstopped(exporter, plan).await.map(Mounted::new)
 }

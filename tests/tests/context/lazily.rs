@@ -290,7 +290,8 @@ async fn gated(diary: &Diary) -> (Arc<Semaphore>, runtime::Server, ApplicationCo
     });
     let (told, tell) = oneshot::channel();
     let slow = slow.lazy().lifecycle::<Part<1>>();
-    let exporter = empty().component(slow).before_listening(move |context| async move {
+    let hopeless = wicked::<2>(diary, nothing, Some((Step::Build, Misdeed::Fail))).lazy();
+    let exporter = empty().component(slow).component(hopeless).before_listening(move |context| async move {
         let _ = told.send(context);
         Ok(())
     });
@@ -317,7 +318,43 @@ async fn who_gives_up_waiting_leaves_nothing_half_built_to_others() {
     assert_eq!(diary.take(), ["Destroy 1"]);
 }
 
+/// Who is asked to stop while something is built has it done, and undone, before the rest is destroyed.
 #[tokio::test]
+async fn the_end_waits_for_what_is_being_built() {
+    let diary = Diary::default();
+    let (gate, server, context) = gated(&diary).await;
+    let late = tokio::spawn({
+        let later = context.lazy::<Part<1>>();
+        async move { later.get().await.is_err() }
+    });
+    diary.until("begun").await;
+    let ending = tokio::spawn(server.shutdown());
+    let has_ended = async {
+        // It fails anyway, but in other words.
+        while !context
+            .lazy::<Part<2>>()
+            .get()
+            .await
+            .is_err_and(|error| error.to_string().contains("has ended"))
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the end", has_ended).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!ending.is_finished());
+    gate.add_permits(1);
+    soon("the end", ending).await.unwrap();
+    let entries = diary.take();
+    let mut of_the_first = entries.iter().filter(|entry| *entry != "Build 2");
+    assert!(of_the_first.by_ref().eq(["begun", "Settle 1", "Destroy 1"]), "{entries:?}");
+    assert!(late.await.unwrap());
+}
+
+/// But not for ever.
+#[tokio::test(start_paused = true)]
 async fn what_is_built_too_late_is_destroyed_at_once() {
     let diary = Diary::default();
     let (gate, server, context) = gated(&diary).await;
