@@ -265,7 +265,8 @@ pub struct Settings {
     /// How many more streams an HTTP/2 connection may see reset before they were answered than it sees answered. Default: 100.
     ///
     /// Beyond it the connection is closed. A page that is left takes back all that it has asked for, so a few hundred are honest; to open streams
-    /// and reset them, again and again, is an attack (CVE-2023-44487).
+    /// and reset them, again and again, is an attack (CVE-2023-44487). Connections of `trusted_proxies` are not counted, since many clients
+    /// share them: there it is the proxy's to do.
     pub http2_max_resets: usize,
 
     /// How long an endpoint's configurator and who verifies its tokens may take over one handshake. Default: 10 s.

@@ -108,7 +108,12 @@ impl Door {
 
     /// Whether the PROXY protocol's word is taken of whoever is at the other end.
     pub(super) fn takes_the_word_of(&self, ends: &Ends) -> bool {
-        self.proxies.are_none() || self.proxies.have(ends.remote.map(|remote| remote.ip()))
+        self.proxies.are_none() || self.is_of_proxy(ends)
+    }
+
+    /// Whether a trusted proxy is at the other end, behind which there are many clients.
+    pub(super) fn is_of_proxy(&self, ends: &Ends) -> bool {
+        self.proxies.have(ends.remote.map(|remote| remote.ip()))
     }
 
     /// The tasks that run the sessions.
@@ -158,7 +163,7 @@ impl Door {
 
     /// The ends of a connection, as a proxy that is trusted introduces whoever is behind it.
     pub(super) fn introduced<B>(&self, request: &mut Request<B>, ends: Ends) -> Result<Ends, Refusal> {
-        match self.proxies.read(request.headers(), &ends) {
+        match self.proxies.read(request.headers(), request.uri().authority(), &ends) {
             Ok(None) => Ok(ends),
             Ok(Some(forwarded)) => {
                 forwarded.host.map(|host| request.extensions_mut().insert(host));

@@ -50,7 +50,9 @@ where
     arrival.ends.counted = false;
     let _admission = admission;
     let settings = arrival.door.settings();
-    let streams = Streams::new(settings.http2_max_resets);
+    // Of those behind a proxy, one must not cost the others their connection.
+    let is_shared = arrival.door.is_of_proxy(&arrival.ends);
+    let streams = Streams::new(if is_shared { usize::MAX } else { settings.http2_max_resets });
     let service = service_fn(|request| {
         let (arrival, counted) = (arrival.clone(), streams.request());
         async move {
