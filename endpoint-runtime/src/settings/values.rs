@@ -252,12 +252,23 @@ set_value! {
     &str: text => Content::Text(text.to_owned()),
     String: text => Content::Text(text),
     bool: boolean => Content::Boolean(boolean),
+    i8: number => Content::Integer(number.into()),
+    i16: number => Content::Integer(number.into()),
     i32: number => Content::Integer(number.into()),
     i64: number => Content::Integer(number.into()),
+    u8: number => Content::Integer(number.into()),
+    u16: number => Content::Integer(number.into()),
     u32: number => Content::Integer(number.into()),
     u64: number => Content::Integer(number.into()),
     usize: number => Content::Integer(number as i128),
+    f32: number => Content::Float(number.to_string()),
     f64: number => Content::Float(number.to_string()),
+}
+
+impl<T: Into<SetValue>, const N: usize> From<[T; N]> for SetValue {
+    fn from(items: [T; N]) -> Self {
+        Vec::from(items).into()
+    }
 }
 
 impl<T: Into<SetValue>> From<Vec<T>> for SetValue {

@@ -207,10 +207,14 @@ fn the_program_wins_over_all() {
     values.set("chat.kind", "file");
     values.set("new.list", vec![1, 2]);
     values.set("chat.ratio", 0.5);
+    values.set("new.names", ["x", "y"]);
+    values.set("new.small", 5u8);
     assert_eq!(values.get::<usize>("chat.max_len").unwrap(), 8);
     assert_eq!(values.get::<Kind>("chat.kind").unwrap(), Kind::File);
     assert_eq!(values.get::<Vec<u8>>("new.list").unwrap(), [1, 2]);
     assert_eq!(values.get::<f64>("chat.ratio").unwrap(), 0.5);
+    assert_eq!(values.get::<Vec<String>>("new.names").unwrap(), ["x", "y"]);
+    assert_eq!(values.get::<i64>("new.small").unwrap(), 5);
     assert_eq!(before.get::<usize>("chat.max_len").unwrap(), 7, "a copy is a copy");
     // What was a value becomes a table, if that is what is wanted.
     values.set("chat.max_len.soft", 1);
