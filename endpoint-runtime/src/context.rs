@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
+use tokio_util::task::TaskTracker;
 
 use self::build::Progress;
 pub(crate) use self::build::Undo;
@@ -53,7 +54,8 @@ use crate::settings::{Settings, Values};
 /// if several are found as one trait, the name must be said, which is checked before the server starts; so is that what is asked for exists.
 /// What the exporter was given goes before what annotations have registered: a test that provides a component of its own has that one.
 ///
-/// The context that a component is given while it is built does not keep the application alive: once that has ended, nothing is found in it.
+/// The context that a component, an observer or a hook of the start is given, and the [current](Self::current) one, do not keep the
+/// application alive: once that has ended, nothing is found in them.
 #[derive(Clone, Default)]
 pub struct ApplicationContext(Handle);
 
@@ -85,6 +87,8 @@ struct Inner {
     /// Names the server in whose name the components' code runs.
     node: u64,
     progress: Mutex<Progress>,
+    /// Tasks that build what is lazy.
+    builders: TaskTracker,
 }
 
 #[derive(Default)]
@@ -129,6 +133,7 @@ impl ApplicationContext {
             observers,
             node,
             progress: Mutex::default(),
+            builders: TaskTracker::new(),
         })))
     }
 
@@ -225,6 +230,14 @@ impl ApplicationContext {
             Some(parent) if !inner.values.contains(key) => parent.values_with(key),
             _ => Some(inner.values.clone()),
         }
+    }
+
+    /// The same, for those who may hold on to it and are held by it.
+    pub(crate) fn within(&self) -> Self {
+        Self(match &self.0 {
+            Handle::Whole(inner) => Handle::Within(Arc::downgrade(inner)),
+            Handle::Within(inner) => Handle::Within(Weak::clone(inner)),
+        })
     }
 
     fn inner(&self) -> Option<Held<'_>> {

@@ -168,6 +168,7 @@ pub struct Settings {
     /// Such a client is served: its session is opened and closed with 1012, and it comes back to the others.
     /// Less turns away those who are slow; more waits for those who never ask.
     pub drain_grace: Duration,
+
     /// How long one component may take to be destroyed when the application ends. Default: 10 s.
     ///
     /// After it its `destroy` is cancelled, and the next has its turn. Longer lets more be written out; the service manager must

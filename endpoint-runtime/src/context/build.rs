@@ -16,8 +16,8 @@ use tokio::time::timeout;
 use super::component::{ComponentConfig, Shared};
 use super::index::Choice;
 use super::order::Walk;
-use super::{ApplicationContext, Handle, Inner, ended};
-use crate::endpoint::Key;
+use super::{ApplicationContext, Handle, Inner, ended, order};
+use crate::endpoint::{Key, Need};
 use crate::error::{Error, Panicked, Result};
 use crate::exporter::Problem;
 
@@ -38,13 +38,14 @@ thread_local! {
 }
 
 impl ApplicationContext {
-    /// Builds all components that are not lazy, each after what it needs; then hands them the context, and then tells them so.
+    /// Builds all components that are not lazy and what the endpoints need, each after what it needs itself; then hands them the context,
+    /// and then tells them so.
     ///
     /// # Errors
     /// The first that went wrong. What was built stays, to be destroyed.
-    pub(crate) async fn build(&self) -> Result<(), Problem> {
+    pub(crate) async fn build(&self, of_endpoints: &[Need]) -> Result<(), Problem> {
         match self.inner() {
-            Some(inner) => inner.build_all().await,
+            Some(inner) => inner.build_all(of_endpoints).await,
             None => Ok(()),
         }
     }
@@ -75,12 +76,13 @@ impl ApplicationContext {
         }
     }
 
-    /// How many components have something to do at the end.
+    /// How many steps the end has, each of which may take the time of one.
     #[cfg(unix)]
     pub(crate) fn to_destroy(&self) -> u32 {
         let Some(inner) = self.inner() else { return 0 };
         let count = inner.configs.iter().filter(|config| config.lifecycle.is_some()).count();
-        u32::try_from(count).unwrap_or(u32::MAX)
+        let builds = inner.configs.iter().any(|config| config.is_lazy);
+        u32::try_from(count + usize::from(builds)).unwrap_or(u32::MAX)
     }
 
     /// Destroys what was built, the last first.
@@ -92,10 +94,12 @@ impl ApplicationContext {
 }
 
 impl Inner {
-    async fn build_all(&self) -> Result<(), Problem> {
+    async fn build_all(&self, of_endpoints: &[Need]) -> Result<(), Problem> {
         let mut walk = self.walk();
         let eager = self.configs.iter().enumerate().filter(|(_, config)| !config.is_lazy);
         eager.for_each(|(at, _)| walk.visit(at));
+        let needed = of_endpoints.iter().flat_map(|need| order::meant(need, &self.configs, &self.index));
+        needed.for_each(|at| walk.visit(at));
         for at in walk.order {
             self.build(at, false).await?;
         }
@@ -115,7 +119,7 @@ impl Inner {
         let (false, Some(inner)) = (self.built(at).is_some(), self.me.upgrade()) else { return Ok(()) };
         let asking = BUILDING.get().filter(|(node, _)| *node == self.node).map(|(_, asking)| asking);
         // A task of its own: that who asks goes, as a handler does when its session ends, leaves nothing half built to others.
-        let building = tokio::spawn(async move { inner.build_whole(asking, at).await });
+        let building = self.builders.spawn(async move { inner.build_whole(asking, at).await });
         let lost = |_| failed(&self.configs[at], "could not be built: the runtime has ended");
         building.await.map_err(lost)?
     }
@@ -154,7 +158,8 @@ impl Inner {
                 false => Err(failed(config, "was built too late: the application has ended")),
             });
             if let Err(problem) = outcome {
-                // Nobody else knows of it.
+                // Nobody else knows of it, and the next one that is built is to be told as if it were the first.
+                self.places[at].is_settled.store(false, Ordering::Release);
                 self.destroy(at, &shared).await;
                 return Err(problem);
             }
@@ -202,9 +207,19 @@ impl Inner {
     /// Destroys everything that is built, in reverse. Whatever one of them does, the others have their turn.
     async fn destroy_all(&self) {
         self.progress().ended = true;
+        self.finish_building().await;
         // One by one: if this is cancelled, somebody else goes on where it was.
         while let Some((at, shared)) = self.last_built() {
             self.destroy(at, &shared).await;
+        }
+    }
+
+    /// Waits for what is being built just now: that it comes too late it notices itself, and what it needs is there until then.
+    async fn finish_building(&self) {
+        self.builders.close();
+        let limit = self.destroy_timeout;
+        if timeout(limit, self.builders.wait()).await.is_err() {
+            tracing::error!(?limit, "a lazy component is still being built: it is not waited for any longer");
         }
     }
 

@@ -221,7 +221,8 @@ impl ComponentConfig {
         self
     }
 
-    /// Builds it only when somebody uses a [`Lazy`](crate::Lazy) of it, or something that is built needs it.
+    /// Builds it only when somebody uses a [`Lazy`](crate::Lazy) of it, or something that is built needs it; at the start, if an endpoint
+    /// does.
     pub fn lazy(mut self) -> Self {
         self.is_lazy = true;
         self

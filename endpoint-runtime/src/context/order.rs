@@ -17,21 +17,26 @@ pub(super) struct Dependency {
 pub(super) fn dependencies(at: usize, configs: &[ComponentConfig], index: &Index) -> Vec<Dependency> {
     let mut found = Vec::new();
     for need in configs[at].all_needs() {
-        match need.wanted {
-            Wanted::One { key, name, how: How::Required | How::Optional } => {
-                if let Choice::One(one) = index.choose(configs, key.id, name) {
-                    found.push(Dependency { component: one.component, need });
-                }
-            }
-            // One of them that wants to have all of them does not mean itself.
-            Wanted::All(key) => {
-                let others = index.all(key.id).iter().filter(|one| one.component != at);
-                found.extend(others.map(|one| Dependency { component: one.component, need }));
-            }
-            Wanted::One { how: How::Lazily, .. } | Wanted::Value { .. } => {}
-        }
+        let meant = meant(&need, configs, index).into_iter();
+        // One of them that wants to have all of them does not mean itself.
+        let meant = meant.filter(|&component| component != at || !matches!(need.wanted, Wanted::All(_)));
+        found.extend(meant.map(|component| Dependency { component, need }));
     }
     found
+}
+
+/// The components that are to be built before somebody has what it needs.
+pub(super) fn meant(need: &Need, configs: &[ComponentConfig], index: &Index) -> Vec<usize> {
+    match need.wanted {
+        Wanted::One { key, name, how: How::Required | How::Optional } => {
+            match index.choose(configs, key.id, name) {
+                Choice::One(one) => vec![one.component],
+                Choice::None | Choice::Several => Vec::new(),
+            }
+        }
+        Wanted::All(key) => index.all(key.id).iter().map(|one| one.component).collect(),
+        Wanted::One { how: How::Lazily, .. } | Wanted::Value { .. } => Vec::new(),
+    }
 }
 
 /// A walk through components, in which each comes after all that it needs.

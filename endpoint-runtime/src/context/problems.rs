@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::component::ComponentConfig;
 use super::index::Choice;
 use super::order::Dependency;
-use super::{ApplicationContext, Inner, ended};
+use super::{ApplicationContext, Inner, ended, order};
 use crate::endpoint::{How, Key, Need, Place, Wanted};
 use crate::error::Error;
 use crate::exporter::Problem;
@@ -24,6 +24,26 @@ impl Unmet {
             let text = format!("{asker}{dot}{} ({}) {text}", need.asked_by, need.place);
             let problem = Problem::new(text.clone()).at(need.place);
             self.0.entry((need.place, text)).or_insert(problem);
+        }
+    }
+
+    /// Adds what somebody who comes late needs and would not find: lazy components that are not built. Nobody waits for them there.
+    pub(crate) fn add_unbuilt(&mut self, context: &ApplicationContext, asker: &str, needs: &[Need]) {
+        let Some(inner) = context.inner() else { return };
+        for need in needs.iter().filter(|need| matches!(need.wanted, Wanted::One { .. })) {
+            for at in order::meant(need, &inner.configs, &inner.index) {
+                if inner.places[at].built.initialized() {
+                    continue;
+                }
+                let (dot, config) = (if need.asked_by.is_empty() { "" } else { "." }, &inner.configs[at]);
+                let text = format!(
+                    "{asker}{dot}{} ({}) needs the component {config}, which is lazy and not built yet: \
+                     take a `Lazy<T>`, or use one of it before",
+                    need.asked_by, need.place
+                );
+                let problem = Problem::new(text.clone()).at(need.place);
+                self.0.entry((need.place, text)).or_insert(problem);
+            }
         }
     }
 
@@ -53,6 +73,12 @@ impl ApplicationContext {
         }
         problems.extend(inner.circles());
         problems
+    }
+
+    /// What its components need.
+    pub(crate) fn needs(&self) -> Vec<Need> {
+        let Some(inner) = self.inner() else { return Vec::new() };
+        inner.configs.iter().flat_map(ComponentConfig::all_needs).collect()
     }
 
     /// Why one does not find what one asks for.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{DeployError, Problem, Registration, Report, ServerEndpointConfig, ServerEndpointExporter};
 use crate::context::{ApplicationContext, ComponentConfig, Unmet};
-use crate::endpoint::Reception;
+use crate::endpoint::{Need, Reception, Wanted};
 use crate::handshake::OriginRule;
 use crate::path::{Router, Template};
 use crate::server::{Binding, Container, Deployed, Listen};
@@ -35,7 +35,29 @@ pub(super) struct Planned {
     pub(super) reception: Reception,
 }
 
+impl Planned {
+    /// What it asks the application for.
+    fn needs(&self) -> Vec<Need> {
+        self.config.launcher.needs(self.config.place())
+    }
+}
+
 impl Plan {
+    /// What all endpoints ask for.
+    pub(super) fn needs(&self) -> Vec<Need> {
+        self.endpoints.iter().flat_map(Planned::needs).collect()
+    }
+
+    /// What is set among the application's own settings by a slip, most likely, as lines of the log.
+    pub(super) fn slips(&self) -> Vec<String> {
+        let needs = self.needs().into_iter().chain(self.context.needs());
+        let asked = needs.filter_map(|need| match need.wanted {
+            Wanted::Value { key, .. } => Some(key),
+            Wanted::One { .. } | Wanted::All(_) => None,
+        });
+        self.settings.values.slips(&asked.collect::<Vec<_>>())
+    }
+
     pub(super) fn report(self) -> Report {
         let endpoints = self.endpoints.into_iter().map(|planned| planned.config).collect();
         Report { endpoints, problems: self.problems }
@@ -46,6 +68,12 @@ impl Plan {
         if tokio::runtime::Handle::try_current().is_err() {
             self.problems.push(Problem::new(NO_RUNTIME));
         }
+        self
+    }
+
+    /// The plan, with more problems.
+    pub(super) fn with(mut self, problems: impl Iterator<Item = Problem>) -> Self {
+        self.problems.extend(problems);
         self
     }
 
@@ -209,7 +237,9 @@ pub(super) fn planned_beside<'o>(
         problems.extend(other.map(|(_, other)| conflict(&other.config, &planned.config)));
     }
     let mut unmet = Unmet::default();
-    unmet.add(context, planned.config.type_name(), &planned.config.launcher.needs(planned.config.place()));
+    let (asker, needs) = (planned.config.type_name(), planned.needs());
+    unmet.add(context, asker, &needs);
+    unmet.add_unbuilt(context, asker, &needs);
     problems.extend(unmet.into_problems());
     match planned.template.clone() {
         Some(template) if problems.is_empty() => Ok((planned, template)),
@@ -291,8 +321,8 @@ fn conflict(other: &ServerEndpointConfig, config: &ServerEndpointConfig) -> Prob
 /// What endpoints and components need and nobody provides.
 fn unmet(endpoints: &[Planned], context: &ApplicationContext) -> Unmet {
     let mut unmet = Unmet::default();
-    for Planned { config, .. } in endpoints {
-        unmet.add(context, config.type_name(), &config.launcher.needs(config.place()));
+    for planned in endpoints {
+        unmet.add(context, planned.config.type_name(), &planned.needs());
     }
     unmet.add_components(context);
     unmet

@@ -56,10 +56,10 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.problems.is_empty() {
-            write!(f, "{} endpoints, no problems", self.endpoints.len())
-        } else {
-            list(f, &self.problems)
+        match (self.problems.as_slice(), self.endpoints.len()) {
+            ([], 1) => f.write_str("1 endpoint, no problems"),
+            ([], count) => write!(f, "{count} endpoints, no problems"),
+            (problems, _) => list(f, problems),
         }
     }
 }
@@ -99,5 +99,21 @@ fn list(f: &mut fmt::Formatter<'_>, problems: &[Problem]) -> fmt::Result {
                 .enumerate()
                 .try_for_each(|(index, problem)| write!(f, "\n{:>3}. {problem}", index + 1))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_a_sentence() {
+        let said = |problems: &[&str]| {
+            let problems = problems.iter().copied().map(Problem::new).collect();
+            Report { endpoints: Vec::new(), problems }.to_string()
+        };
+        assert_eq!(said(&[]), "0 endpoints, no problems");
+        assert_eq!(said(&["x is wrong"]), "cannot deploy: x is wrong");
+        assert_eq!(said(&["x", "y"]), "cannot deploy, 2 problems:\n  1. x\n  2. y");
     }
 }

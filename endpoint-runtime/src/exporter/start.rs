@@ -46,7 +46,7 @@ pub(super) async fn start_in_memory(exporter: ServerEndpointExporter) -> Result<
 
 /// The same without any listener: for the connections of another server.
 pub(super) async fn mount(exporter: ServerEndpointExporter) -> Result<Mounted> {
-    let mut plan = exporter.plan().here().sound()?;
+    let plan = exporter.plan().here();
     #[cfg(feature = "tls")]
     let encrypts = exporter.tls.is_some();
     #[cfg(not(feature = "tls"))]
@@ -64,12 +64,9 @@ pub(super) async fn mount(exporter: ServerEndpointExporter) -> Result<Mounted> {
         ),
     ];
     let misplaced = misplaced.iter().filter(|(is_there, _)| *is_there);
-    let misplaced: Vec<_> = misplaced
-        .map(|(_, what)| Problem::new(format!("what is mounted in another server has no {what}")))
-        .collect();
-    if !misplaced.is_empty() {
-        return Err(DeployError::new(misplaced).into());
-    }
+    let misplaced =
+        misplaced.map(|(_, what)| Problem::new(format!("what is mounted in another server has no {what}")));
+    let mut plan = plan.with(misplaced).sound()?;
     plan.listeners.clear();
     unstopped(exporter, plan).await.map(Mounted::new)
 }
@@ -123,7 +120,8 @@ struct Prepared {
 }
 
 async fn prepare(exporter: ServerEndpointExporter, plan: Plan) -> Result<Prepared> {
-    raise(exporter.hooks, &plan.context).await?;
+    plan.slips().iter().for_each(|slip| tracing::warn!("{slip}"));
+    raise(exporter.hooks, &plan).await?;
     let mut router = Router::new();
     let mut problems = Vec::new();
     for planned in &plan.endpoints {
@@ -157,11 +155,11 @@ async fn prepare(exporter: ServerEndpointExporter, plan: Plan) -> Result<Prepare
 }
 
 /// Builds the components and tells them, and has the application do what it wants to do then.
-async fn raise(hooks: Vec<(Place, Hook)>, context: &ApplicationContext) -> Result<(), DeployError> {
-    let alone = |problem| DeployError::new(vec![problem]);
-    context.build().await.map_err(alone)?;
+async fn raise(hooks: Vec<(Place, Hook)>, plan: &Plan) -> Result<(), DeployError> {
+    let (context, alone) = (&plan.context, |problem| DeployError::new(vec![problem]));
+    context.build(&plan.needs()).await.map_err(alone)?;
     for (place, hook) in hooks {
-        let text = match context.run(|| hook(context.clone())).await {
+        let text = match context.run(|| hook(context.within())).await {
             Ok(Ok(())) => continue,
             Ok(Err(error)) => error.to_string(),
             Err(panicked) => format!("it panicked: {}", panicked.message()),
@@ -177,7 +175,7 @@ async fn open(prepared: Prepared, context: &ApplicationContext, current: Current
     let Prepared { door, listeners, ready } = prepared;
     if context.is_observed() {
         let addresses = listeners.iter().map(|listener| listener.address().clone()).collect();
-        context.publish(&ApplicationEvent::ContextReady { context: context.clone(), addresses });
+        context.publish(&ApplicationEvent::ContextReady { context: context.within(), addresses });
     }
     let server = Server::open(door, listeners, current);
     for address in server.addresses() {

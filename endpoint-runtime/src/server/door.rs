@@ -1,9 +1,12 @@
 //! [`Door`]: every request comes to it, and becomes a session, a refusal, or a request for the fallback.
 
+mod admission;
+mod entry;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use http::header::{CONNECTION, HeaderValue};
 use http::{Extensions, Request, Response, StatusCode, request};
@@ -11,12 +14,14 @@ use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::admission::{Admission, Full};
+pub(super) use self::entry::{Accepted, Asks, Entry};
 use super::arrival::Arrival;
 use super::body::{self, Answer, ResponseBody};
 use super::container::Container;
 use super::counters::Tally;
 use super::deployments::{Deployed, Deployments, Mounted};
-use super::limits::{self, Counted, Crowd, Place, Places};
+use super::limits::{self, Counted, Crowd, Places};
 use super::proxies::Proxies;
 use crate::access::Identity;
 #[cfg(feature = "http2")]
@@ -45,20 +50,6 @@ pub(crate) struct Door {
     http: AtomicUsize,
     crowd: Crowd,
     proxies: Proxies,
-}
-
-/// Connections over a limit that are told so. Beyond, they are just closed: to tell them costs too.
-const TOLD: usize = 256;
-/// The same, of those from one address.
-const TOLD_OF_ADDRESS: usize = 16;
-
-/// Why there is no room for a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Full {
-    /// The server has as many as it may.
-    Server,
-    /// The connection's address has.
-    Address,
 }
 
 impl Door {
@@ -155,7 +146,7 @@ impl Door {
         {
             tracing::warn!(limit, unsaid, "connections are refused: the server is full (`max_connections`)");
         }
-        Admission { door: Arc::clone(self), over, place: None, full: (over > 0).then_some(Full::Server) }
+        Admission::new(Arc::clone(self), over)
     }
 
     /// Answers one request.
@@ -453,67 +444,6 @@ fn stopping() -> Refusal {
     handshake::unavailable("the server is shutting down, try again later")
 }
 
-/// A handshake that an endpoint has accepted.
-pub(super) struct Accepted {
-    deployed: Arc<Deployed>,
-    handshake: Handshake,
-    places: Option<Box<Places>>,
-    /// The stream that it came on, if that is one of an HTTP/2 connection of ours.
-    #[cfg(feature = "http2")]
-    stream: Option<Http2Stream>,
-}
-
-impl Accepted {
-    /// The session gets what its connection has taken.
-    pub(super) fn take_over(&mut self, admission: &mut Admission) {
-        self.places = Places::with(self.places.take(), admission.place.take());
-    }
-}
-
-/// Where a connection of our own listeners finds what was accepted of it, when it has sent the response: over HTTP/1.1, the task that spoke
-/// HTTP goes on with it, and no other need wait; over HTTP/2 each request has an entry of its own.
-#[derive(Clone, Default)]
-pub(super) struct Entry(Arc<AtEntry>);
-
-#[derive(Default)]
-struct AtEntry {
-    left: Mutex<Option<(Accepted, OnUpgrade)>>,
-    asks: AtomicU8,
-}
-
-/// Whether the connection waits for an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asks {
-    /// It has asked nothing so far.
-    NothingYet,
-    Now,
-    /// It has its answer.
-    NothingMore,
-}
-
-impl Entry {
-    fn ask(&self, asks: Asks) {
-        self.0.asks.store(asks as u8, Ordering::Relaxed);
-    }
-
-    pub(super) fn asks(&self) -> Asks {
-        let all = [Asks::NothingYet, Asks::Now, Asks::NothingMore];
-        all[usize::from(self.0.asks.load(Ordering::Relaxed)).min(2)]
-    }
-
-    fn leave(&self, accepted: Accepted, upgrade: OnUpgrade) {
-        *self.place() = Some((accepted, upgrade));
-    }
-
-    pub(super) fn take(&self) -> Option<(Accepted, OnUpgrade)> {
-        self.place().take()
-    }
-
-    fn place(&self) -> MutexGuard<'_, Option<(Accepted, OnUpgrade)>> {
-        self.0.left.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// A request whose endpoint is found, on its way through the tower layers.
 #[derive(Clone)]
 struct Matched {
@@ -542,56 +472,5 @@ pub(crate) fn endpoints() -> Answer {
 impl fmt::Debug for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Door").field("sessions", self.sessions()).finish_non_exhaustive()
-    }
-}
-
-/// A connection's place among those that speak HTTP.
-#[derive(Debug)]
-pub(crate) struct Admission {
-    door: Arc<Door>,
-    /// By how many connections the server is over its limit with this one.
-    over: usize,
-    /// Its place among those of its address.
-    place: Option<Place>,
-    full: Option<Full>,
-}
-
-impl Admission {
-    /// Where it was admitted.
-    pub(crate) fn door(&self) -> &Arc<Door> {
-        &self.door
-    }
-
-    /// So many are one too many already that nobody has the time to tell this one.
-    pub(crate) fn is_hopeless(&self) -> bool {
-        self.over > TOLD
-    }
-
-    /// Takes a place among the connections of its address; that of a trusted proxy, behind which are many, is not counted. Says whether there
-    /// is any use in going on.
-    pub(crate) fn take_place(&mut self, ends: &mut Ends) -> bool {
-        let address = ends.remote.map(|remote| remote.ip());
-        if self.door.proxies.have(address) {
-            return true;
-        }
-        let Some((place, over)) = self.door.crowd.enter(address) else { return true };
-        self.place = Some(place);
-        ends.counted = over == 0;
-        if over > 0 {
-            limits::note_crowded_address(address, self.door.tally());
-            self.full.get_or_insert(Full::Address);
-        }
-        over <= TOLD_OF_ADDRESS
-    }
-
-    /// Why it is one too many, if it is.
-    pub(crate) fn full(&self) -> Option<Full> {
-        self.full
-    }
-}
-
-impl Drop for Admission {
-    fn drop(&mut self) {
-        self.door.http.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -145,7 +145,7 @@ impl ApplicationContext {
 
     /// [`current`](Self::current), or `None` where it would panic.
     pub fn try_current() -> Option<ApplicationContext> {
-        of_current(Running::context)
+        of_current(Running::context).map(|context| context.within())
     }
 }
 

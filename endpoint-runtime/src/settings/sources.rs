@@ -24,6 +24,11 @@ const SERVERS: [&str; 2] = ["server", "endpoint"];
 /// Set but empty is more likely a slip of a script than a wish for the default.
 const EMPTY: &str = "the value is empty: give one, or unset it";
 
+/// What may be meant by what is nothing of the server's.
+const IN_TABLES: &str = ". The application's own settings stand in tables, such as `[chat]`";
+const TWO_UNDERSCORES: &str =
+    ". The application's own have two underscores after their table, such as `ENDPOINT_CHAT__MAX_LEN`";
+
 /// Settings under construction, one source after the other, and all that was found wrong so far.
 pub(super) struct Sources {
     settings: Settings,
@@ -82,8 +87,10 @@ impl Sources {
                 }
                 let at = name.span().start;
                 let near = keys::near(name.get_ref());
-                problems
-                    .push((at, format!("{}: {}", place(at), unknown(name.get_ref(), near, str::to_owned))));
+                let is_table = matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_));
+                let own = if near.is_empty() && !is_table { IN_TABLES } else { "" };
+                let text = unknown(name.get_ref(), near, str::to_owned);
+                problems.push((at, format!("{}: {text}{own}", place(at))));
                 continue;
             };
             let place = format!("{}: `{}`", place(span.start), key.name);
@@ -111,10 +118,10 @@ impl Sources {
             }
             let Some(key) = keys::find(&lowercase).filter(|_| name == name.to_ascii_uppercase()) else {
                 let variable_of = |name: &str| format!("{PREFIX}{}", name.to_ascii_uppercase());
-                self.problems.push(format!(
-                    "the environment: {}",
-                    unknown(&variable, keys::near(&lowercase), variable_of)
-                ));
+                let near = keys::near(&lowercase);
+                let own = if near.is_empty() { TWO_UNDERSCORES } else { "" };
+                self.problems
+                    .push(format!("the environment: {}{own}", unknown(&variable, near, variable_of)));
                 continue;
             };
             let outcome = match value.to_str() {

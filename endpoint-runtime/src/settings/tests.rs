@@ -524,3 +524,16 @@ fn a_value_that_is_not_utf_8_is_an_error() {
     let error = sources.finish().unwrap_err();
     assert_eq!(error.problems(), ["ENDPOINT_BIND: the value is not UTF-8"]);
 }
+
+#[test]
+fn what_is_meant_for_the_application_is_told_where_that_stands() {
+    let by_variable = problems("", &[("ENDPOINT_CHAT_COLOURS", "3")]).concat();
+    let remedy =
+        ". The application's own have two underscores after their table, such as `ENDPOINT_CHAT__MAX_LEN`";
+    assert!(by_variable.ends_with(remedy), "{by_variable}");
+    let by_file = problems("colours = 3", &[]).concat();
+    assert!(
+        by_file.ends_with(". The application's own settings stand in tables, such as `[chat]`"),
+        "{by_file}"
+    );
+}

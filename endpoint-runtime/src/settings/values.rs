@@ -136,12 +136,30 @@ impl Values {
         let mut table = &*self.0;
         let (path, last) = key.rsplit_once('.').unwrap_or(("", key));
         for word in path.split('.').filter(|word| !word.is_empty()) {
-            match &table.get(word)?.content {
+            match &entry(table, word)?.content {
                 Content::Table(inner) => table = inner,
                 _ => return None,
             }
         }
-        table.get(last)
+        entry(table, last)
+    }
+
+    /// What is set and nobody asks for, where somebody asks for something that is called nearly so and is not set: with the place and what
+    /// was meant, as lines of the log. What is called otherwise may be asked for later, by code.
+    pub(crate) fn slips(&self, asked: &[&str]) -> Vec<String> {
+        let is_part = |key: &str, of: &str| {
+            plain(key).strip_prefix(&plain(of)).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let keys = self.keys().into_iter();
+        let unasked =
+            keys.filter(|key| !asked.iter().any(|asked| is_part(key, asked) || is_part(asked, key)));
+        let slip = |key: String| {
+            let near = asked.iter().filter(|asked| !self.contains(asked) && is_slip(asked, &key));
+            let near = near.min_by_key(|asked| distance(asked, &key))?;
+            let place = &self.node(&key)?.place;
+            Some(format!("`{key}` ({place}) is nothing that is asked for: did you mean `{near}`?"))
+        };
+        unasked.filter_map(slip).collect()
     }
 
     fn missing(&self, key: &str) -> ValueError {
@@ -164,11 +182,22 @@ impl Values {
     }
 }
 
-/// A key may be written in other letters in the environment.
+/// A key may be written in other letters in the environment, which has no small ones and no hyphens.
 fn spelt_in(table: &Table, word: &str) -> String {
-    let plain = |word: &str| word.replace('-', "_").to_ascii_lowercase();
-    let same = |other: &&String| *other == word || plain(other) == plain(word);
+    let same = |other: &&String| plain(other) == plain(word);
+    if table.contains_key(word) {
+        return word.to_owned();
+    }
     table.keys().find(same).cloned().unwrap_or_else(|| word.to_owned())
+}
+
+fn plain(word: &str) -> String {
+    word.replace('-', "_").to_ascii_lowercase()
+}
+
+/// What a table has by this name, however that is spelt.
+fn entry<'t>(table: &'t Table, word: &str) -> Option<&'t Node> {
+    table.get(word).or_else(|| table.get(&spelt_in(table, word)))
 }
 
 fn add_keys(table: &Table, before: &str, keys: &mut Vec<String>) {
@@ -183,9 +212,17 @@ fn add_keys(table: &Table, before: &str, keys: &mut Vec<String>) {
 
 /// Whether one key may be meant by another.
 fn is_near(key: &str, other: &str) -> bool {
-    let plain = |key: &str| key.replace(['_', '-', '.'], "").to_lowercase();
-    let last = |key: &str| plain(key.rsplit('.').next().unwrap_or(key));
-    distance(&plain(key), &plain(other)) <= other.len() / 4 || last(key) == last(other)
+    let last = |key: &str| bare(key.rsplit('.').next().unwrap_or(key));
+    is_slip(key, other) || last(key) == last(other)
+}
+
+/// Whether one key is another but for a few letters.
+fn is_slip(key: &str, other: &str) -> bool {
+    distance(&bare(key), &bare(other)) <= other.len() / 4
+}
+
+fn bare(key: &str) -> String {
+    key.replace(['_', '-', '.'], "").to_lowercase()
 }
 
 impl fmt::Debug for Values {
@@ -215,12 +252,23 @@ set_value! {
     &str: text => Content::Text(text.to_owned()),
     String: text => Content::Text(text),
     bool: boolean => Content::Boolean(boolean),
+    i8: number => Content::Integer(number.into()),
+    i16: number => Content::Integer(number.into()),
     i32: number => Content::Integer(number.into()),
     i64: number => Content::Integer(number.into()),
+    u8: number => Content::Integer(number.into()),
+    u16: number => Content::Integer(number.into()),
     u32: number => Content::Integer(number.into()),
     u64: number => Content::Integer(number.into()),
     usize: number => Content::Integer(number as i128),
+    f32: number => Content::Float(number.to_string()),
     f64: number => Content::Float(number.to_string()),
+}
+
+impl<T: Into<SetValue>, const N: usize> From<[T; N]> for SetValue {
+    fn from(items: [T; N]) -> Self {
+        Vec::from(items).into()
+    }
 }
 
 impl<T: Into<SetValue>> From<Vec<T>> for SetValue {

@@ -1,9 +1,10 @@
 //! The end of an application: sessions first, then its components in reverse, each within its time.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use endpoint_runtime::prelude::*;
-use endpoint_runtime::{self as runtime, ServerEndpointConfig};
+use endpoint_runtime::{self as runtime, ComponentConfig, ServerEndpointConfig};
 use tokio::time::Instant;
 
 use crate::support::{Diary, Misdeed, Step, nothing, part, wicked};
@@ -111,4 +112,56 @@ async fn components_are_dropped_with_their_application() {
     assert_eq!(diary.take(), [""; 0]);
     app.shutdown().await;
     diary.until("dropped, and finds None").await;
+}
+
+/// Also one that holds on to every context that it is handed.
+#[tokio::test]
+async fn whoever_keeps_a_context_does_not_keep_the_application() {
+    #[derive(Default)]
+    struct Keeper(Mutex<Vec<ApplicationContext>>, Diary);
+    impl Keeper {
+        fn keep(&self, context: &ApplicationContext) {
+            assert!(context.get::<Keeper>().is_ok());
+            self.0.lock().unwrap().push(context.clone());
+        }
+    }
+    impl Drop for Keeper {
+        fn drop(&mut self) {
+            self.1.note(format!("dropped with {}", self.0.lock().unwrap().len()));
+        }
+    }
+    impl Lifecycle for Keeper {
+        async fn after_properties_set(&self) -> Result<()> {
+            self.keep(&ApplicationContext::current());
+            Ok(())
+        }
+    }
+    impl ContextAware for Keeper {
+        fn set_application_context(&self, context: &ApplicationContext) {
+            self.keep(context);
+        }
+    }
+    impl Observer for Keeper {
+        fn observe(&self, event: &ApplicationEvent) {
+            if let ApplicationEvent::ContextReady { context, .. } = event {
+                self.keep(context);
+            }
+        }
+    }
+    let diary = Diary::default();
+    let keeper = ComponentConfig::value(Keeper(Mutex::default(), diary.clone()));
+    let app = app(&diary)
+        .with(|exporter| {
+            exporter
+                .component(keeper.lifecycle::<Keeper>().aware::<Keeper>().observer::<Keeper>())
+                .before_listening(|context| async move {
+                    context.get::<Keeper>()?.keep(&context);
+                    Ok(())
+                })
+        })
+        .start()
+        .await;
+    assert_eq!(diary.take(), [""; 0]);
+    app.shutdown().await;
+    diary.until("dropped with 4").await;
 }

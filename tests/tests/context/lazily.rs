@@ -37,7 +37,7 @@ async fn a_lazy_component_is_built_at_its_first_use_with_what_it_needs() {
         .only::<Lazily>()
         .with(|exporter| {
             exporter
-                .component(part::<1>(&diary, |needs| needs.component::<Part<2>>()).lazy())
+                .component(part::<1>(&diary, endpoint_runtime::Needs::component::<Part<2>>).lazy())
                 .component(part::<2>(&diary, nothing).lazy())
         })
         .start()
@@ -73,10 +73,119 @@ async fn a_lazy_component_that_nobody_uses_is_never_built_nor_destroyed() {
 async fn a_lazy_component_that_something_needs_is_built_with_it() {
     let diary = Diary::default();
     let exporter = empty()
-        .component(part::<1>(&diary, |needs| needs.component::<Part<2>>()))
+        .component(part::<1>(&diary, endpoint_runtime::Needs::component::<Part<2>>))
         .component(part::<2>(&diary, nothing).lazy());
     soon("the start", exporter.start()).await.unwrap().shutdown().await;
     assert_eq!(diary.take()[..2], ["Build 2", "Build 1"]);
+}
+
+/// Has lazy components, as if they were none.
+#[server_endpoint("/at-once")]
+struct AtOnce {
+    #[inject]
+    one: Arc<Part<1>>,
+    #[inject]
+    two: Option<Arc<Part<2>>>,
+}
+
+#[handlers]
+impl AtOnce {
+    #[on_message]
+    fn message(&self, _: String, _three: Inject<Part<3>>) -> bool {
+        Arc::strong_count(&self.one) > 1 && self.two.is_some()
+    }
+}
+
+/// An endpoint is made when somebody connects, and then there is no time to build anything.
+#[tokio::test]
+async fn a_lazy_component_that_an_endpoint_needs_is_built_at_the_start() {
+    let diary = Diary::default();
+    let app = runtime::test::app()
+        .only::<AtOnce>()
+        .with(|exporter| {
+            exporter
+                .component(part::<1>(&diary, endpoint_runtime::Needs::component::<Part<4>>).lazy())
+                .component(part::<2>(&diary, nothing).lazy())
+                .component(part::<3>(&diary, nothing).lazy())
+                .component(part::<4>(&diary, nothing).lazy())
+        })
+        .start()
+        .await;
+    assert_eq!(diary.take()[..4], ["Build 4", "Build 1", "Build 2", "Build 3"]);
+    let mut peer = app.connect("/at-once").await.unwrap();
+    peer.send("all there?").await.unwrap();
+    assert_eq!(peer.text().await, "true");
+    drop(peer);
+    app.shutdown().await;
+    assert_eq!(diary.take().last().unwrap(), "Destroy 4");
+}
+
+/// One that is deployed later waits for nobody, and is told what to do instead.
+#[tokio::test]
+async fn an_endpoint_that_comes_later_finds_only_what_is_built() {
+    let diary = Diary::default();
+    let exporter = empty()
+        .component(part::<1>(&diary, nothing).lazy())
+        .component(part::<2>(&diary, nothing).lazy())
+        .component(part::<3>(&diary, nothing));
+    let server = soon("the start", exporter.start()).await.unwrap();
+    let error = server.deploy(ServerEndpointConfig::of::<AtOnce>()).unwrap_err();
+    let texts: Vec<_> = error.problems().iter().map(ToString::to_string).collect();
+    assert_eq!(texts.len(), 2, "{error}");
+    assert!(texts[0].starts_with("AtOnce.one (tests/tests/context/lazily.rs:"), "{error}");
+    assert!(
+        texts[0].ends_with(
+            "needs the component `One` (src/app.rs:1), which is lazy and not built yet: take a `Lazy<T>`, or use one of it before"
+        ),
+        "{error}"
+    );
+    assert!(texts[1].contains("AtOnce.two"), "{error}");
+    assert!(server.context().lazy::<Part<1>>().get().await.is_ok());
+    assert!(server.context().lazy::<Part<2>>().get().await.is_ok());
+    server.deploy(ServerEndpointConfig::of::<AtOnce>()).unwrap();
+    server.shutdown().await;
+}
+
+/// One attempt at an eager component fails while another is built, which goes on without it: the next attempt is the whole of it.
+#[tokio::test]
+async fn a_component_that_failed_to_settle_is_told_again_when_it_is_built_again() {
+    struct Early;
+    let diary = Diary::default();
+    let early = ComponentConfig::new("Early", "tests", at(9), |context: ApplicationContext| async move {
+        let failed = context.lazy::<Fickle>().get().await.is_err();
+        if failed { Ok(Early) } else { Err(Error::msg("it has settled at once")) }
+    });
+    let (told, attempts) = (diary.clone(), Arc::new(AtomicUsize::new(0)));
+    let fickle = ComponentConfig::new("Fickle", "tests", at(8), move |_| {
+        let (diary, attempt) = (told.clone(), attempts.fetch_add(1, Ordering::SeqCst));
+        async move { Ok(Fickle { diary, attempt }) }
+    });
+    let exporter = empty().component(early).component(fickle.lifecycle::<Fickle>().aware::<Fickle>());
+    soon("the start", exporter.start()).await.unwrap().shutdown().await;
+    assert_eq!(diary.take(), ["aware 0", "settle 0", "destroy 0", "aware 1", "settle 1", "destroy 1"]);
+}
+
+/// Settles at the second attempt.
+struct Fickle {
+    diary: Diary,
+    attempt: usize,
+}
+
+impl ContextAware for Fickle {
+    fn set_application_context(&self, _: &ApplicationContext) {
+        self.diary.note(format!("aware {}", self.attempt));
+    }
+}
+
+impl Lifecycle for Fickle {
+    async fn after_properties_set(&self) -> Result<()> {
+        self.diary.note(format!("settle {}", self.attempt));
+        if self.attempt == 0 { Err(Error::msg("not yet")) } else { Ok(()) }
+    }
+
+    async fn destroy(&self) {
+        self.diary.note(format!("destroy {}", self.attempt));
+    }
 }
 
 /// A circle that a `Lazy` breaks is none.
@@ -85,9 +194,9 @@ async fn two_components_may_need_each_other_if_one_can_wait() {
     struct Hen(Arc<Egg>);
     struct Egg(Lazy<Hen>);
     let hen = ComponentConfig::new("Hen", "tests", at(1), |context| async move { Ok(Hen(context.get()?)) })
-        .needs(|needs| needs.component::<Egg>());
+        .needs(endpoint_runtime::Needs::component::<Egg>);
     let egg = ComponentConfig::new("Egg", "tests", at(2), |context| async move { Ok(Egg(context.lazy())) })
-        .needs(|needs| needs.injected::<Lazy<Hen>>());
+        .needs(endpoint_runtime::Needs::injected::<Lazy<Hen>>);
     let (told, tell) = oneshot::channel();
     let exporter = empty().component(hen).component(egg).before_listening(|context| async move {
         let hen = context.get::<Hen>()?;
@@ -181,7 +290,8 @@ async fn gated(diary: &Diary) -> (Arc<Semaphore>, runtime::Server, ApplicationCo
     });
     let (told, tell) = oneshot::channel();
     let slow = slow.lazy().lifecycle::<Part<1>>();
-    let exporter = empty().component(slow).before_listening(move |context| async move {
+    let hopeless = wicked::<2>(diary, nothing, Some((Step::Build, Misdeed::Fail))).lazy();
+    let exporter = empty().component(slow).component(hopeless).before_listening(move |context| async move {
         let _ = told.send(context);
         Ok(())
     });
@@ -208,7 +318,43 @@ async fn who_gives_up_waiting_leaves_nothing_half_built_to_others() {
     assert_eq!(diary.take(), ["Destroy 1"]);
 }
 
+/// Who is asked to stop while something is built has it done, and undone, before the rest is destroyed.
 #[tokio::test]
+async fn the_end_waits_for_what_is_being_built() {
+    let diary = Diary::default();
+    let (gate, server, context) = gated(&diary).await;
+    let late = tokio::spawn({
+        let later = context.lazy::<Part<1>>();
+        async move { later.get().await.is_err() }
+    });
+    diary.until("begun").await;
+    let ending = tokio::spawn(server.shutdown());
+    let has_ended = async {
+        // It fails anyway, but in other words.
+        while !context
+            .lazy::<Part<2>>()
+            .get()
+            .await
+            .is_err_and(|error| error.to_string().contains("has ended"))
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the end", has_ended).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!ending.is_finished());
+    gate.add_permits(1);
+    soon("the end", ending).await.unwrap();
+    let entries = diary.take();
+    let mut of_the_first = entries.iter().filter(|entry| *entry != "Build 2");
+    assert!(of_the_first.by_ref().eq(["begun", "Settle 1", "Destroy 1"]), "{entries:?}");
+    assert!(late.await.unwrap());
+}
+
+/// But not for ever.
+#[tokio::test(start_paused = true)]
 async fn what_is_built_too_late_is_destroyed_at_once() {
     let diary = Diary::default();
     let (gate, server, context) = gated(&diary).await;

@@ -4,6 +4,7 @@
 use endpoint_runtime::ComponentConfig;
 use tokio::sync::oneshot;
 
+use crate::support::logged::capture;
 use crate::support::{at, empty, refused, soon};
 
 struct Chat {
@@ -55,4 +56,19 @@ async fn a_value_that_is_missing_or_wrong_is_a_problem_of_the_deployment() {
          expected a string"
     );
     assert_eq!(error.problems()[0].places(), [at(2)]);
+}
+
+/// Where there is a default nothing is missing, and a slip would go unnoticed.
+#[tokio::test]
+async fn a_slip_of_a_key_is_a_warning() {
+    let logged = capture();
+    let exporter = empty()
+        .value("chat.max_len", 1)
+        .value("chat.greting", "hi")
+        .value("talk.title", "x")
+        .component(chat());
+    soon("the start", exporter.start()).await.unwrap().shutdown().await;
+    let said = "`chat.greting` (the program) is nothing that is asked for: did you mean `chat.greeting`?";
+    assert_eq!(logged.saying(said).len(), 1, "{:?}", logged.lines());
+    assert!(!logged.lines().iter().any(|line| line.message.contains("talk.title")));
 }

@@ -294,8 +294,10 @@ async fn what_is_for_listeners_is_a_problem() {
     for (problem, words) in problems.iter().zip(words) {
         assert!(problem.to_string().contains(words), "{words} in {problem}");
     }
-    let error = only::<Echo>().prefix("x").into_router().await.unwrap_err();
-    assert!(error.to_string().contains("`prefix`"), "{error}");
+    let error = only::<Echo>().prefix("x").bind("127.0.0.1:0").into_router().await.unwrap_err();
+    for words in ["`prefix`", "addresses (`.bind(..)`)"] {
+        assert!(error.to_string().contains(words), "all at once: {words} in {error}");
+    }
 }
 
 #[tokio::test]

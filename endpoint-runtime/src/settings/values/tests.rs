@@ -100,6 +100,36 @@ fn a_variable_is_read_as_what_is_asked_for_and_wins() {
     assert_eq!(values.get::<Vec<u8>>("chat.max_len").unwrap(), [7]);
 }
 
+/// No variable can be written as these keys are.
+#[test]
+fn a_variable_reaches_keys_of_other_letters() {
+    let values = values(&[
+        ("ENDPOINT_MY_APP__MAX_AGE", "2.5"),
+        ("ENDPOINT_MAIL__REPLYTO", "me"),
+        ("ENDPOINT_CHAT__MAX_LEN", "7"),
+    ]);
+    assert_eq!(values.get::<f64>("my-app.max-age").unwrap(), 2.5);
+    assert_eq!(values.get::<String>("mail.replyTo").unwrap(), "me");
+    assert_eq!(values.get::<u8>("chat.max-len").unwrap(), 7);
+    assert!(values.get::<u8>("chat.max.len").is_err());
+}
+
+#[test]
+fn a_slip_is_told_if_what_was_meant_is_not_set() {
+    let environment =
+        [("ENDPOINT_CHTA__TITLE", "x"), ("ENDPOINT_CHAT__COLOUR", "red"), ("ENDPOINT_X__CHATTY", "1")];
+    let slips = |asked: &[&str]| values(&environment).slips(asked);
+    assert_eq!(
+        slips(&["chat.title", "chat.max_length", "chat.max_len", "chat.color"]),
+        [
+            "`chat.colour` (ENDPOINT_CHAT__COLOUR) is nothing that is asked for: did you mean `chat.color`?",
+            "`chta.title` (ENDPOINT_CHTA__TITLE) is nothing that is asked for: did you mean `chat.title`?",
+        ]
+    );
+    assert_eq!(slips(&["chat", "chta.title"]), [""; 0], "a table is all that stands in it");
+    assert_eq!(slips(&["chat.max-age", "chat.names.first", "other.thing"]), [""; 0]);
+}
+
 #[test]
 fn what_is_not_as_expected_is_told_with_key_place_and_expectation() {
     let environment = [("ENDPOINT_CHAT__COUNT", "many")];
@@ -177,10 +207,14 @@ fn the_program_wins_over_all() {
     values.set("chat.kind", "file");
     values.set("new.list", vec![1, 2]);
     values.set("chat.ratio", 0.5);
+    values.set("new.names", ["x", "y"]);
+    values.set("new.small", 5u8);
     assert_eq!(values.get::<usize>("chat.max_len").unwrap(), 8);
     assert_eq!(values.get::<Kind>("chat.kind").unwrap(), Kind::File);
     assert_eq!(values.get::<Vec<u8>>("new.list").unwrap(), [1, 2]);
     assert_eq!(values.get::<f64>("chat.ratio").unwrap(), 0.5);
+    assert_eq!(values.get::<Vec<String>>("new.names").unwrap(), ["x", "y"]);
+    assert_eq!(values.get::<i64>("new.small").unwrap(), 5);
     assert_eq!(before.get::<usize>("chat.max_len").unwrap(), 7, "a copy is a copy");
     // What was a value becomes a table, if that is what is wanted.
     values.set("chat.max_len.soft", 1);
