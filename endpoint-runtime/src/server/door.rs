@@ -4,6 +4,7 @@ mod admission;
 mod entry;
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -315,7 +316,7 @@ impl Door {
             }
             return Err(limits::short_of_memory());
         }
-        self.crowd.handshake(ends.remote.map(|remote| remote.ip()), self.tally())
+        self.crowd.handshake(self.counted_address(ends.remote), self.tally())
     }
 
     /// Why the fallback does not get this body, if it does not.
@@ -375,9 +376,14 @@ impl Door {
         Err(self.refuse(handshake.path(), refusal))
     }
 
+    /// The address for which somebody counts; not a trusted proxy's, behind which there are many of whom nobody knows who they are.
+    fn counted_address(&self, remote: Option<SocketAddr>) -> Option<IpAddr> {
+        remote.map(|remote| remote.ip()).filter(|&address| !self.proxies.have(Some(address)))
+    }
+
     /// What a session takes that is limited for each address and principal.
     fn places(&self, handshake: &Handshake, counted: Counted) -> Result<Option<Box<Places>>, Refusal> {
-        let address = handshake.peer_addr().map(|peer| peer.ip());
+        let address = self.counted_address(handshake.peer_addr());
         let principal = handshake.identity().and_then(Identity::name);
         self.crowd.admit(address, counted, principal, self.tally())
     }

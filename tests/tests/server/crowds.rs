@@ -155,6 +155,24 @@ async fn loopback_addresses_are_not_counted() {
     }
 }
 
+/// Whom a proxy does not name is one of many.
+#[tokio::test]
+async fn addresses_of_trusted_proxies_are_not_counted() {
+    let exporter = only::<Echo>().configure(|settings| {
+        settings.trusted_proxies = vec!["127.0.0.1".into(), "192.0.2.1".into()];
+        settings.max_connections_per_address = 1;
+        settings.handshake_rate_per_address = Some(Rate::per_second(1));
+    });
+    let server = start(exporter).await;
+    let mut all = Vec::new();
+    for from in ["192.0.2.1", "unknown, 192.0.2.1", "192.0.2.2", "192.0.2.1, 192.0.2.1"] {
+        let (raw, answer) = come(&server, from).await;
+        assert_eq!(answer.status, 101, "{from}");
+        all.push(raw);
+    }
+    assert_eq!(come(&server, "192.0.2.2, 192.0.2.1").await.1.status, 429);
+}
+
 /// Comes until it is refused, and says how often it was not.
 async fn until_refused(server: &Server, from: &str) -> (u32, Answer) {
     let mut accepted = 0;

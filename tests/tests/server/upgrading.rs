@@ -140,7 +140,10 @@ async fn a_service_turns_requests_into_sessions() {
 /// The place that a connection has among those of its address is its session's.
 #[tokio::test]
 async fn who_is_upgraded_is_counted_once() {
-    let exporter = behind(tenants()).provide("welcome".to_owned()).configure(|settings| {
+    let front = Front::new(|container, request| async move {
+        container.upgrade(request, &ServerEndpointConfig::of::<Echo>(), PathParams::default()).await
+    });
+    let exporter = behind(front).configure(|settings| {
         settings.proxy_protocol = true;
         settings.max_connections_per_address = 1;
     });
@@ -153,7 +156,8 @@ async fn who_is_upgraded_is_counted_once() {
     };
     let (mut first, status) = come().await;
     assert_eq!(status, 101);
-    assert_eq!(first.text().await, "welcome 7 of 0 None None true");
+    first.send(text("here")).await;
+    assert_eq!(first.text().await, "here");
     assert_eq!(come().await.1, 503);
     first.send(close(1000)).await;
     first.ended().await;
