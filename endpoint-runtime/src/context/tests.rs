@@ -25,7 +25,8 @@ fn one_is_chosen_by_its_name_or_because_it_has_none_or_is_alone() {
     const GIVEN: bool = false;
     let one = |component| Choice::One(Candidate { component, view: 0 });
     let (a, b) = (Some("a"), Some("b"));
-    let table: &[(&[(Option<&'static str>, bool)], Option<&str>, Choice)] = &[
+    type Given = (Option<&'static str>, bool);
+    let table: &[(&[Given], Option<&str>, Choice)] = &[
         (&[], None, Choice::None),
         (&[], a, Choice::None),
         (&[(None, GIVEN)], None, one(0)),
