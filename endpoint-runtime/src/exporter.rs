@@ -387,13 +387,14 @@ impl ServerEndpointExporter {
     /// built until then is destroyed, in reverse, and nothing is open. So it is too if the future is dropped before it is done, but in the
     /// background.
     pub async fn start(self) -> Result<Server> {
-        start::start(self).await
+        // In a box, as below: it is large, and made once.
+        Box::pin(start::start(self)).await
     }
 
     /// Starts the server without any listener.
     #[cfg(feature = "test")]
     pub(crate) async fn start_in_memory(self) -> Result<Server> {
-        start::start_in_memory(self).await
+        Box::pin(start::start_in_memory(self)).await
     }
 
     /// Starts everything but listeners, for connections that another server accepts: see [`Mounted`].
@@ -401,7 +402,7 @@ impl ServerEndpointExporter {
     /// # Errors
     /// As [`start`](Self::start). What is for listeners is a problem too, and has its place in the other server: addresses, certificates, a fallback, layers.
     pub async fn mount(self) -> Result<Mounted> {
-        start::mount(self).await
+        Box::pin(start::mount(self)).await
     }
 
     /// The endpoints as a tower service: [`mount`](Self::mount) for whoever needs no handle. When the service and its clones are gone, the
@@ -484,7 +485,7 @@ impl ServerEndpointExporter {
         #[cfg(feature = "log")]
         signal::log_if_nobody_does();
         // Whoever asks while it starts does not want to wait for that.
-        let Some(server) = start::start_until(self, stop).await? else { return Ok(None) };
+        let Some(server) = Box::pin(start::start_until(self, stop)).await? else { return Ok(None) };
         supervisor::ready();
         Ok(Some(server))
     }

@@ -36,7 +36,9 @@ pub(crate) use self::counters::{Ledger, Tally};
 pub(crate) use self::deployments::Deployed;
 pub(crate) use self::door::{Door, endpoints};
 pub(crate) use self::drain::LAST_MOMENT;
-pub(crate) use self::limits::{Bucket, Places, Queues};
+pub(crate) use self::limits::{
+    Bucket, Places, Principals, Queues, Seat, TOO_MANY_SESSIONS, note_crowded_principal,
+};
 #[cfg(feature = "tls")]
 pub(crate) use self::listen::Encryption;
 pub use self::listen::Listen;

@@ -444,6 +444,9 @@ impl Session {
             self.sessions().leave(&GroupKey::User(user.into()), id);
         }
         drop(memberships);
+        if let Some(refreshed) = self.0.refreshed.get() {
+            refreshed.leave();
+        }
         self.0.home.group.remove(id);
         self.sessions().ended();
         if let Some(scope) = self.0.scope.get() {

@@ -193,7 +193,8 @@ pub struct Settings {
     /// How many sessions one [identity](crate::Identity) may have open at a time, by its name; 0 is no limit. Default: 0.
     ///
     /// Off, because a principal may be a person with a few devices or a service with thousands of connections; only the application
-    /// knows. Beyond it handshakes are answered 503.
+    /// knows. Beyond it handshakes are answered 503, and who signs in later ([`Session::authorize`](crate::Session::authorize)) remains
+    /// a stranger. A session that the application [refreshes](crate::Session::refresh) to be somebody else's counts for that one too.
     pub max_connections_per_principal: usize,
 
     /// How many handshakes a second are looked at, from everybody together. Default: `None`, off.
@@ -232,7 +233,8 @@ pub struct Settings {
 
     /// The largest body of a request that goes to the fallback, in bytes; 0 is no limit. Default: 16,777,216 (16 MiB).
     ///
-    /// A larger one is answered 413, and one that does not say how large it is, 411.
+    /// A larger one is answered 413, and one that does not say how large it is, 411. A fallback that takes bodies of unknown size, as they
+    /// are streamed, sets 0 here and limits them itself, as they come.
     pub max_body_size: usize,
 
     /// The largest head of a request, in bytes. Default: 16,384 (16 KiB). At least 8,192.
@@ -263,7 +265,8 @@ pub struct Settings {
     /// How many more streams an HTTP/2 connection may see reset before they were answered than it sees answered. Default: 100.
     ///
     /// Beyond it the connection is closed. A page that is left takes back all that it has asked for, so a few hundred are honest; to open streams
-    /// and reset them, again and again, is an attack (CVE-2023-44487).
+    /// and reset them, again and again, is an attack (CVE-2023-44487). Connections of `trusted_proxies` are not counted, since many clients
+    /// share them: there it is the proxy's to do.
     pub http2_max_resets: usize,
 
     /// How long an endpoint's configurator and who verifies its tokens may take over one handshake. Default: 10 s.

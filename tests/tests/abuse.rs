@@ -84,6 +84,8 @@ struct Siege {
     name: &'static str,
     server: Program,
     address: SocketAddr,
+    /// Where it speaks TLS.
+    encrypted: SocketAddr,
     /// What every connection begins with.
     hello: &'static str,
 }
@@ -106,8 +108,10 @@ impl std::fmt::Display for Figures {
 impl Siege {
     async fn lay(name: &'static str, variables: &[(&str, &str)]) -> Self {
         let mut server = Program::run(&["serve"], variables);
-        let address = server.says("ready").await.parse().unwrap();
-        Siege { name, server, address, hello: "" }
+        let addresses = server.says("ready").await;
+        let (address, encrypted) = addresses.split_once(' ').unwrap();
+        let (address, encrypted) = (address.parse().unwrap(), encrypted.parse().unwrap());
+        Siege { name, server, address, encrypted, hello: "" }
     }
 
     /// The well-behaved peer.
@@ -286,6 +290,63 @@ async fn peers_that_say_nothing() {
     };
     siege.stand(32 * 1024, attack).await;
     assert_eq!(siege.counted("slow_heads").await, 500);
+}
+
+/// A record of TLS that is to have 512 bytes of a handshake, of which one comes at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_handshakes_that_trickle() {
+    let _alone = ALONE.lock().await;
+    let mut siege = Siege::lay("slow TLS handshakes", &[("ENDPOINT_TLS_HANDSHAKE_TIMEOUT", "1s")]).await;
+    let address = siege.encrypted;
+    let attack = join_all((0..300).map(|_| async move {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(&[0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03]).await.unwrap();
+        let (mut read, mut write) = stream.split();
+        let mut byte = [0; 1];
+        loop {
+            tokio::select! {
+                end = read.read(&mut byte) => match end {
+                    Ok(0) | Err(_) => return,
+                    Ok(_) => {}
+                },
+                () = sleep(Duration::from_millis(100)) => if write.write_all(b"a").await.is_err() { return },
+            }
+        }
+    }));
+    soon("all are closed", siege.stand(32 * 1024, attack)).await;
+    assert_eq!(siege.counted("tls_errors").await, 300);
+}
+
+/// CVE-2023-44487: to open streams and take them back costs a peer nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_that_are_reset_at_once() {
+    const CONNECTIONS: usize = 20;
+    let _alone = ALONE.lock().await;
+    let mut siege = Siege::lay("streams that are reset", &[]).await;
+    let address = siege.address;
+    let attack = async {
+        for _ in 0..CONNECTIONS {
+            soon("the server to have enough", reset_streams(address)).await;
+        }
+    };
+    siege.stand(32 * 1024, attack).await;
+}
+
+/// Resets streams of one connection until the server closes it.
+async fn reset_streams(address: SocketAddr) {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    loop {
+        // It is not ready any more when the connection has ended.
+        let Ok(mut client) = client.clone().ready().await else { break };
+        let request = http::Request::get("http://localhost/echo").body(()).unwrap();
+        let Ok((_, mut send)) = client.send_request(request, false) else { break };
+        send.send_reset(h2::Reason::CANCEL);
+        // So that what was sent goes out.
+        tokio::task::yield_now().await;
+    }
+    let _ = connection.await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

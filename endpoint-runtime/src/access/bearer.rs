@@ -109,7 +109,8 @@ impl<V: TokenVerifier> AnyVerifier for V {
 /// Bearer tokens: where a request may carry one, and who says whose it is.
 ///
 /// With [`exporter.bearer(..)`](crate::ServerEndpointExporter::bearer) they are in force at every endpoint, and for one endpoint by its
-/// configurator: they are a [`Configurator`] themselves, and [`authenticate`](Self::authenticate) is for a configurator that does more.
+/// configurator: they are a [`Configurator`] themselves, which goes before those of every endpoint, and
+/// [`authenticate`](Self::authenticate) is for a configurator that does more.
 ///
 /// A token stands in one of these places; if there is one in several, the first counts:
 ///

@@ -325,10 +325,8 @@ impl Link {
     fn heed_signals(&mut self) {
         let signals = self.session.take_signals();
         if signals.timer {
-            (self.armed, self.hurried) = (None, true);
-            if let Some(rates) = &mut self.rates {
-                rates.resume = None;
-            }
+            self.armed = self.rates.as_mut().and_then(|rates| rates.rung(Instant::now()));
+            self.hurried = true;
             self.look_at_the_clock();
         }
         if signals.retuned {

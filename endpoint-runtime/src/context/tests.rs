@@ -25,8 +25,9 @@ fn one_is_chosen_by_its_name_or_because_it_has_none_or_is_alone() {
     const GIVEN: bool = false;
     let one = |component| Choice::One(Candidate { component, view: 0 });
     let (a, b) = (Some("a"), Some("b"));
-    type Given = (Option<&'static str>, bool);
-    let table: &[(&[Given], Option<&str>, Choice)] = &[
+    // What there is, the name that is asked for, and what is chosen.
+    type Row<'a> = (&'a [(Option<&'static str>, bool)], Option<&'static str>, Choice);
+    let table: &[Row<'_>] = &[
         (&[], None, Choice::None),
         (&[], a, Choice::None),
         (&[(None, GIVEN)], None, one(0)),

@@ -1,11 +1,12 @@
 //! Mounting: a checked endpoint becomes one that connections can be made to.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::check::{Planned, planned_beside};
 use super::{DeployError, Problem, ServerEndpointConfig};
-use crate::access::Roles;
+use crate::access::{BearerTokens, Roles};
 use crate::context::ApplicationContext;
 use crate::error::{Error, Panicked};
 use crate::handshake::{AnyConfigurator, OriginRule, Terms};
@@ -53,6 +54,9 @@ pub(super) fn mount(
         let (name, place) = (config.type_name(), config.place());
         Problem::new(format!("{name} ({place}) could not be made: {error}")).at(place)
     })?;
+    let own: Option<Arc<dyn Any + Send + Sync>> = configurator.clone().map(AnyConfigurator::as_any);
+    // Tokens of the endpoint's own are nobody else's to verify.
+    let has_own_tokens = own.as_ref().is_some_and(|own| own.is::<BearerTokens>());
     let facts = EndpointConfig {
         path: config.path.clone(),
         type_id: config.type_id,
@@ -61,7 +65,7 @@ pub(super) fn mount(
         extensions: config.extensions.clone(),
         roles: Roles::new(config.required_roles().to_vec()),
         limits: Limits::from(settings).overridden(&config.options),
-        configurator: configurator.clone().map(AnyConfigurator::as_any),
+        configurator: own,
     };
     Ok(Deployed {
         home: Arc::new(Home::new(facts, planned.reception.clone(), sessions.clone(), context.clone())),
@@ -69,7 +73,7 @@ pub(super) fn mount(
             origins: planned.origins.clone(),
             require_subprotocol: config.requires_subprotocol(),
             attributes: config.attributes.clone(),
-            bearer: context.find(),
+            bearer: if has_own_tokens { None } else { context.find() },
             configurator,
         },
         launcher,

@@ -1,11 +1,11 @@
 //! What a server counts: who came in, who was refused and why, what was dropped. [`Tally`] is counted in, [`Counters`] is what is
 //! read of it.
 
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use super::Queues;
+use super::{Principals, Queues};
 
 /// Milliseconds between two lines in the log about the same thing.
 const PAUSE: u64 = 1000;
@@ -57,6 +57,7 @@ fn now() -> u64 {
 pub(crate) struct Ledger {
     pub(crate) tally: Tally,
     pub(crate) queues: Queues,
+    pub(crate) principals: Arc<Principals>,
 }
 
 /// Makes a counter, and what is read of it, for each name.
@@ -94,7 +95,7 @@ counters! {
     refused_full,
     /// Connections and handshakes beyond `max_connections_per_address`.
     refused_address,
-    /// Handshakes beyond `max_connections_per_principal`.
+    /// Handshakes beyond `max_connections_per_principal`, and peers that would have signed in beyond it.
     refused_principal,
     /// Handshakes beyond `handshake_rate`.
     refused_rate,

@@ -1,8 +1,11 @@
 //! [`Door`]: every request comes to it, and becomes a session, a refusal, or a request for the fallback.
 
+mod admission;
+mod entry;
+
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use http::header::{CONNECTION, HeaderValue};
 use http::{Extensions, Request, Response, StatusCode, request};
@@ -10,12 +13,14 @@ use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::admission::{Admission, Full};
+pub(super) use self::entry::{Accepted, Asks, Entry};
 use super::arrival::Arrival;
 use super::body::{self, Answer, ResponseBody};
 use super::container::Container;
 use super::counters::Tally;
 use super::deployments::{Deployed, Deployments, Mounted};
-use super::limits::{self, Crowd, Place, Places};
+use super::limits::{self, Counted, Crowd, Places};
 use super::proxies::Proxies;
 use crate::access::Identity;
 #[cfg(feature = "http2")]
@@ -46,20 +51,6 @@ pub(crate) struct Door {
     proxies: Proxies,
 }
 
-/// Connections over a limit that are told so. Beyond, they are just closed: to tell them costs too.
-const TOLD: usize = 256;
-/// The same, of those from one address.
-const TOLD_OF_ADDRESS: usize = 16;
-
-/// Why there is no room for a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Full {
-    /// The server has as many as it may.
-    Server,
-    /// The connection's address has.
-    Address,
-}
-
 impl Door {
     pub(crate) fn new(
         router: Mounted,
@@ -73,7 +64,7 @@ impl Door {
             deployments: Deployments::new(router),
             fallback,
             layered,
-            crowd: Crowd::new(&settings),
+            crowd: Crowd::new(&settings, container.sessions().ledger()),
             // What is none was a problem of the deployment.
             proxies: Proxies::new(&settings.trusted_proxies).unwrap_or_default(),
             settings,
@@ -117,7 +108,12 @@ impl Door {
 
     /// Whether the PROXY protocol's word is taken of whoever is at the other end.
     pub(super) fn takes_the_word_of(&self, ends: &Ends) -> bool {
-        self.proxies.are_none() || self.proxies.have(ends.remote.map(|remote| remote.ip()))
+        self.proxies.are_none() || self.is_of_proxy(ends)
+    }
+
+    /// Whether a trusted proxy is at the other end, behind which there are many clients.
+    pub(super) fn is_of_proxy(&self, ends: &Ends) -> bool {
+        self.proxies.have(ends.remote.map(|remote| remote.ip()))
     }
 
     /// The tasks that run the sessions.
@@ -149,7 +145,7 @@ impl Door {
         {
             tracing::warn!(limit, unsaid, "connections are refused: the server is full (`max_connections`)");
         }
-        Admission { door: Arc::clone(self), over, place: None, full: (over > 0).then_some(Full::Server) }
+        Admission::new(Arc::clone(self), over)
     }
 
     /// Answers one request.
@@ -167,7 +163,7 @@ impl Door {
 
     /// The ends of a connection, as a proxy that is trusted introduces whoever is behind it.
     pub(super) fn introduced<B>(&self, request: &mut Request<B>, ends: Ends) -> Result<Ends, Refusal> {
-        match self.proxies.read(request.headers(), &ends) {
+        match self.proxies.read(request.headers(), request.uri().authority(), &ends) {
             Ok(None) => Ok(ends),
             Ok(Some(forwarded)) => {
                 forwarded.host.map(|host| request.extensions_mut().insert(host));
@@ -261,7 +257,7 @@ impl Door {
             Err(error) => return self.refuse(head.uri.path(), Refusal::bad_request(error.to_string())),
         };
         take_ours(&mut head.extensions);
-        let counted = ends.counted;
+        let counted = if ends.counted { Counted::HandedOver } else { Counted::No };
         let handshake = Handshake::new(&mut head, params, ends);
         match self.accept(opening, handshake, deployed, counted, handed_over).await {
             Ok((accepted, response)) => {
@@ -295,9 +291,10 @@ impl Door {
             self.tally().refused_full.add(1);
             return Some(self.refuse(head.uri.path(), crowded()));
         }
+        let counted = if ends.counted { Counted::GivenBack } else { Counted::No };
         let handshake = Handshake::new(&mut head, params, ends);
         // Whoever serves the connection knows nothing of the session.
-        Some(match self.accept(opening, handshake, deployed, false, handed_over).await {
+        Some(match self.accept(opening, handshake, deployed, counted, handed_over).await {
             Ok((accepted, response)) => {
                 self.tasks.clone().spawn(async move { self.enter(accepted, upgrade).await });
                 response
@@ -337,13 +334,13 @@ impl Door {
         Some(refusal.header(CONNECTION, HeaderValue::from_static("close")))
     }
 
-    /// Has the endpoint decide about a handshake; `Err` is a refusal. `counted`: its connection has a place for its address.
+    /// Has the endpoint decide about a handshake; `Err` is a refusal.
     async fn accept(
         &self,
         opening: Opening,
         mut handshake: Handshake,
         deployed: Arc<Deployed>,
-        counted: bool,
+        counted: Counted,
         handed_over: bool,
     ) -> Result<(Accepted, Response<ResponseBody>), Response<ResponseBody>> {
         let admit = |handshake: &Handshake| deployed.launcher.admit(handshake);
@@ -379,7 +376,7 @@ impl Door {
     }
 
     /// What a session takes that is limited for each address and principal.
-    fn places(&self, handshake: &Handshake, counted: bool) -> Result<Option<Box<Places>>, Refusal> {
+    fn places(&self, handshake: &Handshake, counted: Counted) -> Result<Option<Box<Places>>, Refusal> {
         let address = handshake.peer_addr().map(|peer| peer.ip());
         let principal = handshake.identity().and_then(Identity::name);
         self.crowd.admit(address, counted, principal, self.tally())
@@ -441,67 +438,6 @@ fn stopping() -> Refusal {
     handshake::unavailable("the server is shutting down, try again later")
 }
 
-/// A handshake that an endpoint has accepted.
-pub(super) struct Accepted {
-    deployed: Arc<Deployed>,
-    handshake: Handshake,
-    places: Option<Box<Places>>,
-    /// The stream that it came on, if that is one of an HTTP/2 connection of ours.
-    #[cfg(feature = "http2")]
-    stream: Option<Http2Stream>,
-}
-
-impl Accepted {
-    /// The session gets what its connection has taken.
-    pub(super) fn take_over(&mut self, admission: &mut Admission) {
-        self.places = Places::with(self.places.take(), admission.place.take());
-    }
-}
-
-/// Where a connection of our own listeners finds what was accepted of it, when it has sent the response: over HTTP/1.1, the task that spoke
-/// HTTP goes on with it, and no other need wait; over HTTP/2 each request has an entry of its own.
-#[derive(Clone, Default)]
-pub(super) struct Entry(Arc<AtEntry>);
-
-#[derive(Default)]
-struct AtEntry {
-    left: Mutex<Option<(Accepted, OnUpgrade)>>,
-    asks: AtomicU8,
-}
-
-/// Whether the connection waits for an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asks {
-    /// It has asked nothing so far.
-    NothingYet,
-    Now,
-    /// It has its answer.
-    NothingMore,
-}
-
-impl Entry {
-    fn ask(&self, asks: Asks) {
-        self.0.asks.store(asks as u8, Ordering::Relaxed);
-    }
-
-    pub(super) fn asks(&self) -> Asks {
-        let all = [Asks::NothingYet, Asks::Now, Asks::NothingMore];
-        all[usize::from(self.0.asks.load(Ordering::Relaxed)).min(2)]
-    }
-
-    fn leave(&self, accepted: Accepted, upgrade: OnUpgrade) {
-        *self.place() = Some((accepted, upgrade));
-    }
-
-    pub(super) fn take(&self) -> Option<(Accepted, OnUpgrade)> {
-        self.place().take()
-    }
-
-    fn place(&self) -> MutexGuard<'_, Option<(Accepted, OnUpgrade)>> {
-        self.0.left.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// A request whose endpoint is found, on its way through the tower layers.
 #[derive(Clone)]
 struct Matched {
@@ -530,56 +466,5 @@ pub(crate) fn endpoints() -> Answer {
 impl fmt::Debug for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Door").field("sessions", self.sessions()).finish_non_exhaustive()
-    }
-}
-
-/// A connection's place among those that speak HTTP.
-#[derive(Debug)]
-pub(crate) struct Admission {
-    door: Arc<Door>,
-    /// By how many connections the server is over its limit with this one.
-    over: usize,
-    /// Its place among those of its address.
-    place: Option<Place>,
-    full: Option<Full>,
-}
-
-impl Admission {
-    /// Where it was admitted.
-    pub(crate) fn door(&self) -> &Arc<Door> {
-        &self.door
-    }
-
-    /// So many are one too many already that nobody has the time to tell this one.
-    pub(crate) fn is_hopeless(&self) -> bool {
-        self.over > TOLD
-    }
-
-    /// Takes a place among the connections of its address; that of a trusted proxy, behind which are many, is not counted. Says whether there
-    /// is any use in going on.
-    pub(crate) fn take_place(&mut self, ends: &mut Ends) -> bool {
-        let address = ends.remote.map(|remote| remote.ip());
-        if self.door.proxies.have(address) {
-            return true;
-        }
-        let Some((place, over)) = self.door.crowd.enter(address) else { return true };
-        self.place = Some(place);
-        ends.counted = over == 0;
-        if over > 0 {
-            limits::note_crowded_address(address, self.door.tally());
-            self.full.get_or_insert(Full::Address);
-        }
-        over <= TOLD_OF_ADDRESS
-    }
-
-    /// Why it is one too many, if it is.
-    pub(crate) fn full(&self) -> Option<Full> {
-        self.full
-    }
-}
-
-impl Drop for Admission {
-    fn drop(&mut self) {
-        self.door.http.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -40,7 +40,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves one connection. It returns when the connection is closed.
 ///
-/// A connection without streams is closed after `head_timeout`, one on which a peer keeps resetting them at once.
+/// A connection without streams is closed after `head_timeout`, one on which a peer keeps resetting them at once, and one that is one too
+/// many when its first request is answered.
 pub(super) async fn serve<I>(mut arrival: Arrival, admission: Admission, io: I)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -49,7 +50,9 @@ where
     arrival.ends.counted = false;
     let _admission = admission;
     let settings = arrival.door.settings();
-    let streams = Streams::new(settings.http2_max_resets);
+    // Of those behind a proxy, one must not cost the others their connection.
+    let is_shared = arrival.door.is_of_proxy(&arrival.ends);
+    let streams = Streams::new(if is_shared { usize::MAX } else { settings.http2_max_resets });
     let service = service_fn(|request| {
         let (arrival, counted) = (arrival.clone(), streams.request());
         async move {
@@ -76,6 +79,8 @@ where
                 tracing::debug!(peer = ?arrival.ends.remote, "an HTTP/2 peer resets too many streams: its connection is closed");
                 break Ok(());
             }
+            // One too many is told so, once.
+            () = streams.asked(), if arrival.full.is_some() && !leaving => {}
             () = arrival.stop.cancelled(), if cut_off.is_none() => {
                 cut_off = Some(Instant::now() + settings.drain_timeout);
                 if arrival.rules.handed_over {

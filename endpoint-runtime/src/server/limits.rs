@@ -19,8 +19,8 @@ use self::addresses::Addresses;
 pub(super) use self::addresses::Place;
 pub(crate) use self::bucket::Bucket;
 pub(crate) use self::memory::{Allowance, Queues};
-use self::principals::{Principals, Seat};
-use super::counters::Tally;
+pub(crate) use self::principals::{Principals, Seat};
+use super::counters::{Ledger, Tally};
 use crate::endpoint::Refusal;
 use crate::handshake::unavailable;
 use crate::settings::Settings;
@@ -30,6 +30,17 @@ pub(crate) struct Crowd {
     handshakes: Option<Mutex<Bucket>>,
     addresses: Arc<Addresses>,
     principals: Arc<Principals>,
+}
+
+/// What becomes of the place that a connection has among those of its address when it becomes a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// It has none, or keeps it beside the session's.
+    No,
+    /// The session gets it.
+    HandedOver,
+    /// The session takes one of its own, and the connection gives its back a moment later.
+    GivenBack,
 }
 
 /// What a session has taken, until it ends. Boxed, and made for those who are counted.
@@ -50,7 +61,8 @@ impl Places {
 }
 
 impl Crowd {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings, ledger: &Ledger) -> Self {
+        ledger.principals.bound(settings.max_connections_per_principal);
         let handshakes = settings.handshake_rate.map(|rate| Mutex::new(Bucket::new(rate, Instant::now())));
         Crowd {
             handshakes,
@@ -58,7 +70,7 @@ impl Crowd {
                 settings.max_connections_per_address,
                 settings.handshake_rate_per_address,
             ),
-            principals: Principals::new(settings.max_connections_per_principal),
+            principals: Arc::clone(&ledger.principals),
         }
     }
 
@@ -95,20 +107,23 @@ impl Crowd {
         Err(unavailable("too many handshakes at this moment, try again later"))
     }
 
-    /// Takes the places of a session. `counted`: its connection has one for the address already, and will hand it over.
+    /// Takes the places of a session; `counted` says what its connection has taken for the address already.
     ///
     /// # Errors
     /// The refusal, 503.
     pub(crate) fn admit(
         &self,
         address: Option<IpAddr>,
-        counted: bool,
+        counted: Counted,
         principal: Option<&str>,
         tally: &Tally,
     ) -> Result<Option<Box<Places>>, Refusal> {
         let mut places = None;
-        if !counted && let Some((place, over)) = self.enter(address) {
-            if over > 0 {
+        if counted != Counted::HandedOver
+            && let Some((place, over)) = self.enter(address)
+        {
+            // Who has a place already is none more.
+            if over > 0 && counted == Counted::No {
                 note_crowded_address(address, tally);
                 return Err(crowded_address());
             }
@@ -119,14 +134,8 @@ impl Crowd {
                 Ok(None) => {}
                 Ok(seat) => places.get_or_insert_default().principal = seat,
                 Err(limit) => {
-                    if let Some(unsaid) = tally.refused_principal.note() {
-                        tracing::warn!(
-                            limit,
-                            unsaid,
-                            "handshakes are refused: a principal has too many sessions (`max_connections_per_principal`)"
-                        );
-                    }
-                    return Err(unavailable("you have too many connections, close one of them"));
+                    note_crowded_principal(limit, tally);
+                    return Err(unavailable(TOO_MANY_SESSIONS));
                 }
             }
         }
@@ -145,6 +154,20 @@ pub(super) fn note_crowded_address(address: Option<IpAddr>, tally: &Tally) {
         );
     }
 }
+
+/// A principal has as many sessions as it may, and wants one more.
+pub(crate) fn note_crowded_principal(limit: usize, tally: &Tally) {
+    if let Some(unsaid) = tally.refused_principal.note() {
+        tracing::warn!(
+            limit,
+            unsaid,
+            "handshakes are refused: a principal has too many sessions (`max_connections_per_principal`)"
+        );
+    }
+}
+
+/// What it is told.
+pub(crate) const TOO_MANY_SESSIONS: &str = "you have too many connections, close one of them";
 
 /// 503: this address has too many.
 pub(super) fn crowded_address() -> Refusal {

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
 use http::header::HOST;
+use http::uri::Authority;
 use ipnet::IpNet;
 
 use self::forwarded::Chain;
@@ -67,11 +68,17 @@ impl Proxies {
         }
     }
 
-    /// What is said of a request by whoever it came from: `None` if that is nobody's word to take.
+    /// What is said of a request by whoever it came from: `None` if that is nobody's word to take. `authority` is the one in its URI, which
+    /// names the host in HTTP/2.
     ///
     /// # Errors
     /// It cannot be understood, or contradicts itself.
-    pub(super) fn read(&self, headers: &HeaderMap, ends: &Ends) -> Result<Option<Forwarded>, Contradiction> {
+    pub(super) fn read(
+        &self,
+        headers: &HeaderMap,
+        authority: Option<&Authority>,
+        ends: &Ends,
+    ) -> Result<Option<Forwarded>, Contradiction> {
         if self.are_none() || !self.have(ends.remote.map(|remote| remote.ip())) {
             return Ok(None);
         }
@@ -89,6 +96,7 @@ impl Proxies {
             ..ends.clone()
         };
         let named = headers.get(HOST).and_then(|host| host.to_str().ok());
+        let named = authority.map(Authority::as_str).or(named);
         let host = said.host(named, forwarded.secure)?.map(NamedHost);
         Ok(Some(Forwarded { ends: forwarded, host }))
     }
@@ -96,10 +104,32 @@ impl Proxies {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn proxies(list: &[&str]) -> Result<Proxies, Vec<String>> {
         Proxies::new(&list.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_port_belongs_to_the_host_that_the_request_names() {
+        let trusted = proxies(&["10.0.0.1"]).unwrap();
+        let ends = Ends { remote: Some(([10, 0, 0, 1], 4711).into()), ..Ends::default() };
+        let other = Authority::from_static("other.example");
+        let host = HeaderValue::from_static("host.example");
+        for (host, authority, expected) in [
+            (Some(&host), None, Some("host.example:8443")),
+            (None, Some(&other), Some("other.example:8443")),
+            (Some(&host), Some(&other), Some("other.example:8443")),
+            (None, None, None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-forwarded-port", HeaderValue::from_static("8443"));
+            headers.extend(host.map(|host| (HOST, host.clone())));
+            let read = trusted.read(&headers, authority, &ends).unwrap().unwrap();
+            assert_eq!(read.host.map(|host| host.0).as_deref(), expected, "{headers:?} {authority:?}");
+        }
     }
 
     #[test]

@@ -8,14 +8,27 @@ use super::Session;
 use crate::access::{BearerTokens, Forbidden, Identity, Principal};
 use crate::endpoint::Refusal;
 use crate::error::{Error, Result};
+use crate::server::{Seat, TOO_MANY_SESSIONS, note_crowded_principal};
 
 /// What was established after the handshake: an [`Identity`], and principals, each by its type. Most sessions have none.
 #[derive(Debug, Default)]
-pub(super) struct Refreshed(Mutex<Extensions>);
+pub(super) struct Refreshed(Mutex<Now>);
+
+#[derive(Debug, Default)]
+struct Now {
+    established: Extensions,
+    /// The session's among those of who the peer is now, if that is somebody else than at the handshake.
+    seat: Option<Seat>,
+}
 
 impl Refreshed {
-    fn now(&self) -> MutexGuard<'_, Extensions> {
+    fn now(&self) -> MutexGuard<'_, Now> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The session is over: others may have its seat.
+    pub(super) fn leave(&self) {
+        self.now().seat = None;
     }
 }
 
@@ -53,7 +66,7 @@ impl Session {
     pub fn refresh<T: Send + Sync + 'static>(&self, principal: Principal<T>) {
         let mut established = Extensions::new();
         principal.establish(&mut established);
-        self.assume(established);
+        self.assume(established, None);
     }
 
     /// Refreshes who the peer is by a new token, which those verify who verify the tokens of its endpoint's handshakes: see
@@ -76,7 +89,9 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Forbidden`](crate::Error::Forbidden): the token is not accepted, is another user's than the session is by now, or gives none of the
-    /// roles that the endpoint requires; or there are no [`BearerTokens`](crate::BearerTokens) here. The session stays as it was.
+    /// roles that the endpoint requires; its user has too many sessions already
+    /// ([`max_connections_per_principal`](crate::Settings::max_connections_per_principal)); or there are no
+    /// [`BearerTokens`](crate::BearerTokens) here. The session stays as it was.
     pub async fn authorize(&self, token: &str) -> Result<()> {
         let tokens = BearerTokens::of(self.handshake(), self.application())
             .ok_or_else(|| Forbidden::because("no tokens are accepted here"))?;
@@ -91,8 +106,20 @@ impl Session {
             return Err(Forbidden::because("this token has expired").into());
         }
         self.home().roles.admit(established.get()).map_err(refused)?;
-        self.assume(established);
+        let new = after.filter(|_| before.is_none());
+        let seat = new.map(|name| self.sit_down(&name)).transpose()?.flatten();
+        self.assume(established, seat);
         Ok(())
+    }
+
+    /// Takes a seat among the sessions of who signs in.
+    fn sit_down(&self, name: &str) -> Result<Option<Seat>> {
+        let ledger = self.sessions().ledger();
+        let refused = |limit| {
+            note_crowded_principal(limit, &ledger.tally);
+            Forbidden::because(TOO_MANY_SESSIONS).into()
+        };
+        ledger.principals.admit(name).map_err(refused)
     }
 
     /// Whether the peer may have what takes one of these roles.
@@ -102,23 +129,35 @@ impl Session {
 
     /// What was established of this type.
     fn established<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
-        let refreshed = self.0.refreshed.get().and_then(|refreshed| refreshed.now().get().cloned());
+        let refreshed =
+            self.0.refreshed.get().and_then(|refreshed| refreshed.now().established.get().cloned());
         refreshed.or_else(|| self.handshake().extensions().get().cloned())
     }
 
-    /// What is established takes the place of what was.
-    fn assume(&self, established: Extensions) {
+    /// What is established takes the place of what was; `seat` is for who the peer is from now on, if it was asked for.
+    fn assume(&self, established: Extensions, seat: Option<Seat>) {
         let after = established.get().cloned().unwrap_or_default();
         let mut now = self.0.refreshed.get_or_init(Box::default).now();
-        let before = now.get().or_else(|| self.handshake().identity()).cloned();
-        let mut all = now.clone();
+        let before = now.established.get().or_else(|| self.handshake().identity()).cloned();
+        let mut all = now.established.clone();
         all.extend(established);
-        let replaced = std::mem::replace(&mut *now, all);
+        let replaced = std::mem::replace(&mut now.established, all);
         // Under the lock: of two that come at once, one has it all its way.
         self.go_by(before.as_ref(), &after);
+        if before.as_ref().and_then(Identity::name) != after.name() {
+            now.seat = self.seat_of(after.name(), seat);
+        }
         drop(now);
         // What belongs to the application is dropped when no lock is held.
         drop(replaced);
+    }
+
+    /// The seat for who the peer is now: this one, or another whether there is room or not; none for who has one since the handshake, and for
+    /// a session that is over.
+    fn seat_of(&self, name: Option<&str>, seat: Option<Seat>) -> Option<Seat> {
+        let at_first = self.handshake().identity().and_then(Identity::name);
+        let name = name.filter(|name| at_first != Some(*name) && !self.memberships().gone)?;
+        seat.or_else(|| self.sessions().ledger().principals.take(name))
     }
 
     /// The session's user and the end of its time follow who the peer is.

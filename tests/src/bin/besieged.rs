@@ -1,7 +1,8 @@
 //! The server that `tests/abuse.rs` attacks, as a process of its own whose memory can be looked at; and the one attack that needs more files
 //! than a test has.
 //!
-//! `besieged serve` serves the endpoint below on any port, with the settings of its environment, until its standard input ends.
+//! `besieged serve` serves the endpoint below on two ports, with the settings of its environment, until its standard input ends. On the
+//! second it speaks TLS, with a certificate of its own making.
 //! `besieged hold ADDRESS COUNT` opens so many connections, says nothing on them, and holds them until its standard input ends.
 
 #![forbid(unsafe_code)]
@@ -11,6 +12,7 @@ use std::net::TcpStream;
 
 use endpoint_runtime as runtime;
 use runtime::prelude::*;
+use runtime::{Listen, Tls};
 
 /// Says everything back.
 #[server_endpoint("/echo", scope = singleton)]
@@ -35,8 +37,12 @@ fn main() -> Result<()> {
 
 #[tokio::main(worker_threads = 2)]
 async fn serve() -> Result<()> {
-    let server = runtime::export_all().bind("127.0.0.1:0").start().await?;
-    println!("ready {}", server.local_addr());
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    let tls = Tls::pem(own.cert.pem(), own.signing_key.serialize_pem());
+    let exporter = runtime::export_all().bind("127.0.0.1:0").bind(Listen::on("127.0.0.1:0").tls(tls));
+    let server = exporter.start().await?;
+    let addresses: Vec<_> = server.addresses().iter().map(ToString::to_string).collect();
+    println!("ready {}", addresses.join(" "));
     tokio::task::spawn_blocking(wait).await?;
     let counted = server.container().counters();
     println!("counted {counted:?}");

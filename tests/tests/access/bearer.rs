@@ -308,6 +308,24 @@ async fn an_endpoint_has_tokens_of_its_own() {
     assert_eq!(none.text().await, "stranger");
 }
 
+/// They are in force in the place of the application's, who do not know them.
+#[tokio::test(start_paused = true)]
+async fn tokens_of_an_endpoints_own_go_before_the_applications() {
+    let nobody = |_: String| async { Err::<Principal<User>, _>(Refusal::unauthorized("nobody is known")) };
+    let own = ServerEndpointConfig::builder("/own", || Programmatic).configurator(tokens()).build();
+    let others = ServerEndpointConfig::builder("/others", || Programmatic).build();
+    let app = runtime::test::app().with(|exporter| {
+        let exporter = exporter.only(ServerEndpointConfig::is::<Programmatic>);
+        exporter.endpoint(own).endpoint(others).bearer(BearerTokens::new(nobody))
+    });
+    let app = app.start().await;
+    let bo = authorization("bo");
+    let mut own = app.connect("/own").header("authorization", &bo).await.unwrap();
+    assert_eq!(own.text().await, "bo");
+    let others = app.connect("/others").header("authorization", &bo).await.unwrap_err();
+    assert_eq!((others.status(), challenge(&others)), (401, Some("Bearer error=\"invalid_token\"")));
+}
+
 /// A verifier may be a type of one's own, and ask a component.
 #[tokio::test(start_paused = true)]
 async fn a_verifier_asks_components() {

@@ -1,6 +1,7 @@
 //! Users: all sessions of a principal are found by its name, at whichever endpoint they are.
 
 use endpoint_runtime as runtime;
+use endpoint_runtime::Container;
 use endpoint_runtime::prelude::*;
 use tower_layer::layer_fn;
 
@@ -95,4 +96,45 @@ async fn the_applications_own_word_counts() {
     assert_eq!((session.user(), app.sessions().user("carl").count()), (None, 0));
     session.refresh(Principal::new(User("dora".to_owned())).named("dora"));
     assert_eq!((session.user().as_deref(), app.sessions().user("dora").count()), (Some("dora"), 1));
+}
+
+/// Who signs in, or is made somebody else, counts as who comes as that one.
+#[tokio::test(start_paused = true)]
+async fn who_signs_in_later_counts_too() {
+    let app = runtime::test::app().only::<Chat>().with(|exporter| {
+        let exporter = exporter.configure(|settings| settings.max_connections_per_principal = 1);
+        exporter.bearer(tokens())
+    });
+    let app = app.start().await;
+    let come = async |of: &str| app.connect("/chat").header("authorization", &authorization(of)).await;
+    let mut bo = app.connect("/chat").await.unwrap();
+    assert_eq!(bo.text().await, "nobody");
+    // A token that prolongs the session is none more.
+    for _ in 0..2 {
+        bo.send(token("bo")).await.unwrap();
+        assert_eq!(bo.text().await, "bo");
+    }
+    assert_eq!(come("bo").await.unwrap_err().status(), 503);
+    let mut stranger = app.connect("/chat").await.unwrap();
+    assert_eq!(stranger.text().await, "nobody");
+    for (say, user) in [(token("bo"), None), ("call carl".to_owned(), Some("carl"))] {
+        stranger.send(say).await.unwrap();
+        if let Some(user) = user {
+            assert_eq!(stranger.text().await, user);
+        }
+    }
+    let session = app.sessions().user("carl").iter().next().unwrap();
+    let counters = app.context().get::<Container>().unwrap().counters();
+    assert_eq!((session.identity(), counters.refused_principal), (None, 2));
+    // The application's word is not asked for.
+    session.refresh(Principal::new(User("bo".to_owned())).named("bo"));
+    bo.close(1000, "").await.unwrap();
+    assert_eq!(come("bo").await.unwrap_err().status(), 503);
+    session.refresh(Principal::new(User("ann".to_owned())).named("ann"));
+    assert_eq!(come("ann").await.unwrap_err().status(), 503);
+    assert_eq!(come("bo").await.unwrap().text().await, "bo");
+    stranger.close(1000, "").await.unwrap();
+    // The handle is still there, and nobody sits in its place.
+    assert_eq!(come("ann").await.unwrap().text().await, "ann");
+    assert!(!session.is_open());
 }

@@ -3,6 +3,9 @@
 //! What an annotation registers is part of every application of this program: each test starts one of its own, with a journal in which
 //! the components write, and asks it.
 
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used)] // In a test it is an assertion.
+
 mod forms;
 mod found;
 mod problems;

@@ -51,7 +51,7 @@ async fn what_a_component_needs_is_built_before_it_whatever_the_order_in_which_t
             needs.component::<Part<2>>();
             needs.component::<Part<3>>();
         }))
-        .component(part::<2>(&diary, |needs| needs.component::<Part<3>>()))
+        .component(part::<2>(&diary, Needs::component::<Part<3>>))
         .component(part::<3>(&diary, nothing))
         .component(part::<4>(&diary, nothing));
     let server = soon("the start", exporter.start()).await.unwrap();
@@ -76,9 +76,9 @@ async fn a_component_is_built_once_and_asynchronously() {
                 ComponentConfig::new("Shared", "tests", at(9), |context| async move {
                     Ok(Shared(context.get()?))
                 })
-                .needs(|needs| needs.component::<Part<1>>()),
+                .needs(Needs::component::<Part<1>>),
             )
-            .component(part::<2>(&diary, |needs| needs.component::<Part<1>>()))
+            .component(part::<2>(&diary, Needs::component::<Part<1>>))
             .component(ComponentConfig::new("One", "tests", at(1), move |_| {
                 let (gate, diary) = (Arc::clone(&gate), slow.clone());
                 async move {
@@ -219,7 +219,7 @@ async fn one_of_a_trait_may_want_to_have_all_others() {
     let later = ComponentConfig::new("French", "tests", at(2), |_| async { Ok(French("tous")) });
     let exporter = empty()
         .component(
-            all.needs(|needs| needs.injected::<Vec<Arc<dyn Greeter>>>())
+            all.needs(endpoint_runtime::Needs::injected::<Vec<Arc<dyn Greeter>>>)
                 .provides::<Everybody, dyn Greeter>(|all| all),
         )
         .provide_shared::<dyn Greeter>(Arc::new(English))
@@ -255,7 +255,7 @@ async fn what_it_takes_code_to_make_can_have_others_built_there_and_then() {
             context.lazy::<Part<1>>().get().await?;
             Ok(why.unwrap_or_default())
         })
-        .component(part::<1>(&diary, |needs| needs.component::<Part<2>>()))
+        .component(part::<1>(&diary, Needs::component::<Part<2>>))
         .component(part::<2>(&diary, nothing));
     let why = in_context(exporter, |context| context.get::<String>().unwrap().to_string()).await;
     assert!(why.starts_with("the component `One` (src/app.rs:1) is not built yet"), "{why}");

@@ -37,7 +37,7 @@ async fn a_lazy_component_is_built_at_its_first_use_with_what_it_needs() {
         .only::<Lazily>()
         .with(|exporter| {
             exporter
-                .component(part::<1>(&diary, |needs| needs.component::<Part<2>>()).lazy())
+                .component(part::<1>(&diary, endpoint_runtime::Needs::component::<Part<2>>).lazy())
                 .component(part::<2>(&diary, nothing).lazy())
         })
         .start()
@@ -73,7 +73,7 @@ async fn a_lazy_component_that_nobody_uses_is_never_built_nor_destroyed() {
 async fn a_lazy_component_that_something_needs_is_built_with_it() {
     let diary = Diary::default();
     let exporter = empty()
-        .component(part::<1>(&diary, |needs| needs.component::<Part<2>>()))
+        .component(part::<1>(&diary, endpoint_runtime::Needs::component::<Part<2>>))
         .component(part::<2>(&diary, nothing).lazy());
     soon("the start", exporter.start()).await.unwrap().shutdown().await;
     assert_eq!(diary.take()[..2], ["Build 2", "Build 1"]);
@@ -104,7 +104,7 @@ async fn a_lazy_component_that_an_endpoint_needs_is_built_at_the_start() {
         .only::<AtOnce>()
         .with(|exporter| {
             exporter
-                .component(part::<1>(&diary, |needs| needs.component::<Part<4>>()).lazy())
+                .component(part::<1>(&diary, endpoint_runtime::Needs::component::<Part<4>>).lazy())
                 .component(part::<2>(&diary, nothing).lazy())
                 .component(part::<3>(&diary, nothing).lazy())
                 .component(part::<4>(&diary, nothing).lazy())
@@ -194,9 +194,9 @@ async fn two_components_may_need_each_other_if_one_can_wait() {
     struct Hen(Arc<Egg>);
     struct Egg(Lazy<Hen>);
     let hen = ComponentConfig::new("Hen", "tests", at(1), |context| async move { Ok(Hen(context.get()?)) })
-        .needs(|needs| needs.component::<Egg>());
+        .needs(endpoint_runtime::Needs::component::<Egg>);
     let egg = ComponentConfig::new("Egg", "tests", at(2), |context| async move { Ok(Egg(context.lazy())) })
-        .needs(|needs| needs.injected::<Lazy<Hen>>());
+        .needs(endpoint_runtime::Needs::injected::<Lazy<Hen>>);
     let (told, tell) = oneshot::channel();
     let exporter = empty().component(hen).component(egg).before_listening(|context| async move {
         let hen = context.get::<Hen>()?;

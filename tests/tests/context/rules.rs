@@ -124,7 +124,7 @@ async fn rule_4_all_problems_come_at_once_and_the_whole_fails() {
     let exporter = || {
         these([one.clone(), other.clone(), echo("no slash")])
             .component(part::<1>(&diary, nothing))
-            .component(part::<2>(&diary, |needs| needs.component::<Part<3>>()))
+            .component(part::<2>(&diary, endpoint_runtime::Needs::component::<Part<3>>))
     };
     let error = refused(exporter()).await;
     assert_eq!(error.problems().len(), 3, "{error}");
@@ -292,11 +292,11 @@ async fn rule_10_the_end_is_the_beginning_in_reverse() {
     });
     let exporter = these([echo("/rules/a")])
         .component(component.lifecycle::<Probe>())
-        .component(part::<1>(&diary, |needs| needs.component::<Probe>()))
+        .component(part::<1>(&diary, endpoint_runtime::Needs::component::<Probe>))
         .observe(move |event: &ApplicationEvent| match event {
             ApplicationEvent::ShuttingDown => observer.note("shutting down"),
             ApplicationEvent::SessionClosed { reason, .. } => {
-                observer.note(format!("closed {}", reason.code()))
+                observer.note(format!("closed {}", reason.code()));
             }
             _ => {}
         });

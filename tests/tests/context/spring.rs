@@ -49,7 +49,8 @@ impl Both {
 #[tokio::test]
 async fn step_2_what_is_explicit_wins() {
     let explicit = ServerEndpointConfig::of::<Both>();
-    let exporter = runtime::export_all().endpoint(explicit).only(|endpoint| endpoint.is::<Both>());
+    let exporter =
+        runtime::export_all().endpoint(explicit).only(endpoint_runtime::ServerEndpointConfig::is::<Both>);
     assert_eq!(exporter.check().endpoints().len(), 1, "found and given, and deployed once");
 }
 
@@ -112,7 +113,7 @@ async fn step_8_endpoints_are_mounted_once_and_before_the_port_opens() {
     let server = soon("the start", exporter.start()).await.unwrap();
     assert_eq!(diary.take(), ["open: false"]);
     assert_eq!(server.container().endpoints().len(), 1);
-    assert!(runtime::client().connect(Echo, &format!("ws://{address}/spring/echo")).await.is_ok());
+    assert!(runtime::client().connect(Echo, format!("ws://{address}/spring/echo")).await.is_ok());
     server.shutdown().await;
 }
 

@@ -14,16 +14,18 @@ use crate::support::{Diary, Echo, Misdeed, Step, empty, nothing, part, refused, 
 fn four(diary: &Diary, misdeed: (Step, Misdeed)) -> endpoint_runtime::ServerEndpointExporter {
     use crate::support::Part;
     empty()
-        .component(part::<4>(diary, |needs| needs.component::<Part<3>>()))
-        .component(wicked::<3>(diary, |needs| needs.component::<Part<2>>(), Some(misdeed)))
-        .component(part::<2>(diary, |needs| needs.component::<Part<1>>()))
+        .component(part::<4>(diary, endpoint_runtime::Needs::component::<Part<3>>))
+        .component(wicked::<3>(diary, endpoint_runtime::Needs::component::<Part<2>>, Some(misdeed)))
+        .component(part::<2>(diary, endpoint_runtime::Needs::component::<Part<1>>))
         .component(part::<1>(diary, nothing))
 }
 
 #[tokio::test]
 async fn a_component_that_fails_stops_the_start_and_those_before_it_are_destroyed() {
     let (fails, panics) = ("no luck", "it panicked: out of luck");
-    let table: &[((Step, Misdeed), String, &[&str], &[&str])] = &[
+    // What is done wrong where, how the start fails, what was done until then, and what is undone.
+    type Row<'a> = ((Step, Misdeed), String, &'a [&'a str], &'a [&'a str]);
+    let table: &[Row<'_>] = &[
         (
             (Step::Build, Misdeed::Fail),
             format!("could not be built: {fails}"),

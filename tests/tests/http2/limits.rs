@@ -117,7 +117,11 @@ async fn streams_beyond_the_limit_wait() {
 #[tokio::test]
 async fn over_the_limit_of_connections_a_handshake_is_503() {
     let (config, mut reports) = Reporter::at("/echo");
-    let server = start(exporter([config]).configure(|settings| settings.max_connections = 3)).await;
+    let exporter = exporter([config]).configure(|settings| {
+        settings.max_connections = 3;
+        settings.head_timeout = PATIENCE * 10;
+    });
+    let server = start(exporter).await;
     let mut connection = Connection::open(server.local_addr()).await;
     let mut first = connection.open_socket("/echo").await;
     let mut second = connection.open_socket("/echo").await;
@@ -128,7 +132,8 @@ async fn over_the_limit_of_connections_a_handshake_is_503() {
     assert_eq!(connection.get("/is/not/there").await.status, 404);
     let mut another = Connection::open(server.local_addr()).await;
     assert_eq!(another.get("/is/not/there").await.status, 503);
-    drop(another);
+    // It does not stay to ask again.
+    assert!(another.ended_by_server().await.is_ok());
     second.says_back("still here").await;
     first.say(close(1000));
     first.reason().await;
@@ -229,27 +234,39 @@ async fn a_peer_that_resets_streams_slowly_is_cut_off_too() {
     impl Endpoint for Never {}
 
     const RESETS: usize = 30;
-    let config = ServerEndpointConfig::builder("/undecided", || Never).configurator(Undecided).build();
-    let server = start(exporter([config]).configure(|settings| settings.http2_max_resets = RESETS)).await;
-    let mut connection = Connection::open(server.local_addr()).await;
-    for index in 0.. {
-        let Ok((answer, mut send)) = connection.send(websocket("/undecided", &[]), false).await else {
-            assert!(index > RESETS, "{index}");
-            break;
-        };
-        assert!(index < 2 * RESETS, "{index}");
-        // A ping comes back behind the request.
-        if connection.ping().await.is_err() {
-            break;
+    // Of a proxy's connection one of its clients must not deprive the others.
+    for (proxies, cut_off) in [(vec![], true), (vec!["127.0.0.1".to_owned()], false)] {
+        let config = ServerEndpointConfig::builder("/undecided", || Never).configurator(Undecided).build();
+        let exporter = exporter([config]).configure(move |settings| {
+            settings.http2_max_resets = RESETS;
+            settings.trusted_proxies.clone_from(&proxies);
+        });
+        let server = start(exporter).await;
+        let mut connection = Connection::open(server.local_addr()).await;
+        let mut index = 0;
+        while index < 2 * RESETS {
+            let Ok((answer, mut send)) = connection.send(websocket("/undecided", &[]), false).await else {
+                break;
+            };
+            // A ping comes back behind the request.
+            if connection.ping().await.is_err() {
+                break;
+            }
+            send.send_reset(Reason::CANCEL);
+            drop(answer);
+            if connection.ping().await.is_err() {
+                break;
+            }
+            index += 1;
         }
-        send.send_reset(Reason::CANCEL);
-        drop(answer);
-        if connection.ping().await.is_err() {
-            assert!(index >= RESETS, "{index}");
-            break;
+        let counted = server.container().counters().http2_worn_out;
+        if cut_off {
+            assert!((RESETS..2 * RESETS).contains(&index), "{index}");
+            assert_eq!(counted, 1);
+        } else {
+            assert_eq!((index, counted), (2 * RESETS, 0));
         }
     }
-    assert_eq!(server.container().counters().http2_worn_out, 1);
 }
 
 /// Whoever leaves a page with many open sockets is no attacker.

@@ -28,7 +28,7 @@ struct Voice(Option<Arc<Told>>);
 
 impl Voice {
     fn find(&mut self, session: &Session) {
-        self.0 = session.application().get::<Told>();
+        self.0 = session.application().find::<Told>();
     }
 
     fn tell(&self, what: &str) {
@@ -164,7 +164,7 @@ fn account(error: &Error) -> String {
 }
 
 fn tell(session: &Session, what: &str) {
-    if let Some(told) = session.application().get::<Told>() {
+    if let Some(told) = session.application().find::<Told>() {
         told.tell(what);
     }
 }

@@ -204,7 +204,7 @@ async fn components_are_injected() {
             Inject(greeting): Inject<Greeting>,
             all: ApplicationContext,
         ) -> String {
-            format!("{} {name} {}", greeting.0, all.get::<Missing>().is_none())
+            format!("{} {name} {}", greeting.0, all.find::<Missing>().is_none())
         }
     }
 

@@ -38,8 +38,9 @@ fn is_internal(endpoint: &ServerEndpointConfig) -> bool {
 /// An exporter of endpoints at these paths, without listeners.
 #[track_caller]
 fn of(paths: &[&str]) -> ServerEndpointExporter {
-    let exporter =
-        endpoint_runtime::export_all().settings(Settings::default()).only(|config| config.is::<Reporter>());
+    let exporter = endpoint_runtime::export_all()
+        .settings(Settings::default())
+        .only(endpoint_runtime::ServerEndpointConfig::is::<Reporter>);
     paths.iter().fold(exporter, |exporter, path| exporter.endpoint(Reporter::at(path).0))
 }
 

@@ -48,7 +48,7 @@ async fn filters_and_conflicts_name_the_whole_path() {
     let report = super::support::exporter()
         .endpoint(one)
         .endpoint(two)
-        .only(|endpoint| endpoint.is::<Quiet>())
+        .only(endpoint_runtime::ServerEndpointConfig::is::<Quiet>)
         .prefix("/x")
         .check();
     assert!(report.to_string().contains("have the same path: `/x/twin` and `/x/twin`"), "{report}");

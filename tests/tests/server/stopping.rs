@@ -140,7 +140,9 @@ async fn two_servers_share_a_port() {
     let shared = |address: &str| {
         let settings = endpoint_runtime::Settings::default();
         let exporter = endpoint_runtime::export_all().settings(settings);
-        exporter.only(|config| config.is::<Echo>()).bind(endpoint_runtime::Listen::on(address).reuse_port())
+        exporter
+            .only(endpoint_runtime::ServerEndpointConfig::is::<Echo>)
+            .bind(endpoint_runtime::Listen::on(address).reuse_port())
     };
     let old = start(shared("127.0.0.1:0")).await;
     let address = old.local_addr();

@@ -137,6 +137,29 @@ async fn a_service_turns_requests_into_sessions() {
     soon("the shutdown", stopping).await.unwrap();
 }
 
+/// The place that a connection has among those of its address is its session's.
+#[tokio::test]
+async fn who_is_upgraded_is_counted_once() {
+    let exporter = behind(tenants()).provide("welcome".to_owned()).configure(|settings| {
+        settings.proxy_protocol = true;
+        settings.max_connections_per_address = 1;
+    });
+    let server = start(exporter).await;
+    let come = async || {
+        let mut raw = Raw::connect(server.local_addr()).await;
+        raw.send("PROXY TCP4 192.0.2.1 203.0.113.1 4711 80\r\n").await;
+        let status = raw.ask(upgrade("/front/7", &[])).await.status;
+        (raw, status)
+    };
+    let (mut first, status) = come().await;
+    assert_eq!(status, 101);
+    assert_eq!(first.text().await, "welcome 7 of 0 None None true");
+    assert_eq!(come().await.1, 503);
+    first.send(close(1000)).await;
+    first.ended().await;
+    soon("a place", async { while come().await.1 != 101 {} }).await;
+}
+
 #[tokio::test]
 async fn what_the_endpoint_refuses_is_a_response() {
     let server = start(behind(tenants()).provide("welcome".to_owned())).await;

@@ -35,6 +35,13 @@ impl Sources {
             token = found.into_iter().flatten().next();
         });
         handshake.answers_bearer |= among_subprotocols;
+        // A router of axum's keeps the URI as it came, for whoever is nested in it.
+        #[cfg(feature = "axum")]
+        if let Some(name) = &self.query
+            && let Some(original) = handshake.extensions_mut().get_mut::<axum::extract::OriginalUri>()
+        {
+            take_query(&mut original.0, name);
+        }
         token
     }
 
@@ -251,6 +258,19 @@ mod tests {
             assert_eq!(all().take(&mut handshake).as_deref(), Some(""), "{name}");
             assert_eq!(handshake.lines(name.as_str()).next().unwrap_or_default(), left, "{name}");
         }
+    }
+
+    /// What a router has kept of the request is no place for a token either.
+    #[cfg(feature = "axum")]
+    #[test]
+    fn what_axum_keeps_is_gone_too() {
+        use axum::extract::OriginalUri;
+
+        let mut handshake = handshake("/p?a=1&token=t0", &[]);
+        let original = OriginalUri(Uri::from_static("/nested/p?a=1&token=t0"));
+        handshake.extensions_mut().insert(original);
+        assert_eq!(all().take(&mut handshake).as_deref(), Some("t0"));
+        assert_eq!(handshake.extensions().get::<OriginalUri>().unwrap().0, "/nested/p?a=1");
     }
 
     #[test]

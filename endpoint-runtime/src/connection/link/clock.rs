@@ -93,6 +93,9 @@ impl Link {
             && self.armed.is_none_or(|armed| deadline < armed)
         {
             self.timers.arm(deadline, self.session.downgrade());
+            if let Some(rates) = &mut self.rates {
+                rates.hurry(self.armed);
+            }
             self.armed = Some(deadline);
         }
     }

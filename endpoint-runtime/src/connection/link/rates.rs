@@ -21,6 +21,9 @@ pub(super) struct Rates {
     /// When there may be more, while nothing is read for that.
     pub(super) resume: Option<Instant>,
     paused: bool,
+    /// When the timers ring after they have rung for that: so nothing need be armed for it again. Pauses come often, and each would leave
+    /// something in the queue.
+    standing: Option<Instant>,
 }
 
 /// What becomes of a message, or of a part of one.
@@ -46,6 +49,7 @@ impl Rates {
             dropping: false,
             resume: None,
             paused: false,
+            standing: None,
         }))
     }
 
@@ -72,6 +76,17 @@ impl Rates {
         }
         self.resume = self.buckets().map(|bucket| bucket.ready_at()).max();
         true
+    }
+
+    /// The timers are to ring before this.
+    pub(super) fn hurry(&mut self, armed: Option<Instant>) {
+        self.standing = self.standing.max(armed);
+    }
+
+    /// They have rung; says when they ring again.
+    pub(super) fn rung(&mut self, now: Instant) -> Option<Instant> {
+        self.resume = None;
+        self.standing.take().filter(|&standing| standing > now)
     }
 
     /// Decides about what has come.
@@ -193,6 +208,24 @@ mod tests {
         assert!(rates.holds(now));
         assert_eq!(rates.resume, Some(now + Duration::from_millis(500)));
         assert!(!rates.holds(now + Duration::from_millis(500)));
+    }
+
+    /// Whoever is held again and again stands in the timers' queue once for that, and once for what comes due anyway.
+    #[test]
+    fn what_was_armed_before_a_pause_stands() {
+        let now = Instant::now();
+        let at = |seconds| now + Duration::from_secs(seconds);
+        let mut rates = rates(Some(Rate::per_second(1)), None, OverRate::Wait, now);
+        assert_eq!(rates.rung(now), None);
+        rates.hurry(None);
+        assert_eq!(rates.rung(at(1)), None);
+        rates.hurry(Some(at(25)));
+        rates.hurry(Some(at(3)));
+        assert_eq!(rates.rung(at(2)), Some(at(25)));
+        assert_eq!(rates.rung(at(3)), None);
+        // What has rung meanwhile does not ring again.
+        rates.hurry(Some(at(25)));
+        assert_eq!(rates.rung(at(25)), None);
     }
 
     #[test]

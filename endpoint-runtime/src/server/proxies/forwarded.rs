@@ -23,6 +23,8 @@ impl fmt::Display for Contradiction {
 const MALFORMED: Contradiction = Contradiction("the Forwarded header is malformed");
 const MALFORMED_X: Contradiction = Contradiction("an X-Forwarded header is malformed");
 const TWO_STORIES: Contradiction = Contradiction("Forwarded and X-Forwarded-For say different things");
+const TWO_PLACES: Contradiction =
+    Contradiction("Forwarded and X-Forwarded-Proto or -Host say different things");
 
 /// An address, and the port if it is known; `None` for somebody unknown, or who is to stay so (RFC 7239 6.2, 6.3).
 type Node = Option<(IpAddr, Option<u16>)>;
@@ -107,6 +109,12 @@ impl Chain {
                     return Err(TWO_STORIES);
                 }
                 let hop = from_right(&hops, depth).cloned().unwrap_or_default();
+                // Nor what it makes of a header that says the right address, which it knows.
+                let schemes = [hop.secure.as_ref(), from_right(&self.secure, depth)];
+                let hosts = [hop.host.as_ref(), from_right(&self.hosts, depth)];
+                if differ(schemes, |secure| *secure) || differ(hosts, |host| name(host)) {
+                    return Err(TWO_PLACES);
+                }
                 Said { client, secure: hop.secure, host: hop.host, port: None }
             }
             None => {
@@ -142,6 +150,17 @@ impl Said {
 
 fn address(node: Node) -> Option<IpAddr> {
     node.map(|(address, _)| address)
+}
+
+/// Whether both are there, and say different things.
+fn differ<'a, T, S: PartialEq>(both: [Option<&'a T>; 2], what: impl Fn(&'a T) -> S) -> bool {
+    matches!(both.map(|said| said.map(&what)), [Some(one), Some(other)] if one != other)
+}
+
+/// A host without its port, which has a header of its own.
+fn name(host: &str) -> String {
+    let name = Authority::from_str(host).map(|authority| authority.host().to_ascii_lowercase());
+    name.unwrap_or_default()
 }
 
 /// The client, and how many hops from the right it is. Somebody unknown ends the way: then the last who is known is the client, as far as
@@ -357,8 +376,17 @@ mod tests {
             (&[(STANDARD, "for=192.0.2.1"), (STANDARD, "for=10.0.0.2")], "192.0.2.1"),
             // Both, and they agree.
             (
-                &[(STANDARD, "for=192.0.2.1;proto=https"), (FOR, "192.0.2.1"), (PROTO, "http")],
+                &[(STANDARD, "for=192.0.2.1;proto=https"), (FOR, "192.0.2.1"), (PROTO, "https")],
                 "192.0.2.1 https",
+            ),
+            (
+                &[
+                    (STANDARD, "for=192.0.2.1;host=\"Example.com:8443\""),
+                    (FOR, "192.0.2.1"),
+                    (PROTO, "https"),
+                    (HOST, "example.com"),
+                ],
+                "192.0.2.1 Example.com:8443",
             ),
         ];
         for (lines, expected) in table {
@@ -386,6 +414,12 @@ mod tests {
             (&[(PORT, "65536")], MALFORMED_X),
             (&[(STANDARD, "for=203.0.113.9"), (FOR, "192.0.2.1")], TWO_STORIES),
             (&[(STANDARD, "for=_hidden"), (FOR, "192.0.2.1")], TWO_STORIES),
+            (&[(STANDARD, "for=192.0.2.1;proto=https"), (FOR, "192.0.2.1"), (PROTO, "http")], TWO_PLACES),
+            (&[(STANDARD, "proto=https"), (PROTO, "http")], TWO_PLACES),
+            (
+                &[(STANDARD, "for=192.0.2.1;host=a.example"), (FOR, "192.0.2.1"), (HOST, "b.example")],
+                TWO_PLACES,
+            ),
         ];
         for (lines, fault) in table {
             assert_eq!(said(lines).as_ref(), Err(fault), "{lines:?}");

@@ -244,7 +244,7 @@ fn said(session: &Session) -> Vec<(&'static str, String)> {
         ("send_timeout", format!("{:?}", session.send_timeout())),
         ("max_text_size", session.max_text_size().to_string()),
         ("max_binary_size", session.max_binary_size().to_string()),
-        ("application", session.application().get::<Told>().is_some().to_string()),
+        ("application", session.application().find::<Told>().is_some().to_string()),
         ("queued_bytes", session.queued_bytes().to_string()),
         ("dropped", session.dropped().to_string()),
     ]

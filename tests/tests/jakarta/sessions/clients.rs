@@ -305,7 +305,7 @@ const SETTINGS: [Setting; 10] = [
     Setting {
         name: "a component",
         set: |client| client.provide(77_u16),
-        shows: |session| format!("{:?}", session.application().get::<u16>()),
+        shows: |session| format!("{:?}", session.application().find::<u16>()),
         expected: "Some(77)",
     },
     Setting {
