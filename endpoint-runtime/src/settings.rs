@@ -169,7 +169,8 @@ pub struct Settings {
     /// Less turns away those who are slow; more waits for those who never ask.
     pub drain_grace: Duration,
 
-    /// How long one component may take to be destroyed when the application ends. Default: 10 s.
+    /// How long one component may take to be destroyed when the application ends, and how long a lazy one that is just being built is waited
+    /// for. Default: 10 s.
     ///
     /// After it its `destroy` is cancelled, and the next has its turn. Longer lets more be written out; the service manager must
     /// bear it beside `drain_timeout`.

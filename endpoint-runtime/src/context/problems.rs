@@ -285,7 +285,8 @@ fn remedy(key: Key, name: Option<&str>) -> String {
     match name {
         Some(name) => format!("say `.provide_named(\"{name}\", ..)`, or `#[component(name = \"{name}\")]`"),
         None if key.type_name.starts_with("dyn ") => {
-            format!("say `.provide_shared::<{}>(..)`", key.type_name)
+            let name = key.type_name;
+            format!("say `.provide_shared::<{name}>(..)`, or `#[component(as = [{name}])]`")
         }
         None => "say `.provide(..)`, or declare it with `#[component]`".to_owned(),
     }

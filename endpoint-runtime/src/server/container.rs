@@ -129,7 +129,8 @@ impl Container {
     ///
     /// # Errors
     /// All that is wrong, as at the start of a server: a malformed path, one that another endpoint has (the text names both places), missing
-    /// components, an instance that could not be made; or the server has stopped. Then nothing has changed.
+    /// components, and here [lazy](crate::ComponentConfig::lazy) ones that are not built; an instance that could not be made; or the server has
+    /// stopped. Then nothing has changed.
     pub fn deploy(&self, config: ServerEndpointConfig) -> Result<(), DeployError> {
         let door = self.serving()?;
         let config = config.under(&door.settings().prefix);
