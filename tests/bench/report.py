@@ -84,7 +84,7 @@ def publish(result, readme):
     text = "\n".join([
         BEGIN, "",
         readme_table(result), "",
-        f"Medians of {result['runs']} runs on {result['date']}, {machine['processor']}, {machine['cores']} cores, "
+        f"{'One run' if result['runs'] == 1 else 'Medians of %d runs' % result['runs']} on {result['date']}, {machine['processor']}, {machine['cores']} cores, "
         f"Linux {machine['kernel']}. {measured}.", "",
         END,
     ])
