@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+#[cfg(feature = "http2")]
+use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::door::Admission;
@@ -30,6 +32,8 @@ pub(super) struct Arrival {
     pub(super) ends: Ends,
     /// Why it is one too many, if it is: then it is told to come back later.
     pub(super) full: Option<Full>,
+    /// By when the head of the first request must be there, if it has not come with the first bytes.
+    pub(super) head_by: Option<Instant>,
     /// The server stops.
     pub(super) stop: CancellationToken,
 }
@@ -62,7 +66,7 @@ pub(super) async fn arrive<I>(
         return;
     }
     let door = Arc::clone(admission.door());
-    let arrival = Arrival { full: None, door, rules, ends, stop };
+    let arrival = Arrival { full: None, door, rules, ends, head_by: None, stop };
     if arrival.rules.proxy_protocol {
         // In a box: few connections come through such a proxy.
         return Box::pin(arrive_introduced(arrival, admission, io)).await;
@@ -101,7 +105,7 @@ where
     }
     #[cfg(feature = "http2")]
     if arrival.door.settings().http2 {
-        let Some((version, io)) = listen(&arrival, io).await else { return };
+        let Some((version, io)) = listen(&mut arrival, io).await else { return };
         return speak(version, arrival, admission, io).await;
     }
     http1::serve(arrival, admission, io).await;
@@ -145,25 +149,29 @@ where
     }
 }
 
-/// Waits for the first bytes; `None` if they do not come in time, or the server stops.
+/// Waits for the first bytes; `None` if they do not come in time, or the server stops. What is waited for them is no more there for the rest.
 #[cfg(feature = "http2")]
-async fn listen<I>(arrival: &Arrival, mut io: I) -> Option<(Version, Rewound<I>)>
+async fn listen<I>(arrival: &mut Arrival, mut io: I) -> Option<(Version, Rewound<I>)>
 where
     I: AsyncRead + Unpin,
 {
-    let limit = arrival.door.settings().head_timeout;
+    let by = Instant::now() + arrival.door.settings().head_timeout;
     let first = tokio::select! {
-        first = timeout(limit, Version::of_first_bytes(&mut io)) => first,
+        first = timeout_at(by, Version::of_first_bytes(&mut io)) => first,
         () = arrival.too_late() => return None,
     };
     match first {
-        Ok(Ok((version, beginning))) => Some((version, Rewound::new(beginning, io))),
+        Ok(Ok((version, beginning))) => {
+            arrival.head_by = (!beginning.ends_with(b"\r\n\r\n")).then_some(by);
+            Some((version, Rewound::new(beginning, io)))
+        }
         Ok(Err(error)) => {
             tracing::debug!(peer = ?arrival.ends.remote, %error, "the peer left before it said anything");
             None
         }
         Err(_) => {
             arrival.door.tally().slow_heads.add(1);
+            tracing::debug!(peer = ?arrival.ends.remote, "the peer has said nothing within `head_timeout`");
             None
         }
     }
@@ -184,4 +192,81 @@ async fn introduced(arrival: &Arrival, io: &mut (impl AsyncRead + Unpin)) -> Opt
     door.tally().proxy_errors.add(1);
     tracing::debug!(peer = ?ends.remote, reason = refused, "connection closed");
     None
+}
+
+#[cfg(all(test, feature = "test", feature = "http2"))]
+mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+    use std::time::Duration;
+
+    use http::{Request, Response};
+    use http_body_util::Empty;
+    use hyper::body::{Bytes, Incoming};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::time::{Instant, sleep};
+    use tower_service::Service;
+
+    use crate::settings::Settings;
+
+    const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// Takes longer for an answer than there is for a head.
+    #[derive(Clone)]
+    struct Slow;
+
+    impl Service<Request<Incoming>> for Slow {
+        type Response = Response<Empty<Bytes>>;
+        type Error = Infallible;
+        type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+            Box::pin(async {
+                sleep(2 * HEAD_TIMEOUT).await;
+                Ok(Response::new(Empty::new()))
+            })
+        }
+    }
+
+    /// What comes at these seconds, how long the connection lives, and how its answer begins.
+    #[tokio::test(start_paused = true)]
+    async fn a_head_has_its_time_once() {
+        let table: [(&[(u64, &str)], u64, &str); 5] = [
+            (&[], 10, ""),
+            (&[(9, "GET / HTTP/1.1\r\n")], 10, ""),
+            (&[(3, "G"), (6, "E"), (9, "T")], 10, ""),
+            (
+                &[(8, "GET / HTTP/1.1\r\n"), (9, "Connection: close\r\nHost: x\r\n\r\n")],
+                29,
+                "HTTP/1.1 200 OK",
+            ),
+            (&[(9, "GET / HTTP/1.1\r\nConnection: close\r\nHost: x\r\n\r\n")], 29, "HTTP/1.1 200 OK"),
+        ];
+        for (said, lives, answered) in table {
+            let settings = Settings { head_timeout: HEAD_TIMEOUT, ..Settings::default() };
+            let exporter = crate::export_all().allow_empty().settings(settings).fallback(Slow);
+            let server = exporter.start_in_memory().await.unwrap();
+            let (theirs, ours) = tokio::io::duplex(4096);
+            let begin = Instant::now();
+            server.serve_in_memory(ours);
+            let (mut read, mut write) = tokio::io::split(theirs);
+            let mut answer = String::new();
+            let talk = async {
+                for (second, piece) in said {
+                    tokio::time::sleep_until(begin + Duration::from_secs(*second)).await;
+                    write.write_all(piece.as_bytes()).await.unwrap();
+                }
+            };
+            tokio::join!(talk, async { read.read_to_string(&mut answer).await.unwrap() });
+            assert_eq!(begin.elapsed().as_secs(), lives, "{said:?}");
+            assert!(answer.starts_with(answered) && answer.is_empty() == answered.is_empty(), "{answer}");
+            let slow = server.container().counters().slow_heads;
+            assert_eq!(slow, u64::from(answered.is_empty()), "{said:?}");
+        }
+    }
 }

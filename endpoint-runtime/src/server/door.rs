@@ -141,12 +141,18 @@ impl Door {
         let limit = self.settings.max_connections;
         let others = self.http.fetch_add(1, Ordering::AcqRel) + self.sessions().count();
         let over = if limit == 0 { 0 } else { (others + 1).saturating_sub(limit) };
-        if over > 0
-            && let Some(unsaid) = self.tally().refused_full.note()
-        {
-            tracing::warn!(limit, unsaid, "connections are refused: the server is full (`max_connections`)");
+        if over > 0 {
+            self.note_full();
         }
         Admission::new(Arc::clone(self), over)
+    }
+
+    /// There is one connection too many.
+    fn note_full(&self) {
+        if let Some(unsaid) = self.tally().refused_full.note() {
+            let limit = self.settings.max_connections;
+            tracing::warn!(limit, unsaid, "connections are refused: the server is full (`max_connections`)");
+        }
     }
 
     /// Answers one request.
@@ -289,7 +295,7 @@ impl Door {
         // Our own listeners count connections before there is a request; another server's do not.
         let limit = self.settings.max_connections;
         if limit > 0 && self.sessions().count() >= limit {
-            self.tally().refused_full.add(1);
+            self.note_full();
             return Some(self.refuse(head.uri.path(), crowded()));
         }
         let counted = if ends.counted { Counted::GivenBack } else { Counted::No };

@@ -1,7 +1,7 @@
 //! HTTP/1.1 on one connection, by hyper, until it is upgraded or closed.
 
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -9,7 +9,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::arrival::Arrival;
 use super::door::{Admission, Asks, Entry};
@@ -21,7 +21,7 @@ pub(super) async fn serve<I>(arrival: Arrival, mut admission: Admission, io: I)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Arrival { door, rules, stop, .. } = &arrival;
+    let Arrival { door, rules, stop, head_by, .. } = &arrival;
     let settings = door.settings();
     let mut builder = http1::Builder::new();
     builder
@@ -34,12 +34,27 @@ where
         let (arrival, entry) = (arrival.clone(), entry.clone());
         async move { Ok::<_, Infallible>(Arc::clone(&arrival.door).answer(request, arrival, entry).await) }
     });
+    // hyper's time for the first head begins here, and some of it may be over. What has been asked has time of its own.
+    let overdue = async {
+        match *head_by {
+            Some(by) => sleep_until(by).await,
+            None => pending().await,
+        }
+        if entry.asks() != Asks::NothingYet {
+            pending::<()>().await;
+        }
+    };
     // In a block of its own: what was needed to speak HTTP is gone before there is a session.
     let result = {
         let connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             result = connection.as_mut() => result,
+            () = overdue => {
+                door.tally().slow_heads.add(1);
+                tracing::debug!(peer = ?arrival.ends.remote, "the head of the request has not come within `head_timeout`");
+                return;
+            }
             () = stop.cancelled() => {
                 let last = Instant::now() + settings.drain_timeout;
                 let mut ended = None;

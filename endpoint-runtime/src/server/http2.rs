@@ -75,8 +75,13 @@ where
                 }
             }
             () = streams.worn_out() => {
-                arrival.door.tally().http2_worn_out.add(1);
-                tracing::debug!(peer = ?arrival.ends.remote, "an HTTP/2 peer resets too many streams: its connection is closed");
+                if let Some(unsaid) = arrival.door.tally().http2_worn_out.note() {
+                    tracing::warn!(
+                        peer = ?arrival.ends.remote,
+                        unsaid,
+                        "connections are closed: an HTTP/2 peer resets too many streams (`http2_max_resets`)"
+                    );
+                }
                 break Ok(());
             }
             // One too many is told so, once.
