@@ -108,7 +108,8 @@ where
         let Some((version, io)) = listen(&mut arrival, io).await else { return };
         return speak(version, arrival, admission, io).await;
     }
-    http1::serve(arrival, admission, io).await;
+    // In a box, as everywhere below: what it takes to speak HTTP is large, and the task that waits for the first byte is moved about.
+    Box::pin(http1::serve(arrival, admission, io)).await;
 }
 
 /// The same through TLS, in which the version of HTTP is agreed on too.
@@ -143,8 +144,7 @@ where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     match version {
-        Version::Http1 => http1::serve(arrival, admission, io).await,
-        // Boxed: it is large, and there are few.
+        Version::Http1 => Box::pin(http1::serve(arrival, admission, io)).await,
         Version::Http2 => Box::pin(http2::serve(arrival, admission, io)).await,
     }
 }
@@ -157,6 +157,7 @@ where
 {
     let by = Instant::now() + arrival.door.settings().head_timeout;
     let first = tokio::select! {
+        biased;
         first = timeout_at(by, Version::of_first_bytes(&mut io)) => first,
         () = arrival.too_late() => return None,
     };
@@ -234,9 +235,11 @@ mod tests {
     }
 
     /// What comes at these seconds, how long the connection lives, and how its answer begins.
+    type Row = (&'static [(u64, &'static str)], u64, &'static str);
+
     #[tokio::test(start_paused = true)]
     async fn a_head_has_its_time_once() {
-        let table: [(&[(u64, &str)], u64, &str); 5] = [
+        let table: [Row; 5] = [
             (&[], 10, ""),
             (&[(9, "GET / HTTP/1.1\r\n")], 10, ""),
             (&[(3, "G"), (6, "E"), (9, "T")], 10, ""),

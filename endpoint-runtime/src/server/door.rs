@@ -159,11 +159,11 @@ impl Door {
     pub(super) async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
-        arrival: Arrival,
-        entry: Entry,
+        arrival: &Arrival,
+        entry: &Entry,
     ) -> Response<ResponseBody> {
         entry.ask(Asks::Now);
-        let answer = self.answer_to(request, arrival, entry.clone()).await;
+        let answer = self.answer_to(request, arrival, entry).await;
         entry.ask(Asks::NothingMore);
         answer
     }
@@ -186,11 +186,11 @@ impl Door {
     async fn answer_to(
         self: Arc<Self>,
         mut request: Request<Incoming>,
-        arrival: Arrival,
-        entry: Entry,
+        arrival: &Arrival,
+        entry: &Entry,
     ) -> Response<ResponseBody> {
         let Arrival { rules, ends, full, .. } = arrival;
-        let ends = match self.introduced(&mut request, ends) {
+        let ends = match self.introduced(&mut request, ends.clone()) {
             Ok(ends) => ends,
             Err(refusal) => return self.refuse(request.uri().path(), refusal),
         };
@@ -216,6 +216,7 @@ impl Door {
         if let Err(refusal) = self.may_begin(&ends, handed_over) {
             return self.refuse(path, refusal);
         }
+        let entry = entry.clone();
         let matched = Matched { door: Arc::clone(&self), deployed, params, ends, entry, handed_over };
         match &self.layered {
             Some(layered) => {

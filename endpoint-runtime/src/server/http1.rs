@@ -31,8 +31,8 @@ where
         .max_buf_size(settings.max_head_size);
     let entry = Entry::default();
     let service = service_fn(|request| {
-        let (arrival, entry) = (arrival.clone(), entry.clone());
-        async move { Ok::<_, Infallible>(Arc::clone(&arrival.door).answer(request, arrival, entry).await) }
+        let answer = Arc::clone(door).answer(request, &arrival, &entry);
+        async { Ok::<_, Infallible>(answer.await) }
     });
     // hyper's time for the first head begins here, and some of it may be over. What has been asked has time of its own.
     let overdue = async {

@@ -137,7 +137,7 @@ async fn answer(mut arrival: Arrival, request: Request<Incoming>) -> Response<Re
     let admission = (request.method() == Method::CONNECT).then(|| door.admit());
     arrival.full = arrival.full.or_else(|| admission.as_ref()?.full());
     let entry = Entry::default();
-    let response = Arc::clone(&door).answer(request, arrival, entry.clone()).await;
+    let response = Arc::clone(&door).answer(request, &arrival, &entry).await;
     if let Some((accepted, upgrade)) = entry.take() {
         door.tasks().clone().spawn(async move {
             door.enter(accepted, upgrade).await;
