@@ -355,12 +355,14 @@ async fn ten_thousand_connections_that_are_half_open() {
     let _alone = ALONE.lock().await;
     // As long as it takes: they are all to be there at once.
     let mut siege = Siege::lay("10,000 half-open connections", &[("ENDPOINT_HEAD_TIMEOUT", "5m")]).await;
-    let mut attacker = Program::run(&["hold", &siege.address.to_string(), &COUNT.to_string()], &[]);
+    let address = siege.address.to_string();
     let attack = async {
+        let mut attacker = Program::run(&["hold", &address, &COUNT.to_string()], &[]);
         assert_eq!(attacker.says("ready").await, COUNT.to_string());
+        attacker
     };
     // 10 KiB for each: before there is a request, nothing is made ready for one.
-    siege.stand(100 * 1024, attack).await;
+    let _attacker = siege.stand(100 * 1024, attack).await;
     assert!(siege.counted("connections").await >= COUNT as u64);
 }
 

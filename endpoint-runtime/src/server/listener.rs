@@ -28,8 +28,9 @@ use crate::settings::Settings;
 const UNIX: &str = "unix:";
 /// The scheme that names sockets of the service manager.
 const SYSTEMD: &str = "systemd:";
-/// How many connections may wait to be accepted.
-const BACKLOG: u32 = 1024;
+/// How many connections may wait to be accepted; the system may allow fewer (Linux: `net.core.somaxconn`, 4096 by default). Of those who
+/// come when all of an application reconnects at once, each one beyond it loses a second or more, until it asks again.
+const BACKLOG: u32 = 4096;
 /// How long those who are half connected have to get through before a listener beside which there are others is closed: some round trips.
 const SETTLE: Duration = Duration::from_millis(500);
 
@@ -135,17 +136,18 @@ impl Listener {
     ) -> io::Result<Vec<Self>> {
         let (socket, address, owner) = match binding {
             Binding::Tcp(address) => {
-                let (listener, owner) = match listen.reuses_port(settings) {
-                    true => (port::bind(address).await?, Owner::Beside),
-                    false => (TcpListener::bind(address.as_str()).await?, Owner::Alone),
-                };
+                let owner = if listen.reuses_port(settings) { Owner::Beside } else { Owner::Alone };
+                let listener = port::bind(address, owner == Owner::Beside).await?;
                 let address = Address::Tcp(listener.local_addr()?);
                 (Socket::Tcp(listener), address, owner)
             }
             #[cfg(unix)]
             Binding::Unix(path) => {
                 remove_stale_socket(path)?;
-                (Socket::Unix(UnixListener::bind(path)?), Address::Unix(path.clone()), Owner::Alone)
+                let listener = UnixListener::bind(path)?;
+                // It listens already, for a few: this only lets more wait.
+                SockRef::from(&listener).listen(BACKLOG.cast_signed())?;
+                (Socket::Unix(listener), Address::Unix(path.clone()), Owner::Alone)
             }
             #[cfg(unix)]
             Binding::Passed(name) => {

@@ -1,4 +1,4 @@
-//! Addresses that several processes listen at (`SO_REUSEPORT`): how to come there, and how to go without turning anybody away.
+//! TCP addresses: how to listen at one, and, where several processes do (`SO_REUSEPORT`), how to go without turning anybody away.
 //!
 //! The kernel gives each connection that begins to one of the listeners, and lets it wait there: a listener that closes takes with it who
 //! waits, and who is half connected. So one that goes sees to it first that nobody new comes to it, and then takes in who is there.
@@ -10,11 +10,11 @@ use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
 use super::BACKLOG;
 
-/// Listens at the first address that this means, beside others who do.
-pub(super) async fn bind(address: &str) -> io::Result<TcpListener> {
+/// Listens at the first address that this means and that is free; where it is shared, beside others who do.
+pub(super) async fn bind(address: &str, shared: bool) -> io::Result<TcpListener> {
     let mut last = None;
     for address in lookup_host(address).await? {
-        match bind_one(address) {
+        match bind_one(address, shared) {
             Ok(listener) => return Ok(listener),
             Err(error) => last = Some(error),
         }
@@ -22,11 +22,13 @@ pub(super) async fn bind(address: &str) -> io::Result<TcpListener> {
     Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
 }
 
-fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind_one(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     #[cfg(not(windows))]
     socket.set_reuseaddr(true)?;
-    share(&socket)?;
+    if shared {
+        share(&socket)?;
+    }
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
@@ -87,9 +89,9 @@ mod tests {
     /// Of so many, half would have come to the one that closes. None does, and all of them reach the other.
     #[tokio::test]
     async fn who_comes_meanwhile_goes_to_the_others() {
-        let stays = bind("127.0.0.1:0").await.unwrap();
+        let stays = bind("127.0.0.1:0", true).await.unwrap();
         let address = stays.local_addr().unwrap();
-        let goes = bind(&address.to_string()).await.unwrap();
+        let goes = bind(&address.to_string(), true).await.unwrap();
         turn_to_the_others(&goes).unwrap();
         let mut coming = JoinSet::new();
         for _ in 0..CLIENTS {
@@ -110,10 +112,30 @@ mod tests {
         assert!(all.iter().all(Result::is_ok));
     }
 
+    /// All of them are there at once, as when an application reconnects: nobody has to ask again.
+    #[tokio::test]
+    async fn many_may_wait() {
+        let allowed = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+        let many = allowed.trim().parse::<usize>().unwrap().min(500);
+        for shared in [false, true] {
+            let listener = bind("127.0.0.1:0", shared).await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let begin = std::time::Instant::now();
+            let mut waiting = Vec::new();
+            while waiting.len() < many {
+                waiting.push(
+                    timeout(Duration::from_secs(60), TcpStream::connect(address)).await.unwrap().unwrap(),
+                );
+            }
+            // The first time that one asks again is a second after it was dropped; here it would be some hundred that are.
+            assert!(begin.elapsed() < Duration::from_secs(30), "{shared}: {:?}", begin.elapsed());
+        }
+    }
+
     /// Who is half connected, or waits already, is not concerned.
     #[tokio::test]
     async fn who_waits_is_still_let_in() {
-        let goes = bind("127.0.0.1:0").await.unwrap();
+        let goes = bind("127.0.0.1:0", true).await.unwrap();
         let address = goes.local_addr().unwrap();
         let early = TcpStream::connect(address).await.unwrap();
         turn_to_the_others(&goes).unwrap();
