@@ -16,6 +16,7 @@ mod endpoint;
 mod error;
 mod exporter;
 mod handshake;
+mod ledger;
 mod message;
 mod path;
 mod server;
@@ -58,6 +59,7 @@ pub use crate::exporter::{
     DeployError, Problem, Report, ServerEndpointConfig, ServerEndpointConfigBuilder, ServerEndpointExporter,
 };
 pub use crate::handshake::Configurator;
+pub use crate::ledger::Counters;
 #[cfg(feature = "json")]
 pub use crate::message::Json;
 #[cfg(feature = "msgpack")]
@@ -71,7 +73,7 @@ pub use crate::message::{
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
 pub use crate::server::{
-    Address, Container, Counters, EndpointService, Listen, Mounted, MountedService, ResponseBody, Server,
+    Address, Container, EndpointService, Listen, Mounted, MountedService, ResponseBody, Server,
 };
 #[cfg(feature = "tls")]
 pub use crate::server::{ClientAuthorities, Tls};

@@ -3,7 +3,6 @@
 mod arrival;
 mod body;
 mod container;
-mod counters;
 mod deployments;
 mod door;
 mod drain;
@@ -31,14 +30,9 @@ use tokio_util::task::TaskTracker;
 pub(crate) use self::body::{Answer, boxed};
 pub use self::body::{EndpointService, ResponseBody};
 pub use self::container::Container;
-pub use self::counters::Counters;
-pub(crate) use self::counters::{Ledger, Tally};
 pub(crate) use self::deployments::Deployed;
 pub(crate) use self::door::{Door, endpoints};
 pub(crate) use self::drain::LAST_MOMENT;
-pub(crate) use self::limits::{
-    Bucket, Places, Principals, Queues, Seat, TOO_MANY_SESSIONS, note_crowded_principal,
-};
 #[cfg(feature = "tls")]
 pub(crate) use self::listen::Encryption;
 pub use self::listen::Listen;

@@ -6,13 +6,14 @@ use std::sync::{Arc, OnceLock, Weak};
 use http::{Request, Response};
 use tokio::sync::watch;
 
+use super::Server;
 use super::body::ResponseBody;
 use super::door::Door;
-use super::{Counters, Server};
 use crate::context::{ApplicationContext, Injected};
 use crate::endpoint::{Context, FromContext};
 use crate::error::Result;
 use crate::exporter::{DeployError, Problem, ServerEndpointConfig, announce, mount_beside};
+use crate::ledger::Counters;
 use crate::path::PathParams;
 use crate::session::{Session, Sessions, undeployed};
 

@@ -19,9 +19,8 @@ pub(super) use self::entry::{Accepted, Asks, Entry};
 use super::arrival::Arrival;
 use super::body::{self, Answer, ResponseBody};
 use super::container::Container;
-use super::counters::Tally;
 use super::deployments::{Deployed, Deployments, Mounted};
-use super::limits::{self, Counted, Crowd, Places};
+use super::limits::{self, Counted, Crowd};
 use super::proxies::Proxies;
 use crate::access::Identity;
 #[cfg(feature = "http2")]
@@ -30,6 +29,7 @@ use crate::connection::{Timers, Transport, Upgraded};
 use crate::context::ApplicationContext;
 use crate::endpoint::Refusal;
 use crate::handshake::{self, Opening};
+use crate::ledger::{Places, Tally};
 use crate::path::{BadEncoding, PathParams};
 use crate::session::{Ends, Handshake, Session, Sessions};
 use crate::settings::Settings;

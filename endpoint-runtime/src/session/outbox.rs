@@ -38,8 +38,8 @@ pub(crate) use self::run::{Broadcast, Run};
 pub(crate) use self::shared::Shared;
 use self::sync::{AtomicU8, AtomicU64, Mutex, MutexGuard};
 use super::send::SendError;
+use crate::ledger::Ledger;
 use crate::message::{CloseCode, CloseReason, ClosedBy};
-use crate::server::Ledger;
 use crate::settings::Overflow;
 
 /// Slots that an empty queue keeps.
