@@ -13,10 +13,10 @@ pub use crate::context::{
 };
 pub use crate::endpoint::{
     Argument, Caught, ClientDeclared, Coders, Completion, Context, Declaration, Declared, Handlers, Held,
-    HeldExclusively, Intake, IntoReply, Needs, OnClose, OnError, OnMessage, OnOpen, PerConnection, Place,
-    QueryArgument, RefArgument, Refusal, Reply, Scope, SegmentArgument, ServerDeclared, Singleton, Slot,
+    HeldExclusively, Intake, IntoReply, Needs, OnClose, OnError, OnMessage, OnOpen, PerConnection,
+    QueryArgument, RefArgument, Reply, Scope, SegmentArgument, ServerDeclared, Singleton, Slot,
 };
-pub use crate::error::{Error, Result};
+pub use crate::error::{Error, Place, Refusal, Result};
 pub use crate::exporter::Registration;
 pub use crate::handshake::AnyConfigurator;
 pub use crate::message::{Bytes, CloseReason, Kind, Object, Text, Value};

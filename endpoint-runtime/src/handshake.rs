@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 pub use self::configurator::{AnyConfigurator, Configurator};
 pub(crate) use self::negotiation::Terms;
 pub(crate) use self::origin::OriginRule;
-use crate::endpoint::Refusal;
+use crate::error::Refusal;
 use crate::session::{Extension, Handshake};
 
 /// The version of the protocol that RFC 6455 defines.

@@ -52,11 +52,13 @@ pub use crate::context::{
 };
 pub use crate::endpoint::{
     Coders, Completion, Context, Decoder, DecoderInput, Encoder, EncoderOutput, Endpoint, FromContext,
-    IntoReply, Needs, Place, Query, Refusal, Replies, Reply,
+    IntoReply, Needs, Query, Replies, Reply,
 };
-pub use crate::error::{ArgumentError, BoxError, Error, Panicked, ProtocolError, Result};
+pub use crate::error::{
+    ArgumentError, BoxError, DeployError, Error, Panicked, Place, Problem, ProtocolError, Refusal, Result,
+};
 pub use crate::exporter::{
-    DeployError, Problem, Report, ServerEndpointConfig, ServerEndpointConfigBuilder, ServerEndpointExporter,
+    Report, ServerEndpointConfig, ServerEndpointConfigBuilder, ServerEndpointExporter,
 };
 pub use crate::handshake::Configurator;
 pub use crate::ledger::Counters;

@@ -13,7 +13,7 @@ use http::{Extensions, HeaderValue, StatusCode};
 use self::sources::Sources;
 use super::Principal;
 use crate::context::ApplicationContext;
-use crate::endpoint::Refusal;
+use crate::error::Refusal;
 use crate::handshake::Configurator;
 use crate::session::Handshake;
 

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use http::Extensions;
 
 use super::Identity;
-use crate::endpoint::{Context, FromContext, Refusal};
-use crate::error::{ArgumentError, Result};
+use crate::endpoint::{Context, FromContext};
+use crate::error::{ArgumentError, Refusal, Result};
 use crate::session::Handshake;
 
 /// Who the peer is: a value of the application's own, and beside it the [`Identity`] that the runtime looks at.

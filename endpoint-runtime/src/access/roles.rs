@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::Identity;
-use crate::endpoint::Refusal;
+use crate::error::Refusal;
 
 /// `require = ["a", "b"]`: the peer must be in one of these roles. Without any, everybody may.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use futures_util::FutureExt;
 use crate::connection::{self, Upgraded};
 use crate::endpoint::{
     Annotated, ClientDeclared, Coders, Context, Dispatch, Endpoint, Handlers, Held, Intake, Need, Needs,
-    Options, Programmatic, Refusal, Reply, Slot,
+    Options, Programmatic, Reply, Slot,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::exporter::short_name;
 use crate::message::CloseReason;
 use crate::session::{Handshake, Session};

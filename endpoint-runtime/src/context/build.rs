@@ -18,8 +18,7 @@ use super::index::Choice;
 use super::order::Walk;
 use super::{ApplicationContext, Handle, Inner, ended, order};
 use crate::endpoint::{Key, Need};
-use crate::error::{Error, Panicked, Result};
-use crate::exporter::Problem;
+use crate::error::{Error, Panicked, Problem, Result};
 
 /// What is built, and what is being.
 #[derive(Default)]

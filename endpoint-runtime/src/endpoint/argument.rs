@@ -7,9 +7,9 @@
 use std::borrow::Cow;
 use std::ops::Deref;
 
-use super::{Context, Needs, Refusal};
+use super::{Context, Needs};
 use crate::context::{ApplicationContext, Inject, Injected};
-use crate::error::{Error, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::message::{CloseReason, FromMessage, Incoming, Kind};
 use crate::session::{EndpointConfig, Handshake, Session, Sessions};
 

@@ -1,44 +1,16 @@
 //! What an annotated endpoint declares, and what generated code implements for it.
 
-use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Coders, Context, Held, Intake, Needs, Refusal, Reply, Scope, Slot};
+use super::{Coders, Context, Held, Intake, Needs, Reply, Scope, Slot};
 use crate::context::ApplicationContext;
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Refusal, Result};
 use crate::handshake::AnyConfigurator;
 use crate::message::CloseReason;
 use crate::session::Handshake;
 use crate::settings::{Compression, OverRate, Overflow, Rate};
-
-/// A place in the source, for people who look for the cause of a problem.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    file: &'static str,
-    line: u32,
-}
-
-impl Place {
-    /// The place of `file!()` and `line!()`.
-    pub const fn new(file: &'static str, line: u32) -> Self {
-        Place { file, line }
-    }
-
-    /// The place of the caller.
-    #[track_caller]
-    pub(crate) fn caller() -> Self {
-        let location = std::panic::Location::caller();
-        Place { file: location.file(), line: location.line() }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
-    }
-}
 
 /// What may be set for one endpoint; what is not comes from the [`Settings`](crate::Settings).
 #[derive(Clone, Debug, Default)]

@@ -4,9 +4,10 @@ use std::any::TypeId;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{DeployError, Problem, Registration, Report, ServerEndpointConfig, ServerEndpointExporter};
+use super::{Registration, Report, ServerEndpointConfig, ServerEndpointExporter};
 use crate::context::{ApplicationContext, ComponentConfig, Unmet};
 use crate::endpoint::{Need, Reception, Wanted};
+use crate::error::{DeployError, Problem};
 use crate::handshake::OriginRule;
 use crate::path::{Router, Template};
 use crate::server::{Binding, Container, Deployed, Listen};

@@ -7,10 +7,9 @@ use tokio_util::task::TaskTracker;
 use crate::connection::{self, Upgraded};
 use crate::context::ApplicationContext;
 use crate::endpoint::{
-    Annotated, Endpoint, Handlers, Held, Intake, Need, Needs, Place, Programmatic, Refusal, Scope,
-    ServerDeclared,
+    Annotated, Endpoint, Handlers, Held, Intake, Need, Needs, Programmatic, Scope, ServerDeclared,
 };
-use crate::error::Result;
+use crate::error::{Place, Refusal, Result};
 use crate::handshake::AnyConfigurator;
 use crate::session::{Handshake, Session};
 

@@ -4,11 +4,11 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::ServerEndpointConfig;
 use super::check::{Planned, planned_beside};
-use super::{DeployError, Problem, ServerEndpointConfig};
 use crate::access::{BearerTokens, Roles};
 use crate::context::ApplicationContext;
-use crate::error::{Error, Panicked};
+use crate::error::{DeployError, Error, Panicked, Problem};
 use crate::handshake::{AnyConfigurator, OriginRule, Terms};
 use crate::message::Text;
 use crate::path::Template;

@@ -10,10 +10,9 @@ use futures_util::future::{Either, select};
 
 use super::check::Plan;
 use super::mount::{announce, mount as mount_one};
-use super::{DeployError, Hook, Problem, Ready, ServerEndpointExporter};
+use super::{Hook, Ready, ServerEndpointExporter};
 use crate::context::{ApplicationContext, ApplicationEvent, Undo};
-use crate::endpoint::Place;
-use crate::error::{Panicked, Result};
+use crate::error::{DeployError, Panicked, Place, Problem, Result};
 use crate::path::Router;
 use crate::server::{Door, Listener, Mounted, Server, endpoints};
 use crate::session::Current;

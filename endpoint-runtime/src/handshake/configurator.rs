@@ -9,8 +9,7 @@ use http::HeaderMap;
 
 use super::negotiation;
 use crate::context::ApplicationContext;
-use crate::endpoint::Refusal;
-use crate::error::Result;
+use crate::error::{Refusal, Result};
 use crate::message::Text;
 use crate::session::{Extension, Handshake};
 

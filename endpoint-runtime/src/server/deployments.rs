@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::exporter::{DeployError, Launcher, ServerEndpointConfig};
+use crate::error::DeployError;
+use crate::exporter::{Launcher, ServerEndpointConfig};
 use crate::handshake::Terms;
 use crate::path::{BadEncoding, Match, PathParams, Router, Template};
 use crate::session::Home;

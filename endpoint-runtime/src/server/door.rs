@@ -27,7 +27,7 @@ use crate::access::Identity;
 use crate::connection::Http2Stream;
 use crate::connection::{Timers, Transport, Upgraded};
 use crate::context::ApplicationContext;
-use crate::endpoint::Refusal;
+use crate::error::Refusal;
 use crate::handshake::{self, Opening};
 use crate::ledger::{Places, Tally};
 use crate::path::{BadEncoding, PathParams};

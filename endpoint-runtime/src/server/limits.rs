@@ -13,7 +13,7 @@ use http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use tokio::time::Instant;
 
 pub(super) use self::memory::Allowance;
-use crate::endpoint::Refusal;
+use crate::error::Refusal;
 use crate::handshake::unavailable;
 use crate::ledger::{
     Addresses, Bucket, Ledger, Place, Places, Principals, TOO_MANY_SESSIONS, Tally, note_crowded_principal,

@@ -6,8 +6,7 @@ use http::Extensions;
 
 use super::Session;
 use crate::access::{BearerTokens, Forbidden, Identity, Principal};
-use crate::endpoint::Refusal;
-use crate::error::{Error, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::ledger::{Seat, TOO_MANY_SESSIONS, note_crowded_principal};
 
 /// What was established after the handshake: an [`Identity`], and principals, each by its type. Most sessions have none.
