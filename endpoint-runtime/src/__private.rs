@@ -8,13 +8,13 @@ pub use std::sync::Arc;
 pub use inventory::submit;
 
 pub use crate::context::{
-    ApplicationContext, ComponentConfig, ComponentDeclared, ComponentRegistration, Made, NoResult, NoRoles,
-    Returned, Roles, is_whole,
+    ApplicationContext, ComponentConfig, ComponentDeclared, ComponentRegistration, Made, Needs, NoResult,
+    NoRoles, Returned, Roles, is_whole,
 };
 pub use crate::endpoint::{
     Argument, Caught, ClientDeclared, Coders, Completion, Context, Declaration, Declared, Handlers, Held,
-    HeldExclusively, Intake, IntoReply, Needs, OnClose, OnError, OnMessage, OnOpen, PerConnection,
-    QueryArgument, RefArgument, Reply, Scope, SegmentArgument, ServerDeclared, Singleton, Slot,
+    HeldExclusively, Intake, IntoReply, OnClose, OnError, OnMessage, OnOpen, PerConnection, QueryArgument,
+    RefArgument, Reply, Scope, SegmentArgument, ServerDeclared, Singleton, Slot,
 };
 pub use crate::error::{Error, Place, Refusal, Result};
 pub use crate::exporter::Registration;

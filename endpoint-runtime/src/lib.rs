@@ -48,11 +48,11 @@ pub use tokio_rustls::rustls;
 pub use crate::access::{BearerTokens, Forbidden, Identity, Principal, TokenVerifier};
 pub use crate::context::{
     ApplicationContext, ApplicationEvent, ComponentConfig, ContextAware, Inject, Injected, InjectedByName,
-    Lazy, Lifecycle, Named, Observer,
+    Lazy, Lifecycle, Named, Needs, Observer,
 };
 pub use crate::endpoint::{
     Coders, Completion, Context, Decoder, DecoderInput, Encoder, EncoderOutput, Endpoint, FromContext,
-    IntoReply, Needs, Query, Replies, Reply,
+    IntoReply, Query, Replies, Reply,
 };
 pub use crate::error::{
     ArgumentError, BoxError, DeployError, Error, Panicked, Place, Problem, ProtocolError, Refusal, Result,
@@ -74,19 +74,17 @@ pub use crate::message::{
     Uncompressed,
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
-pub use crate::server::{
-    Address, Container, EndpointService, Listen, Mounted, MountedService, ResponseBody, Server,
-};
 #[cfg(feature = "tls")]
 pub use crate::server::{ClientAuthorities, Tls};
+pub use crate::server::{Container, EndpointService, Listen, Mounted, MountedService, ResponseBody, Server};
 pub use crate::session::{
     Attributes, Audience, Batch, BinaryWriter, Delivery, EndpointConfig, Extension, HandlerConflict,
     Handshake, InvalidExtensions, InvalidSessionId, MessageHandlerId, Receipt, SendError, Session, SessionId,
     Sessions, TextWriter, TrySendError,
 };
 pub use crate::settings::{
-    ClientCertificates, Compression, OverRate, Overflow, Rate, SetValue, Settings, SettingsError, ValueError,
-    Values,
+    Address, ClientCertificates, Compression, OverRate, Overflow, Rate, SetValue, Settings, SettingsError,
+    ValueError, Values,
 };
 
 /// Everything that an endpoint's source usually needs.

@@ -36,14 +36,13 @@ pub(crate) use self::drain::LAST_MOMENT;
 #[cfg(feature = "tls")]
 pub(crate) use self::listen::Encryption;
 pub use self::listen::Listen;
-pub use self::listener::Address;
 pub(crate) use self::listener::{Binding, Listener};
 pub use self::mounted::{Mounted, MountedService};
-pub(crate) use self::proxies::Proxies;
 #[cfg(feature = "tls")]
 pub use self::tls::{ClientAuthorities, Tls};
 use crate::context::ApplicationEvent;
 use crate::session::{Current, Sessions};
+use crate::settings::Address;
 
 /// A running server, as [`start`](crate::ServerEndpointExporter::start) returns it. Dropping the handle stops nothing abruptly but
 /// leaves nobody to stop it gracefully: see [`shutdown`](Self::shutdown).

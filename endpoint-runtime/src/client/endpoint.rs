@@ -9,9 +9,10 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use crate::connection::{self, Upgraded};
+use crate::context::{Need, Needs};
 use crate::endpoint::{
-    Annotated, ClientDeclared, Coders, Context, Dispatch, Endpoint, Handlers, Held, Intake, Need, Needs,
-    Options, Programmatic, Reply, Slot,
+    Annotated, ClientDeclared, Coders, Context, Dispatch, Endpoint, Handlers, Held, Intake, Options,
+    Programmatic, Reply, Slot,
 };
 use crate::error::{Error, Refusal, Result};
 use crate::exporter::short_name;

@@ -6,7 +6,7 @@ use super::component::ComponentConfig;
 use super::index::{Candidate, Choice, Index};
 use super::order::Walk;
 use super::*;
-use crate::endpoint::{Need, Wanted};
+use super::{Need, Wanted};
 use crate::error::Place;
 
 const HERE: Place = Place::new("here.rs", 1);

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Coders, Context, Held, Intake, Needs, Reply, Scope, Slot};
-use crate::context::ApplicationContext;
+use super::{Coders, Context, Held, Intake, Reply, Scope, Slot};
+use crate::context::{ApplicationContext, Needs};
 use crate::error::{Error, Place, Refusal, Result};
 use crate::handshake::AnyConfigurator;
 use crate::message::CloseReason;

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Registration, Report, ServerEndpointConfig, ServerEndpointExporter};
-use crate::context::{ApplicationContext, ComponentConfig, Unmet};
-use crate::endpoint::{Need, Reception, Wanted};
+use crate::context::{ApplicationContext, ComponentConfig, Need, Unmet, Wanted};
+use crate::endpoint::Reception;
 use crate::error::{DeployError, Problem};
 use crate::handshake::OriginRule;
 use crate::path::{Router, Template};

@@ -5,10 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::task::TaskTracker;
 
 use crate::connection::{self, Upgraded};
-use crate::context::ApplicationContext;
-use crate::endpoint::{
-    Annotated, Endpoint, Handlers, Held, Intake, Need, Needs, Programmatic, Scope, ServerDeclared,
-};
+use crate::context::{ApplicationContext, Need, Needs};
+use crate::endpoint::{Annotated, Endpoint, Handlers, Held, Intake, Programmatic, Scope, ServerDeclared};
 use crate::error::{Place, Refusal, Result};
 use crate::handshake::AnyConfigurator;
 use crate::session::{Handshake, Session};

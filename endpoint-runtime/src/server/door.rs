@@ -21,7 +21,6 @@ use super::body::{self, Answer, ResponseBody};
 use super::container::Container;
 use super::deployments::{Deployed, Deployments, Mounted};
 use super::limits::{self, Counted, Crowd};
-use super::proxies::Proxies;
 use crate::access::Identity;
 #[cfg(feature = "http2")]
 use crate::connection::Http2Stream;
@@ -32,7 +31,7 @@ use crate::handshake::{self, Opening};
 use crate::ledger::{Places, Tally};
 use crate::path::{BadEncoding, PathParams};
 use crate::session::{Ends, Handshake, Session, Sessions};
-use crate::settings::Settings;
+use crate::settings::{Proxies, Settings};
 use crate::wire::Role;
 
 pub(crate) struct Door {

@@ -4,7 +4,7 @@ use std::any::{TypeId, type_name};
 
 use serde::de::DeserializeOwned;
 
-use crate::context::{Injected, InjectedByName};
+use super::{Injected, InjectedByName};
 use crate::error::Place;
 use crate::settings::{ValueError, Values};
 
