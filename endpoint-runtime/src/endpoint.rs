@@ -5,6 +5,7 @@
 
 mod argument;
 mod coder;
+mod configurator;
 mod context;
 mod declaration;
 mod dispatch;
@@ -20,6 +21,8 @@ pub use self::argument::{
 };
 pub use self::coder::{Coders, Decoder, DecoderInput, Encoder, EncoderOutput};
 pub(crate) use self::coder::{Decoders, Encoders, Undecoded};
+pub use self::configurator::{AnyConfigurator, Configurator};
+pub(crate) use self::configurator::{all_installed, first_supported};
 pub use self::context::Context;
 pub(crate) use self::declaration::Options;
 pub use self::declaration::{ClientDeclared, Declaration, Declared, Handlers, ServerDeclared};

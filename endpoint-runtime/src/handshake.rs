@@ -4,7 +4,6 @@
 //! refused never becomes a socket.
 
 pub(crate) mod compression;
-mod configurator;
 #[cfg(feature = "http2")]
 mod connect;
 mod negotiation;
@@ -17,7 +16,6 @@ use http::header::{
 use http::{Method, Response, StatusCode, Version, request};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-pub use self::configurator::{AnyConfigurator, Configurator};
 pub(crate) use self::negotiation::Terms;
 pub(crate) use self::origin::OriginRule;
 use crate::error::Refusal;

@@ -51,8 +51,8 @@ pub use crate::context::{
     Lazy, Lifecycle, Named, Needs, Observer,
 };
 pub use crate::endpoint::{
-    Coders, Completion, Context, Decoder, DecoderInput, Encoder, EncoderOutput, Endpoint, FromContext,
-    IntoReply, Query, Replies, Reply,
+    Coders, Completion, Configurator, Context, Decoder, DecoderInput, Encoder, EncoderOutput, Endpoint,
+    FromContext, IntoReply, Query, Replies, Reply,
 };
 pub use crate::error::{
     ArgumentError, BoxError, DeployError, Error, Panicked, Place, Problem, ProtocolError, Refusal, Result,
@@ -60,7 +60,6 @@ pub use crate::error::{
 pub use crate::exporter::{
     Report, ServerEndpointConfig, ServerEndpointConfigBuilder, ServerEndpointExporter,
 };
-pub use crate::handshake::Configurator;
 pub use crate::ledger::Counters;
 #[cfg(feature = "json")]
 pub use crate::message::Json;

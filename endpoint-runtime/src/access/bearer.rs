@@ -13,8 +13,8 @@ use http::{Extensions, HeaderValue, StatusCode};
 use self::sources::Sources;
 use super::Principal;
 use crate::context::ApplicationContext;
+use crate::endpoint::Configurator;
 use crate::error::Refusal;
-use crate::handshake::Configurator;
 use crate::session::Handshake;
 
 /// The name under which a token is offered among the subprotocols. It is answered where the endpoint speaks none of the others: a browser

@@ -4,10 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Coders, Context, Held, Intake, Reply, Scope, Slot};
+use super::{AnyConfigurator, Coders, Context, Held, Intake, Reply, Scope, Slot};
 use crate::context::{ApplicationContext, Needs};
 use crate::error::{Error, Place, Refusal, Result};
-use crate::handshake::AnyConfigurator;
 use crate::message::CloseReason;
 use crate::session::Handshake;
 use crate::settings::{Compression, OverRate, Overflow, Rate};

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use super::Launcher;
 use super::launcher::{AnnotatedLauncher, FactoryLauncher};
-use crate::endpoint::{Coders, Endpoint, Handlers, Options, ServerDeclared};
+use crate::endpoint::{AnyConfigurator, Coders, Configurator, Endpoint, Handlers, Options, ServerDeclared};
 use crate::error::Place;
-use crate::handshake::{AnyConfigurator, Configurator};
 use crate::session::{Extension, Seeds};
 use crate::settings::{Compression, OverRate, Overflow, Rate};
 

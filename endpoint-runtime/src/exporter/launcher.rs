@@ -6,9 +6,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::connection::{self, Upgraded};
 use crate::context::{ApplicationContext, Need, Needs};
-use crate::endpoint::{Annotated, Endpoint, Handlers, Held, Intake, Programmatic, Scope, ServerDeclared};
+use crate::endpoint::{
+    Annotated, AnyConfigurator, Endpoint, Handlers, Held, Intake, Programmatic, Scope, ServerDeclared,
+};
 use crate::error::{Place, Refusal, Result};
-use crate::handshake::AnyConfigurator;
 use crate::session::{Handshake, Session};
 
 /// What has a look at each new instance, if there is any.
