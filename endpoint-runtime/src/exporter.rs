@@ -34,9 +34,9 @@ pub(crate) use self::launcher::Launcher;
 pub(crate) use self::mount::{announce, mount_beside};
 pub use self::registration::Registration;
 pub use self::report::Report;
-use crate::access::BearerTokens;
 use crate::context::{ApplicationContext, ComponentConfig, Components, Lifecycle, Observer};
 use crate::error::{BoxError, Place, Result};
+use crate::handshake::BearerTokens;
 #[cfg(feature = "tls")]
 use crate::server::Tls;
 use crate::server::{Answer, EndpointService, Listen, Mounted, MountedService, Server, boxed};

@@ -3,6 +3,7 @@
 //! What is wrong with a request is answered in HTTP, with the status that says it and a line that explains it; a request that is
 //! refused never becomes a socket.
 
+mod bearer;
 pub(crate) mod compression;
 #[cfg(feature = "http2")]
 mod connect;
@@ -16,6 +17,7 @@ use http::header::{
 use http::{Method, Response, StatusCode, Version, request};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+pub use self::bearer::{BearerTokens, TokenVerifier};
 pub(crate) use self::negotiation::Terms;
 pub(crate) use self::origin::OriginRule;
 use crate::error::Refusal;

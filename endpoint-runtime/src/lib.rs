@@ -45,7 +45,7 @@ pub use crate::client::{
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 
-pub use crate::access::{BearerTokens, Forbidden, Identity, Principal, TokenVerifier};
+pub use crate::access::{Forbidden, Identity, Principal};
 pub use crate::context::{
     ApplicationContext, ApplicationEvent, ComponentConfig, ContextAware, Inject, Injected, InjectedByName,
     Lazy, Lifecycle, Named, Needs, Observer,
@@ -60,6 +60,7 @@ pub use crate::error::{
 pub use crate::exporter::{
     Report, ServerEndpointConfig, ServerEndpointConfigBuilder, ServerEndpointExporter,
 };
+pub use crate::handshake::{BearerTokens, TokenVerifier};
 pub use crate::ledger::Counters;
 #[cfg(feature = "json")]
 pub use crate::message::Json;

@@ -81,6 +81,11 @@ impl Forbidden {
         Forbidden { roles: &[], reason: reason.into() }
     }
 
+    /// What would refuse a handshake, and a session does not get.
+    pub(crate) fn refused(refusal: Refusal) -> Self {
+        Self::because(refusal.reason().to_owned())
+    }
+
     /// Whether who is this may have what takes one of these roles.
     ///
     /// # Errors

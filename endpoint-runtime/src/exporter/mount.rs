@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::ServerEndpointConfig;
 use super::check::{Planned, planned_beside};
-use crate::access::{BearerTokens, Roles};
+use crate::access::Roles;
 use crate::context::ApplicationContext;
 use crate::endpoint::AnyConfigurator;
 use crate::error::{DeployError, Error, Panicked, Problem};
-use crate::handshake::{OriginRule, Terms};
+use crate::handshake::{BearerTokens, OriginRule, Terms};
 use crate::message::Text;
 use crate::path::Template;
 use crate::server::Deployed;

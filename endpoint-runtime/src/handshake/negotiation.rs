@@ -14,9 +14,10 @@ use http::header::{
 use http::{Response, StatusCode};
 use tokio::time::timeout;
 
+use super::bearer::{BEARER, BearerTokens, challenged};
 use super::compression::{self, Agreement, is_as_it_is};
 use super::{Opening, OriginRule, unavailable};
-use crate::access::{BEARER, BearerTokens, Identity, challenged};
+use crate::access::Identity;
 use crate::endpoint::{AnyConfigurator, all_installed, first_supported};
 use crate::error::{Panicked, Refusal};
 use crate::message::Text;
