@@ -24,7 +24,7 @@ pub(crate) use self::coder::{Decoders, Encoders, Undecoded};
 pub use self::configurator::{AnyConfigurator, Configurator};
 pub(crate) use self::configurator::{all_installed, first_supported};
 pub use self::context::Context;
-pub(crate) use self::declaration::Options;
+pub(crate) use self::declaration::short_name;
 pub use self::declaration::{ClientDeclared, Declaration, Declared, Handlers, ServerDeclared};
 pub(crate) use self::dispatch::{Annotated, Dispatch};
 pub use self::handshake_argument::{Query, QueryArgument, SegmentArgument};

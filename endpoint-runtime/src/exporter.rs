@@ -28,13 +28,13 @@ use hyper::body::{Body, Incoming};
 use tower_layer::Layer;
 use tower_service::Service;
 
-pub(crate) use self::config::short_name;
 pub use self::config::{ServerEndpointConfig, ServerEndpointConfigBuilder};
 pub(crate) use self::launcher::Launcher;
 pub(crate) use self::mount::{announce, mount_beside};
 pub use self::registration::Registration;
 pub use self::report::Report;
 use crate::context::{ApplicationContext, ComponentConfig, Components, Lifecycle, Observer};
+use crate::endpoint::short_name;
 use crate::error::{BoxError, Place, Result};
 use crate::handshake::BearerTokens;
 #[cfg(feature = "tls")]
