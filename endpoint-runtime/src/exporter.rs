@@ -5,11 +5,8 @@
 //! 5.2.1, WSC-5.2.1-3: all or nothing).
 
 mod check;
-mod config;
 #[cfg(feature = "tls")]
 mod encryption;
-mod launcher;
-mod mount;
 mod registration;
 mod report;
 mod signal;
@@ -28,9 +25,6 @@ use hyper::body::{Body, Incoming};
 use tower_layer::Layer;
 use tower_service::Service;
 
-pub use self::config::{ServerEndpointConfig, ServerEndpointConfigBuilder};
-pub(crate) use self::launcher::Launcher;
-pub(crate) use self::mount::{announce, mount_beside};
 pub use self::registration::Registration;
 pub use self::report::Report;
 use crate::context::{ApplicationContext, ComponentConfig, Components, Lifecycle, Observer};
@@ -39,7 +33,9 @@ use crate::error::{BoxError, Place, Result};
 use crate::handshake::BearerTokens;
 #[cfg(feature = "tls")]
 use crate::server::Tls;
-use crate::server::{Answer, EndpointService, Listen, Mounted, MountedService, Server, boxed};
+use crate::server::{
+    Answer, EndpointService, Listen, Mounted, MountedService, Server, ServerEndpointConfig, boxed,
+};
 use crate::settings::{SetValue, Settings};
 
 /// Exports the endpoints of this program, and serves them. Made by [`export_all`](crate::export_all).

@@ -57,9 +57,7 @@ pub use crate::endpoint::{
 pub use crate::error::{
     ArgumentError, BoxError, DeployError, Error, Panicked, Place, Problem, ProtocolError, Refusal, Result,
 };
-pub use crate::exporter::{
-    Report, ServerEndpointConfig, ServerEndpointConfigBuilder, ServerEndpointExporter,
-};
+pub use crate::exporter::{Report, ServerEndpointExporter};
 pub use crate::handshake::{BearerTokens, TokenVerifier};
 pub use crate::ledger::Counters;
 #[cfg(feature = "json")]
@@ -76,7 +74,10 @@ pub use crate::message::{
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
 #[cfg(feature = "tls")]
 pub use crate::server::{ClientAuthorities, Tls};
-pub use crate::server::{Container, EndpointService, Listen, Mounted, MountedService, ResponseBody, Server};
+pub use crate::server::{
+    Container, EndpointService, Listen, Mounted, MountedService, ResponseBody, Server, ServerEndpointConfig,
+    ServerEndpointConfigBuilder,
+};
 pub use crate::session::{
     Attributes, Audience, Batch, BinaryWriter, Delivery, EndpointConfig, Extension, HandlerConflict,
     Handshake, InvalidExtensions, InvalidSessionId, MessageHandlerId, Receipt, SendError, Session, SessionId,

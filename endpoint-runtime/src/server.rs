@@ -6,6 +6,7 @@ mod container;
 mod deployments;
 mod door;
 mod drain;
+mod endpoint;
 mod http1;
 #[cfg(feature = "http2")]
 mod http2;
@@ -30,9 +31,10 @@ use tokio_util::task::TaskTracker;
 pub(crate) use self::body::{Answer, boxed};
 pub use self::body::{EndpointService, ResponseBody};
 pub use self::container::Container;
-pub(crate) use self::deployments::Deployed;
+pub(crate) use self::deployments::{Planned, announce, conflict, mount, planned};
 pub(crate) use self::door::{Door, endpoints};
 pub(crate) use self::drain::LAST_MOMENT;
+pub use self::endpoint::{ServerEndpointConfig, ServerEndpointConfigBuilder};
 #[cfg(feature = "tls")]
 pub(crate) use self::listen::Encryption;
 pub use self::listen::Listen;

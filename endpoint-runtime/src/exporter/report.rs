@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::ServerEndpointConfig;
 use crate::error::{Problem, list_problems};
+use crate::server::ServerEndpointConfig;
 
 /// What [`check`](crate::ServerEndpointExporter::check) found: the endpoints that would be deployed, and every problem.
 #[derive(Debug)]

@@ -8,11 +8,12 @@ use tokio::sync::watch;
 
 use super::Server;
 use super::body::ResponseBody;
+use super::deployments::{announce, mount_beside};
 use super::door::Door;
+use super::endpoint::ServerEndpointConfig;
 use crate::context::{ApplicationContext, Injected};
 use crate::endpoint::{Context, FromContext};
 use crate::error::{DeployError, Problem, Result};
-use crate::exporter::{ServerEndpointConfig, announce, mount_beside};
 use crate::ledger::Counters;
 use crate::path::PathParams;
 use crate::session::{Session, Sessions, undeployed};

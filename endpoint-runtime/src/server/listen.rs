@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::endpoint::ServerEndpointConfig;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
-use crate::exporter::ServerEndpointConfig;
 use crate::settings::{Address, Settings};
 
 /// Says of an endpoint whether it is there.

@@ -1,12 +1,14 @@
 //! [`ServerEndpointConfig`]: one endpoint to be deployed, annotated or programmatic.
 
+mod launcher;
+
 use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Launcher;
-use super::launcher::{AnnotatedLauncher, FactoryLauncher};
+pub(crate) use self::launcher::Launcher;
+use self::launcher::{AnnotatedLauncher, FactoryLauncher};
 use crate::endpoint::{
     AnyConfigurator, Coders, Configurator, Endpoint, Handlers, ServerDeclared, short_name,
 };
