@@ -4,6 +4,12 @@
 #[allow(unused_extern_crates)]
 extern crate self as endpoint_runtime;
 
+// The rooms, from top to bottom: each knows those below it, none knows those above.
+//
+//   exporter · server, client · connection · handshake · endpoint, context, session · access, ledger · message, path · wire
+//
+// Three share a floor: a session has message handlers, encoders and components, and these are handed the session. Beside all of them
+// stand `settings`, which know paths, and `error`, which wraps what others fail with; above all of them `__private` and `test`.
 #[doc(hidden)]
 pub mod __private;
 mod access;
