@@ -378,9 +378,9 @@ impl ServerEndpointExporter {
     /// Starts the server and returns its handle.
     ///
     /// # Errors
-    /// [`DeployError`] with all problems, or with the component that could not be built, or the address that could not be bound. What was
-    /// built until then is destroyed, in reverse, and nothing is open. So it is too if the future is dropped before it is done, but in the
-    /// background.
+    /// [`DeployError`](crate::DeployError) with all problems, or with the component that could not be built, or the address that could not
+    /// be bound. What was built until then is destroyed, in reverse, and nothing is open. So it is too if the future is dropped before it
+    /// is done, but in the background.
     pub async fn start(self) -> Result<Server> {
         // In a box, as below: it is large, and made once.
         Box::pin(start::start(self)).await

@@ -251,7 +251,7 @@ fn challenged_with(refusal: Refusal, challenge: HeaderValue) -> Refusal {
 
 impl Session {
     /// Refreshes who the peer is by a new token, which those verify who verify the tokens of its endpoint's handshakes: see
-    /// [`BearerTokens`](crate::BearerTokens). So a peer goes on with a session that would expire, and a stranger signs in.
+    /// [`BearerTokens`]. So a peer goes on with a session that would expire, and a stranger signs in.
     ///
     /// ```
     /// use endpoint_runtime::prelude::*;
@@ -272,7 +272,7 @@ impl Session {
     /// [`Error::Forbidden`](crate::Error::Forbidden): the token is not accepted, is another user's than the session is by now, or gives none of the
     /// roles that the endpoint requires; its user has too many sessions already
     /// ([`max_connections_per_principal`](crate::Settings::max_connections_per_principal)); or there are no
-    /// [`BearerTokens`](crate::BearerTokens) here. The session stays as it was.
+    /// [`BearerTokens`] here. The session stays as it was.
     pub async fn authorize(&self, token: &str) -> Result<()> {
         let tokens = BearerTokens::of(self.handshake(), self.application())
             .ok_or_else(|| Forbidden::because("no tokens are accepted here"))?;
