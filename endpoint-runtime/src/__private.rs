@@ -8,17 +8,16 @@ pub use std::sync::Arc;
 pub use inventory::submit;
 
 pub use crate::context::{
-    ApplicationContext, ComponentConfig, ComponentDeclared, ComponentRegistration, Made, NoResult, NoRoles,
-    Returned, Roles, is_whole,
+    ApplicationContext, ComponentConfig, ComponentDeclared, ComponentRegistration, Made, Needs, NoResult,
+    NoRoles, Returned, Roles, is_whole,
 };
 pub use crate::endpoint::{
-    Argument, Caught, ClientDeclared, Coders, Completion, Context, Declaration, Declared, Handlers, Held,
-    HeldExclusively, Intake, IntoReply, Needs, OnClose, OnError, OnMessage, OnOpen, PerConnection, Place,
-    QueryArgument, RefArgument, Refusal, Reply, Scope, SegmentArgument, ServerDeclared, Singleton, Slot,
+    AnyConfigurator, Argument, Caught, ClientDeclared, Coders, Completion, Context, Declaration, Declared,
+    Handlers, Held, HeldExclusively, Intake, IntoReply, OnClose, OnError, OnMessage, OnOpen, PerConnection,
+    QueryArgument, RefArgument, Reply, Scope, SegmentArgument, ServerDeclared, Singleton, Slot,
 };
-pub use crate::error::{Error, Result};
+pub use crate::error::{Error, Place, Refusal, Result};
 pub use crate::exporter::Registration;
-pub use crate::handshake::AnyConfigurator;
 pub use crate::message::{Bytes, CloseReason, Kind, Object, Text, Value};
 pub use crate::session::Handshake;
 pub use crate::settings::{Compression, Overflow};
@@ -28,8 +27,7 @@ use std::ops::Deref;
 use serde::de::DeserializeOwned;
 
 use crate::context::{Injected, InjectedByName};
-use crate::endpoint::{Decoder, Encoder, has_size, message_of};
-use crate::handshake::Configurator;
+use crate::endpoint::{Configurator, Decoder, Encoder, has_size, message_of};
 
 /// The type of an `#[inject]` field, or of a parameter of a constructor.
 #[diagnostic::on_unimplemented(

@@ -38,7 +38,8 @@ pub use self::reconnect::{Connection, Lost, ReconnectingClient};
 #[cfg(feature = "tls")]
 pub use self::tls::ClientTls;
 use crate::context::{ApplicationContext, ComponentConfig, Components};
-use crate::endpoint::{Coders, Place};
+use crate::endpoint::Coders;
+use crate::error::Place;
 use crate::session::{Extension, Seeds, Session, Sessions};
 use crate::settings::{Compression, Overflow, Settings};
 

@@ -12,6 +12,7 @@ mod index;
 mod injected;
 mod lazy;
 mod lifecycle;
+mod needs;
 mod order;
 mod problems;
 
@@ -36,9 +37,10 @@ use self::index::{Candidate, Choice, Index};
 pub use self::injected::{Inject, Injected, InjectedByName, Named};
 pub use self::lazy::Lazy;
 pub use self::lifecycle::{ContextAware, Lifecycle};
+pub use self::needs::Needs;
+pub(crate) use self::needs::{How, Key, Need, Wanted};
 use self::order::Dependency;
 pub(crate) use self::problems::Unmet;
-use crate::endpoint::Key;
 use crate::error::{Error, Result};
 use crate::settings::{Settings, Values};
 

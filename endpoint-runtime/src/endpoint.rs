@@ -5,15 +5,14 @@
 
 mod argument;
 mod coder;
+mod configurator;
 mod context;
 mod declaration;
 mod dispatch;
 mod handshake_argument;
 mod intake;
-mod needs;
 mod programmatic;
 mod reception;
-mod refusal;
 mod reply;
 mod scope;
 
@@ -22,18 +21,17 @@ pub use self::argument::{
 };
 pub use self::coder::{Coders, Decoder, DecoderInput, Encoder, EncoderOutput};
 pub(crate) use self::coder::{Decoders, Encoders, Undecoded};
+pub use self::configurator::{AnyConfigurator, Configurator};
+pub(crate) use self::configurator::{all_installed, first_supported};
 pub use self::context::Context;
-pub(crate) use self::declaration::Options;
-pub use self::declaration::{ClientDeclared, Declaration, Declared, Handlers, Place, ServerDeclared};
+pub(crate) use self::declaration::short_name;
+pub use self::declaration::{ClientDeclared, Declaration, Declared, Handlers, ServerDeclared};
 pub(crate) use self::dispatch::{Annotated, Dispatch};
 pub use self::handshake_argument::{Query, QueryArgument, SegmentArgument};
 pub use self::intake::Intake;
 pub(crate) use self::intake::{Form, has_size, message_of};
-pub use self::needs::Needs;
-pub(crate) use self::needs::{How, Key, Need, Wanted};
 pub use self::programmatic::Endpoint;
 pub(crate) use self::programmatic::Programmatic;
 pub(crate) use self::reception::{Line, Native, Reception, Taker};
-pub use self::refusal::Refusal;
 pub use self::reply::{Completion, IntoReply, Replies, Reply};
 pub use self::scope::{Held, HeldExclusively, PerConnection, Scope, Singleton};

@@ -1,10 +1,18 @@
-//! What can go wrong, and how a handler hears of it: [`Error`] and its parts.
+//! What can go wrong: for a handler an [`Error`] and its parts, for an opening handshake a [`Refusal`], for a deployment its [`Problem`]s.
+
+mod deploy;
+mod place;
+mod refusal;
 
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
+pub(crate) use self::deploy::list_problems;
+pub use self::deploy::{DeployError, Problem};
+pub use self::place::Place;
+pub use self::refusal::Refusal;
 use crate::access::Forbidden;
 use crate::message::{DecodeError, EncodeError};
 use crate::session::SendError;
@@ -46,7 +54,7 @@ pub enum Error {
     /// A handler panicked; the session closes with 1011.
     Panicked(Panicked),
     /// The application cannot be deployed or served.
-    Deploy(crate::exporter::DeployError),
+    Deploy(DeployError),
     /// An error of the application's own.
     Other(BoxError),
 }
@@ -128,7 +136,7 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
             };
         }
         own!(DecodeError => Decode, EncodeError => Encode, SendError => Send, ArgumentError => Argument,
-             Forbidden => Forbidden, ProtocolError => Protocol, Panicked => Panicked, crate::exporter::DeployError => Deploy);
+             Forbidden => Forbidden, ProtocolError => Protocol, Panicked => Panicked, DeployError => Deploy);
         match slot {
             Some(error) => Error::Other(Box::new(error)),
             // Not reachable: the slot is emptied only where this function returns.

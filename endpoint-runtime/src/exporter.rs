@@ -5,13 +5,10 @@
 //! 5.2.1, WSC-5.2.1-3: all or nothing).
 
 mod check;
-mod config;
 #[cfg(feature = "tls")]
 mod encryption;
-mod launcher;
-mod mount;
-mod problem;
 mod registration;
+mod report;
 mod signal;
 mod start;
 mod supervisor;
@@ -28,19 +25,17 @@ use hyper::body::{Body, Incoming};
 use tower_layer::Layer;
 use tower_service::Service;
 
-pub(crate) use self::config::short_name;
-pub use self::config::{ServerEndpointConfig, ServerEndpointConfigBuilder};
-pub(crate) use self::launcher::Launcher;
-pub(crate) use self::mount::{announce, mount_beside};
-pub use self::problem::{DeployError, Problem, Report};
 pub use self::registration::Registration;
-use crate::access::BearerTokens;
+pub use self::report::Report;
 use crate::context::{ApplicationContext, ComponentConfig, Components, Lifecycle, Observer};
-use crate::endpoint::Place;
-use crate::error::{BoxError, Result};
+use crate::endpoint::short_name;
+use crate::error::{BoxError, Place, Result};
+use crate::handshake::BearerTokens;
 #[cfg(feature = "tls")]
 use crate::server::Tls;
-use crate::server::{Answer, EndpointService, Listen, Mounted, MountedService, Server, boxed};
+use crate::server::{
+    Answer, EndpointService, Listen, Mounted, MountedService, Server, ServerEndpointConfig, boxed,
+};
 use crate::settings::{SetValue, Settings};
 
 /// Exports the endpoints of this program, and serves them. Made by [`export_all`](crate::export_all).
@@ -383,9 +378,9 @@ impl ServerEndpointExporter {
     /// Starts the server and returns its handle.
     ///
     /// # Errors
-    /// [`DeployError`] with all problems, or with the component that could not be built, or the address that could not be bound. What was
-    /// built until then is destroyed, in reverse, and nothing is open. So it is too if the future is dropped before it is done, but in the
-    /// background.
+    /// [`DeployError`](crate::DeployError) with all problems, or with the component that could not be built, or the address that could not
+    /// be bound. What was built until then is destroyed, in reverse, and nothing is open. So it is too if the future is dropped before it
+    /// is done, but in the background.
     pub async fn start(self) -> Result<Server> {
         // In a box, as below: it is large, and made once.
         Box::pin(start::start(self)).await

@@ -3,8 +3,8 @@
 //! What is wrong with a request is answered in HTTP, with the status that says it and a line that explains it; a request that is
 //! refused never becomes a socket.
 
+mod bearer;
 pub(crate) mod compression;
-mod configurator;
 #[cfg(feature = "http2")]
 mod connect;
 mod negotiation;
@@ -17,10 +17,10 @@ use http::header::{
 use http::{Method, Response, StatusCode, Version, request};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-pub use self::configurator::{AnyConfigurator, Configurator};
+pub use self::bearer::{BearerTokens, TokenVerifier};
 pub(crate) use self::negotiation::Terms;
 pub(crate) use self::origin::OriginRule;
-use crate::endpoint::Refusal;
+use crate::error::Refusal;
 use crate::session::{Extension, Handshake};
 
 /// The version of the protocol that RFC 6455 defines.

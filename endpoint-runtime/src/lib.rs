@@ -4,6 +4,12 @@
 #[allow(unused_extern_crates)]
 extern crate self as endpoint_runtime;
 
+// The rooms, from top to bottom: each knows those below it, none knows those above.
+//
+//   exporter · server, client · connection · handshake · endpoint, context, session · access, ledger · message, path · wire
+//
+// Three share a floor: a session has message handlers, encoders and components, and these are handed the session. Beside all of them
+// stand `settings`, which know paths, and `error`, which wraps what others fail with; above all of them `__private` and `test`.
 #[doc(hidden)]
 pub mod __private;
 mod access;
@@ -16,6 +22,7 @@ mod endpoint;
 mod error;
 mod exporter;
 mod handshake;
+mod ledger;
 mod message;
 mod path;
 mod server;
@@ -44,20 +51,21 @@ pub use crate::client::{
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 
-pub use crate::access::{BearerTokens, Forbidden, Identity, Principal, TokenVerifier};
+pub use crate::access::{Forbidden, Identity, Principal};
 pub use crate::context::{
     ApplicationContext, ApplicationEvent, ComponentConfig, ContextAware, Inject, Injected, InjectedByName,
-    Lazy, Lifecycle, Named, Observer,
+    Lazy, Lifecycle, Named, Needs, Observer,
 };
 pub use crate::endpoint::{
-    Coders, Completion, Context, Decoder, DecoderInput, Encoder, EncoderOutput, Endpoint, FromContext,
-    IntoReply, Needs, Place, Query, Refusal, Replies, Reply,
+    Coders, Completion, Configurator, Context, Decoder, DecoderInput, Encoder, EncoderOutput, Endpoint,
+    FromContext, IntoReply, Query, Replies, Reply,
 };
-pub use crate::error::{ArgumentError, BoxError, Error, Panicked, ProtocolError, Result};
-pub use crate::exporter::{
-    DeployError, Problem, Report, ServerEndpointConfig, ServerEndpointConfigBuilder, ServerEndpointExporter,
+pub use crate::error::{
+    ArgumentError, BoxError, DeployError, Error, Panicked, Place, Problem, ProtocolError, Refusal, Result,
 };
-pub use crate::handshake::Configurator;
+pub use crate::exporter::{Report, ServerEndpointExporter};
+pub use crate::handshake::{BearerTokens, TokenVerifier};
+pub use crate::ledger::Counters;
 #[cfg(feature = "json")]
 pub use crate::message::Json;
 #[cfg(feature = "msgpack")]
@@ -70,19 +78,20 @@ pub use crate::message::{
     Uncompressed,
 };
 pub use crate::path::{BadEncoding, PathParams, Template, TemplateError};
-pub use crate::server::{
-    Address, Container, Counters, EndpointService, Listen, Mounted, MountedService, ResponseBody, Server,
-};
 #[cfg(feature = "tls")]
 pub use crate::server::{ClientAuthorities, Tls};
+pub use crate::server::{
+    Container, EndpointService, Listen, Mounted, MountedService, ResponseBody, Server, ServerEndpointConfig,
+    ServerEndpointConfigBuilder,
+};
 pub use crate::session::{
     Attributes, Audience, Batch, BinaryWriter, Delivery, EndpointConfig, Extension, HandlerConflict,
     Handshake, InvalidExtensions, InvalidSessionId, MessageHandlerId, Receipt, SendError, Session, SessionId,
     Sessions, TextWriter, TrySendError,
 };
 pub use crate::settings::{
-    ClientCertificates, Compression, OverRate, Overflow, Rate, SetValue, Settings, SettingsError, ValueError,
-    Values,
+    Address, ClientCertificates, Compression, OverRate, Overflow, Rate, SetValue, Settings, SettingsError,
+    ValueError, Values,
 };
 
 /// Everything that an endpoint's source usually needs.

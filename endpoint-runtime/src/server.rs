@@ -3,10 +3,10 @@
 mod arrival;
 mod body;
 mod container;
-mod counters;
 mod deployments;
 mod door;
 mod drain;
+mod endpoint;
 mod http1;
 #[cfg(feature = "http2")]
 mod http2;
@@ -31,25 +31,20 @@ use tokio_util::task::TaskTracker;
 pub(crate) use self::body::{Answer, boxed};
 pub use self::body::{EndpointService, ResponseBody};
 pub use self::container::Container;
-pub use self::counters::Counters;
-pub(crate) use self::counters::{Ledger, Tally};
-pub(crate) use self::deployments::Deployed;
+pub(crate) use self::deployments::{Planned, announce, conflict, mount, planned};
 pub(crate) use self::door::{Door, endpoints};
 pub(crate) use self::drain::LAST_MOMENT;
-pub(crate) use self::limits::{
-    Bucket, Places, Principals, Queues, Seat, TOO_MANY_SESSIONS, note_crowded_principal,
-};
+pub use self::endpoint::{ServerEndpointConfig, ServerEndpointConfigBuilder};
 #[cfg(feature = "tls")]
 pub(crate) use self::listen::Encryption;
 pub use self::listen::Listen;
-pub use self::listener::Address;
 pub(crate) use self::listener::{Binding, Listener};
 pub use self::mounted::{Mounted, MountedService};
-pub(crate) use self::proxies::Proxies;
 #[cfg(feature = "tls")]
 pub use self::tls::{ClientAuthorities, Tls};
 use crate::context::ApplicationEvent;
 use crate::session::{Current, Sessions};
+use crate::settings::Address;
 
 /// A running server, as [`start`](crate::ServerEndpointExporter::start) returns it. Dropping the handle stops nothing abruptly but
 /// leaves nobody to stop it gracefully: see [`shutdown`](Self::shutdown).

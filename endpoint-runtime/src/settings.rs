@@ -19,12 +19,15 @@
 //! bytes or as `"64KiB"`, `"1MiB"`, `"1GiB"`; lists as arrays, or in one string with commas. Whatever is not
 //! understood is an error, and all errors come at once.
 
+mod address;
 mod client_certificates;
 mod compression;
 mod error;
 mod keys;
 mod limits;
+mod options;
 mod overflow;
+mod proxies;
 mod rate;
 mod sources;
 mod value;
@@ -33,11 +36,14 @@ mod values;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use address::Address;
 pub use client_certificates::ClientCertificates;
 pub use compression::Compression;
 pub use error::SettingsError;
 pub(crate) use limits::address_fault;
+pub(crate) use options::Options;
 pub use overflow::Overflow;
+pub(crate) use proxies::Proxies;
 pub use rate::{OverRate, Rate};
 pub use values::{SetValue, ValueError, Values};
 

@@ -7,9 +7,6 @@ use std::time::SystemTime;
 use http::Extensions;
 
 use super::Identity;
-use crate::endpoint::{Context, FromContext, Refusal};
-use crate::error::{ArgumentError, Result};
-use crate::session::Handshake;
 
 /// Who the peer is: a value of the application's own, and beside it the [`Identity`] that the runtime looks at.
 ///
@@ -88,7 +85,7 @@ impl<T> Principal<T> {
 }
 
 impl<T: Send + Sync + 'static> Principal<T> {
-    /// Says that this is who the peer is: in the extensions of a request, on its way through a tower layer, or of a [`Handshake`] in a
+    /// Says that this is who the peer is: in the extensions of a request, on its way through a tower layer, or of a [`Handshake`](crate::Handshake) in a
     /// configurator. Both `Principal<T>` parameters and roles go by it from there, and what was established before counts no more.
     ///
     /// A principal that is inserted as any other extension is found by `Principal<T>` parameters too, but has no name and is in no role.
@@ -109,25 +106,5 @@ impl<T> Deref for Principal<T> {
 
     fn deref(&self) -> &T {
         &self.who
-    }
-}
-
-impl<T: Send + Sync + 'static> FromContext for Principal<T> {
-    fn admit(handshake: &Handshake) -> Result<(), Refusal> {
-        match handshake.extensions().get::<Self>() {
-            Some(_) => Ok(()),
-            None => Err(Refusal::unauthorized("who are you?")),
-        }
-    }
-
-    fn from_context(context: Context<'_>) -> Result<Self> {
-        let principal = context.session().principal();
-        Ok(principal.ok_or_else(|| ArgumentError::new("principal", "the peer is a stranger"))?)
-    }
-}
-
-impl<T: Send + Sync + 'static> FromContext for Option<Principal<T>> {
-    fn from_context(context: Context<'_>) -> Result<Self> {
-        Ok(context.session().principal())
     }
 }

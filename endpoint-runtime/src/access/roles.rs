@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::Identity;
-use crate::endpoint::Refusal;
+use crate::error::Refusal;
 
 /// `require = ["a", "b"]`: the peer must be in one of these roles. Without any, everybody may.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,6 +79,11 @@ impl Forbidden {
     /// For this reason, which the peer may be told.
     pub(crate) fn because(reason: impl Into<Cow<'static, str>>) -> Self {
         Forbidden { roles: &[], reason: reason.into() }
+    }
+
+    /// What would refuse a handshake, and a session does not get.
+    pub(crate) fn refused(refusal: Refusal) -> Self {
+        Self::because(refusal.reason().to_owned())
     }
 
     /// Whether who is this may have what takes one of these roles.

@@ -9,14 +9,15 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use crate::connection::{self, Upgraded};
+use crate::context::{Need, Needs};
 use crate::endpoint::{
-    Annotated, ClientDeclared, Coders, Context, Dispatch, Endpoint, Handlers, Held, Intake, Need, Needs,
-    Options, Programmatic, Refusal, Reply, Slot,
+    Annotated, ClientDeclared, Coders, Context, Dispatch, Endpoint, Handlers, Held, Intake, Programmatic,
+    Reply, Slot, short_name,
 };
-use crate::error::{Error, Result};
-use crate::exporter::short_name;
+use crate::error::{Error, Refusal, Result};
 use crate::message::CloseReason;
 use crate::session::{Handshake, Session};
+use crate::settings::Options;
 
 pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 

@@ -16,10 +16,8 @@ use tokio::time::timeout;
 use super::component::{ComponentConfig, Shared};
 use super::index::Choice;
 use super::order::Walk;
-use super::{ApplicationContext, Handle, Inner, ended, order};
-use crate::endpoint::{Key, Need};
-use crate::error::{Error, Panicked, Result};
-use crate::exporter::Problem;
+use super::{ApplicationContext, Handle, Inner, Key, Need, ended, order};
+use crate::error::{Error, Panicked, Problem, Result};
 
 /// What is built, and what is being.
 #[derive(Default)]

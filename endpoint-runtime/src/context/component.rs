@@ -9,9 +9,8 @@ use std::sync::Arc;
 use super::declared::ComponentDeclared;
 use super::event::{Observer, ObserverOf};
 use super::lifecycle::{AwareOf, BoxFuture, ContextAware, Lifecycle, LifecycleOf};
-use super::{ApplicationContext, problems};
-use crate::endpoint::{Key, Need, Needs, Place};
-use crate::error::Result;
+use super::{ApplicationContext, Key, Need, Needs, problems};
+use crate::error::{Place, Result};
 
 /// An `Arc<T>` behind `Any`, so that `T` may be unsized.
 pub(super) type Shared = Arc<dyn Any + Send + Sync>;

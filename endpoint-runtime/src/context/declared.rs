@@ -5,8 +5,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::{ApplicationContext, ComponentConfig, ContextAware, Lifecycle, Observer};
-use crate::endpoint::Needs;
+use super::{ApplicationContext, ComponentConfig, ContextAware, Lifecycle, Needs, Observer};
 use crate::error::{Error, Result};
 
 /// Implemented by `#[component]` for a type, and by `#[provider]` for a type that stands for the function: there is one for each.

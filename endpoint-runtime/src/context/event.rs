@@ -8,8 +8,8 @@ use super::component::Shared;
 use super::{ApplicationContext, Inner};
 use crate::error::Panicked;
 use crate::message::CloseReason;
-use crate::server::Address;
 use crate::session::Session;
+use crate::settings::Address;
 
 /// Something that happened to the application (Spring's `ApplicationEvent`).
 #[derive(Clone, Debug)]

@@ -4,8 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::{ApplicationContext, Lazy};
-use crate::endpoint::{How, Needs};
+use super::{ApplicationContext, How, Lazy, Needs};
 use crate::error::Result;
 
 /// What an `#[inject]` field may be: `Arc<T>` and `Option<Arc<T>>`, where `T` may be a trait, `Vec<Arc<T>>` and `Vec<Named<T>>` for all of

@@ -4,8 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::ApplicationContext;
-use crate::endpoint::{Context, FromContext, How, Key, Needs};
+use super::{ApplicationContext, Key};
 use crate::error::Result;
 
 /// A component that need not be built yet: a [lazy](crate::ComponentConfig::lazy) one is built at the first [`get`](Self::get). Two
@@ -40,16 +39,6 @@ impl<T: ?Sized + Send + Sync + 'static> Lazy<T> {
             Some(name) => self.context.find_named(name),
             None => self.context.find(),
         }
-    }
-}
-
-impl<T: ?Sized + Send + Sync + 'static> FromContext for Lazy<T> {
-    fn needs(needs: &mut Needs) {
-        needs.one::<T>(None, How::Lazily);
-    }
-
-    fn from_context(context: Context<'_>) -> Result<Self> {
-        Ok(context.application().lazy())
     }
 }
 

@@ -1,9 +1,8 @@
 //! What is built before what: the dependencies between components, and the circles in them.
 
-use super::ComponentPlace;
 use super::component::ComponentConfig;
 use super::index::{Choice, Index};
-use crate::endpoint::{How, Need, Wanted};
+use super::{ComponentPlace, How, Need, Wanted};
 
 /// Something that a component needs to be built.
 #[derive(Clone, Copy, Debug)]

@@ -5,10 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::component::ComponentConfig;
 use super::index::Choice;
 use super::order::Dependency;
-use super::{ApplicationContext, Inner, ended, order};
-use crate::endpoint::{How, Key, Need, Place, Wanted};
-use crate::error::Error;
-use crate::exporter::Problem;
+use super::{ApplicationContext, How, Inner, Key, Need, Wanted, ended, order};
+use crate::error::{Error, Place, Problem};
 
 /// What was asked for and is not there, by where it was asked for: each once, however often it was asked for.
 #[derive(Debug, Default)]

@@ -6,7 +6,8 @@ use super::component::ComponentConfig;
 use super::index::{Candidate, Choice, Index};
 use super::order::Walk;
 use super::*;
-use crate::endpoint::{Need, Place, Wanted};
+use super::{Need, Wanted};
+use crate::error::Place;
 
 const HERE: Place = Place::new("here.rs", 1);
 

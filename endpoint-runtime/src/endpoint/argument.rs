@@ -7,9 +7,10 @@
 use std::borrow::Cow;
 use std::ops::Deref;
 
-use super::{Context, Needs, Refusal};
-use crate::context::{ApplicationContext, Inject, Injected};
-use crate::error::{Error, Result};
+use super::Context;
+use crate::access::Principal;
+use crate::context::{ApplicationContext, How, Inject, Injected, Lazy, Needs};
+use crate::error::{ArgumentError, Error, Refusal, Result};
 use crate::message::{CloseReason, FromMessage, Incoming, Kind};
 use crate::session::{EndpointConfig, Handshake, Session, Sessions};
 
@@ -301,6 +302,36 @@ impl<T: ?Sized + Send + Sync + 'static> FromContext for Inject<T> {
 
     fn from_context(context: Context<'_>) -> Result<Self> {
         Injected::inject(context.application()).map(Inject)
+    }
+}
+
+impl<T: ?Sized + Send + Sync + 'static> FromContext for Lazy<T> {
+    fn needs(needs: &mut Needs) {
+        needs.one::<T>(None, How::Lazily);
+    }
+
+    fn from_context(context: Context<'_>) -> Result<Self> {
+        Ok(context.application().lazy())
+    }
+}
+
+impl<T: Send + Sync + 'static> FromContext for Principal<T> {
+    fn admit(handshake: &Handshake) -> Result<(), Refusal> {
+        match handshake.extensions().get::<Self>() {
+            Some(_) => Ok(()),
+            None => Err(Refusal::unauthorized("who are you?")),
+        }
+    }
+
+    fn from_context(context: Context<'_>) -> Result<Self> {
+        let principal = context.session().principal();
+        Ok(principal.ok_or_else(|| ArgumentError::new("principal", "the peer is a stranger"))?)
+    }
+}
+
+impl<T: Send + Sync + 'static> FromContext for Option<Principal<T>> {
+    fn from_context(context: Context<'_>) -> Result<Self> {
+        Ok(context.session().principal())
     }
 }
 

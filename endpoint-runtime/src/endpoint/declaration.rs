@@ -1,64 +1,16 @@
 //! What an annotated endpoint declares, and what generated code implements for it.
 
-use std::fmt;
+use std::any::type_name;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Coders, Context, Held, Intake, Needs, Refusal, Reply, Scope, Slot};
-use crate::context::ApplicationContext;
-use crate::error::{Error, Result};
-use crate::handshake::AnyConfigurator;
+use super::{AnyConfigurator, Coders, Context, Held, Intake, Reply, Scope, Slot};
+use crate::context::{ApplicationContext, Needs};
+use crate::error::{Error, Place, Refusal, Result};
 use crate::message::CloseReason;
 use crate::session::Handshake;
-use crate::settings::{Compression, OverRate, Overflow, Rate};
-
-/// A place in the source, for people who look for the cause of a problem.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    file: &'static str,
-    line: u32,
-}
-
-impl Place {
-    /// The place of `file!()` and `line!()`.
-    pub const fn new(file: &'static str, line: u32) -> Self {
-        Place { file, line }
-    }
-
-    /// The place of the caller.
-    #[track_caller]
-    pub(crate) fn caller() -> Self {
-        let location = std::panic::Location::caller();
-        Place { file: location.file(), line: location.line() }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
-    }
-}
-
-/// What may be set for one endpoint; what is not comes from the [`Settings`](crate::Settings).
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Options {
-    pub(crate) subprotocols: Vec<String>,
-    pub(crate) require_subprotocol: bool,
-    /// The roles of which the peer must be in one, if there are any.
-    pub(crate) require: Vec<String>,
-    pub(crate) max_message_size: Option<usize>,
-    pub(crate) idle_timeout: Option<Option<Duration>>,
-    pub(crate) ping_interval: Option<Option<Duration>>,
-    pub(crate) send_buffer: Option<usize>,
-    pub(crate) overflow: Option<Overflow>,
-    pub(crate) compression: Option<Compression>,
-    pub(crate) compression_threshold: Option<usize>,
-    pub(crate) message_rate: Option<Option<Rate>>,
-    pub(crate) byte_rate: Option<Option<Rate>>,
-    pub(crate) over_rate: Option<OverRate>,
-    pub(crate) origins: Option<Vec<String>>,
-}
+use crate::settings::{Compression, Options, Overflow};
 
 /// What `#[server_endpoint]` or `#[client_endpoint]` says of a type, as constants.
 #[derive(Clone, Copy, Debug)]
@@ -336,6 +288,13 @@ pub trait Handlers: Declared {
         let _ = (this, context, error);
         std::future::ready(Reply::Unhandled)
     }
+}
+
+/// The last segment of a type's name, without its generics: what people call it.
+pub(crate) fn short_name<E>() -> &'static str {
+    let name = type_name::<E>();
+    let end = name.find('<').unwrap_or(name.len());
+    name[..end].rsplit("::").next().unwrap_or(name)
 }
 
 #[cfg(test)]

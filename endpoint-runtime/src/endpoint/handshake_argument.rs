@@ -9,8 +9,8 @@ use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
 
-use super::{Context, FromContext, Refusal};
-use crate::error::{ArgumentError, Result};
+use super::{Context, FromContext};
+use crate::error::{ArgumentError, Refusal, Result};
 use crate::session::Handshake;
 
 /// A value that must be there.

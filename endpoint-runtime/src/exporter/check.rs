@@ -2,15 +2,13 @@
 
 use std::any::TypeId;
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use super::{DeployError, Problem, Registration, Report, ServerEndpointConfig, ServerEndpointExporter};
-use crate::context::{ApplicationContext, ComponentConfig, Unmet};
-use crate::endpoint::{Need, Reception, Wanted};
-use crate::handshake::OriginRule;
-use crate::path::{Router, Template};
-use crate::server::{Binding, Container, Deployed, Listen};
-use crate::session::{Extension, Sessions, is_token};
+use super::{Registration, Report, ServerEndpointExporter};
+use crate::context::{ApplicationContext, ComponentConfig, Need, Unmet, Wanted};
+use crate::error::{DeployError, Problem};
+use crate::path::Router;
+use crate::server::{Binding, Container, Listen, Planned, ServerEndpointConfig, conflict, planned};
+use crate::session::Sessions;
 use crate::settings::{Settings, address_fault};
 
 /// A deployment that was thought through.
@@ -23,23 +21,6 @@ pub(super) struct Plan {
     pub(super) container: Container,
     pub(super) context: ApplicationContext,
     problems: Vec<Problem>,
-}
-
-/// One endpoint of it.
-#[derive(Debug)]
-pub(super) struct Planned {
-    pub(super) config: ServerEndpointConfig,
-    /// `None` if it is malformed, which is a problem.
-    pub(super) template: Option<Template>,
-    pub(super) origins: OriginRule,
-    pub(super) reception: Reception,
-}
-
-impl Planned {
-    /// What it asks the application for.
-    fn needs(&self) -> Vec<Need> {
-        self.config.launcher.needs(self.config.place())
-    }
 }
 
 impl Plan {
@@ -222,75 +203,6 @@ fn unreachable(endpoints: &[Planned], listeners: &[(Binding, Listen)], problems:
     }
 }
 
-/// Checks one endpoint that is to be deployed beside others, and says what is wrong.
-pub(super) fn planned_beside<'o>(
-    config: ServerEndpointConfig,
-    mut others: impl Iterator<Item = (&'o Template, &'o Arc<Deployed>)>,
-    settings: &Settings,
-    context: &ApplicationContext,
-) -> Result<(Planned, Template), DeployError> {
-    let mut problems = Vec::new();
-    let planned = planned(config, settings, &mut problems);
-    if let Some(template) = &planned.template {
-        let form = template.normal_form();
-        let other = others.find(|(other, _)| other.normal_form() == form);
-        problems.extend(other.map(|(_, other)| conflict(&other.config, &planned.config)));
-    }
-    let mut unmet = Unmet::default();
-    let (asker, needs) = (planned.config.type_name(), planned.needs());
-    unmet.add(context, asker, &needs);
-    unmet.add_unbuilt(context, asker, &needs);
-    problems.extend(unmet.into_problems());
-    match planned.template.clone() {
-        Some(template) if problems.is_empty() => Ok((planned, template)),
-        _ => Err(DeployError::new(problems)),
-    }
-}
-
-/// Checks one endpoint by itself.
-fn planned(config: ServerEndpointConfig, settings: &Settings, problems: &mut Vec<Problem>) -> Planned {
-    let mut problem = |text: String| {
-        problems.push(
-            Problem::new(format!("{} ({}): {text}", config.type_name(), config.place())).at(config.place()),
-        );
-    };
-    let template = Template::parse(config.path()).map_err(|error| problem(error.to_string())).ok();
-    let list = config.options.origins.as_deref().or(settings.origins.as_deref());
-    let origins = OriginRule::new(list).unwrap_or_else(|invalid| {
-        invalid.iter().for_each(|origin| problem(origin.to_string()));
-        OriginRule::Same
-    });
-    let mut names = HashSet::new();
-    for name in config.subprotocols() {
-        if !is_token(name) {
-            problem(format!(
-                "`{name}` is not the name of a subprotocol: letters, digits and some signs, no spaces"
-            ));
-        } else if !names.insert(name) {
-            problem(format!("the subprotocol `{name}` is listed twice"));
-        }
-    }
-    if config.requires_subprotocol() && config.subprotocols().is_empty() {
-        problem("`require_subprotocol` without any subprotocol: nobody could connect".to_owned());
-    }
-    if config.required_roles().iter().any(String::is_empty) {
-        problem("`require` names a role without a name: nobody could be in it".to_owned());
-    }
-    config.extensions().iter().filter_map(Extension::fault).for_each(&mut problem);
-    if config.options.max_message_size == Some(0) {
-        problem("`max_message_size` is 0: no message could arrive".to_owned());
-    }
-    if config.options.send_buffer == Some(0) {
-        problem("`send_buffer` is 0: no message could be queued".to_owned());
-    }
-    let reception = Reception::resolve(config.launcher.intake(), config.coders.clone());
-    let reception = reception.unwrap_or_else(|problems| {
-        problems.into_iter().for_each(problem);
-        Reception::default()
-    });
-    Planned { config, template, origins, reception }
-}
-
 /// The same path twice, or templates that match the same paths.
 fn conflicts(endpoints: &[Planned], problems: &mut Vec<Problem>) {
     let mut router: Router<&ServerEndpointConfig> = Router::new();
@@ -300,22 +212,6 @@ fn conflicts(endpoints: &[Planned], problems: &mut Vec<Problem>) {
             problems.push(conflict(other.value, config));
         }
     }
-}
-
-/// What is wrong with two endpoints whose paths match the same requests.
-fn conflict(other: &ServerEndpointConfig, config: &ServerEndpointConfig) -> Problem {
-    let how =
-        if other.path() == config.path() { "the same path" } else { "paths that match the same requests" };
-    let text = format!(
-        "{} ({}) and {} ({}) have {how}: `{}` and `{}`",
-        other.type_name(),
-        other.place(),
-        config.type_name(),
-        config.place(),
-        other.path(),
-        config.path(),
-    );
-    Problem::new(text).at(other.place()).at(config.place())
 }
 
 /// What endpoints and components need and nobody provides.

@@ -1,6 +1,7 @@
 //! Which listeners speak TLS, and whether they can.
 
-use super::{Problem, ServerEndpointExporter};
+use super::ServerEndpointExporter;
+use crate::error::Problem;
 use crate::server::{Binding, Encryption, Listen, Tls};
 use crate::settings::Settings;
 

@@ -3,8 +3,8 @@
 use std::any::TypeId;
 use std::fmt;
 
-use super::ServerEndpointConfig;
 use crate::endpoint::{Declaration, Handlers, ServerDeclared};
+use crate::server::ServerEndpointConfig;
 
 /// An endpoint that was registered at link time.
 pub struct Registration {

@@ -9,13 +9,11 @@ use std::sync::Arc;
 use futures_util::future::{Either, select};
 
 use super::check::Plan;
-use super::mount::{announce, mount as mount_one};
-use super::{DeployError, Hook, Problem, Ready, ServerEndpointExporter};
+use super::{Hook, Ready, ServerEndpointExporter};
 use crate::context::{ApplicationContext, ApplicationEvent, Undo};
-use crate::endpoint::Place;
-use crate::error::{Panicked, Result};
+use crate::error::{DeployError, Panicked, Place, Problem, Result};
 use crate::path::Router;
-use crate::server::{Door, Listener, Mounted, Server, endpoints};
+use crate::server::{Door, Listener, Mounted, Server, announce, endpoints, mount as mount_one};
 use crate::session::Current;
 
 /// Checks, builds, mounts and binds; all or nothing.

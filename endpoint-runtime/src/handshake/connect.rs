@@ -5,7 +5,7 @@ use http::{Method, StatusCode, request};
 use hyper::ext::Protocol;
 
 use super::{VERSION, only};
-use crate::endpoint::Refusal;
+use crate::error::Refusal;
 
 /// Whether a request asks for a WebSocket at all.
 pub(super) fn asks_for_websocket(head: &request::Parts) -> bool {

@@ -14,12 +14,12 @@ use http::header::{
 use http::{Response, StatusCode};
 use tokio::time::timeout;
 
+use super::bearer::{BEARER, BearerTokens, challenged};
 use super::compression::{self, Agreement, is_as_it_is};
-use super::configurator::AnyConfigurator;
 use super::{Opening, OriginRule, unavailable};
-use crate::access::{BEARER, BearerTokens, Identity, challenged};
-use crate::endpoint::Refusal;
-use crate::error::Panicked;
+use crate::access::Identity;
+use crate::endpoint::{AnyConfigurator, all_installed, first_supported};
+use crate::error::{Panicked, Refusal};
 use crate::message::Text;
 use crate::session::{DEFLATE, Extension, Handshake, Home, Seeds};
 use crate::wire::Deflate;
@@ -173,11 +173,6 @@ impl Terms {
     }
 }
 
-/// The first of the client's subprotocols that the endpoint speaks (Jakarta A10: the javadoc's order).
-pub(super) fn first_supported(supported: &[Text], requested: &[&str]) -> Option<Text> {
-    requested.iter().find_map(|requested| supported.iter().find(|name| **name == **requested).cloned())
-}
-
 /// What the configurator chooses, as far as it can be agreed on.
 fn chosen(
     configurator: &dyn AnyConfigurator,
@@ -198,18 +193,6 @@ fn chosen(
             agreed.push(extension);
         } else {
             tracing::warn!(path = home.path, %extension, "the configurator chose an extension that cannot be agreed on: it is left out");
-        }
-    }
-    agreed
-}
-
-/// What is requested and installed, in requested order; of one that is offered several times, the offer that is preferred.
-pub(super) fn all_installed(installed: &[Extension], requested: &[Extension]) -> Vec<Extension> {
-    let mut agreed: Vec<Extension> = Vec::new();
-    for extension in requested {
-        let in_list = |list: &[Extension]| list.iter().any(|other| other.name() == extension.name());
-        if in_list(installed) && !in_list(&agreed) {
-            agreed.push(extension.clone());
         }
     }
     agreed
@@ -256,27 +239,6 @@ async fn guarded<T>(home: &Home, part: impl Future<Output = Result<T, Refusal>>)
 mod tests {
     use super::*;
     use http::HeaderValue;
-
-    fn list(header: &str) -> Vec<Extension> {
-        Extension::parse_list(header).unwrap()
-    }
-
-    #[test]
-    fn extensions_are_agreed_on_in_the_clients_order() {
-        let table = [
-            ("", "a, b", ""),
-            ("a, b", "", ""),
-            ("a, b", "b; x=1, c, a", "b; x=1, a"),
-            ("a", "a; x=1, a; x=2, a", "a; x=1"),
-        ];
-        for (installed, requested, agreed) in table {
-            assert_eq!(
-                all_installed(&list(installed), &list(requested)),
-                list(agreed),
-                "{installed} {requested}"
-            );
-        }
-    }
 
     #[test]
     fn the_handshakes_own_headers_stay() {

@@ -13,8 +13,7 @@ use http_body_util::{BodyExt, Empty, Full, combinators::UnsyncBoxBody};
 use hyper::body::{Body, Incoming};
 use tower_service::Service;
 
-use crate::endpoint::Refusal;
-use crate::error::BoxError;
+use crate::error::{BoxError, Refusal};
 
 /// The body of a response.
 pub type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;

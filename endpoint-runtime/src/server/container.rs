@@ -6,13 +6,15 @@ use std::sync::{Arc, OnceLock, Weak};
 use http::{Request, Response};
 use tokio::sync::watch;
 
+use super::Server;
 use super::body::ResponseBody;
+use super::deployments::{announce, mount_beside};
 use super::door::Door;
-use super::{Counters, Server};
+use super::endpoint::ServerEndpointConfig;
 use crate::context::{ApplicationContext, Injected};
 use crate::endpoint::{Context, FromContext};
-use crate::error::Result;
-use crate::exporter::{DeployError, Problem, ServerEndpointConfig, announce, mount_beside};
+use crate::error::{DeployError, Problem, Result};
+use crate::ledger::Counters;
 use crate::path::PathParams;
 use crate::session::{Session, Sessions, undeployed};
 

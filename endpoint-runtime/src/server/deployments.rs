@@ -1,9 +1,15 @@
 //! [`Deployments`]: what stands where, while it may change.
 
+mod mount;
+mod planned;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::exporter::{DeployError, Launcher, ServerEndpointConfig};
+pub(crate) use self::mount::{announce, mount, mount_beside};
+pub(crate) use self::planned::{Planned, conflict, planned};
+use super::endpoint::{Launcher, ServerEndpointConfig};
+use crate::error::DeployError;
 use crate::handshake::Terms;
 use crate::path::{BadEncoding, Match, PathParams, Router, Template};
 use crate::session::Home;
@@ -152,7 +158,6 @@ mod tests {
     use super::*;
     use crate::context::ApplicationContext;
     use crate::endpoint::Endpoint;
-    use crate::exporter::mount_beside;
     use crate::session::Sessions;
     use crate::settings::Settings;
 

@@ -19,20 +19,19 @@ pub(super) use self::entry::{Accepted, Asks, Entry};
 use super::arrival::Arrival;
 use super::body::{self, Answer, ResponseBody};
 use super::container::Container;
-use super::counters::Tally;
 use super::deployments::{Deployed, Deployments, Mounted};
-use super::limits::{self, Counted, Crowd, Places};
-use super::proxies::Proxies;
+use super::limits::{self, Counted, Crowd};
 use crate::access::Identity;
 #[cfg(feature = "http2")]
 use crate::connection::Http2Stream;
 use crate::connection::{Timers, Transport, Upgraded};
 use crate::context::ApplicationContext;
-use crate::endpoint::Refusal;
+use crate::error::Refusal;
 use crate::handshake::{self, Opening};
+use crate::ledger::{Places, Tally};
 use crate::path::{BadEncoding, PathParams};
 use crate::session::{Ends, Handshake, Session, Sessions};
-use crate::settings::Settings;
+use crate::settings::{Proxies, Settings};
 use crate::wire::Role;
 
 pub(crate) struct Door {

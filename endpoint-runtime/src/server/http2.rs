@@ -18,7 +18,7 @@ use self::streams::Streams;
 use super::arrival::Arrival;
 use super::body::{self, ResponseBody};
 use super::door::{Admission, Entry};
-use crate::endpoint::Refusal;
+use crate::error::Refusal;
 use crate::settings::Settings;
 
 /// What a peer may send on one stream before a handler has looked at it: as much as one read brings on a socket, and enough that a

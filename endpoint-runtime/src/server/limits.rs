@@ -1,12 +1,9 @@
 //! Limits: how many may be in, by address and by principal; how many handshakes there may be a second; and how much memory queues may
 //! take.
 //!
-//! What a limit refuses is counted ([`counters`](super::counters)) and answered; the log has a line a second about it.
+//! What a limit refuses is counted ([`Tally`]) and answered; the log has a line a second about it.
 
-mod addresses;
-mod bucket;
 mod memory;
-mod principals;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,14 +12,12 @@ use http::StatusCode;
 use http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use tokio::time::Instant;
 
-use self::addresses::Addresses;
-pub(super) use self::addresses::Place;
-pub(crate) use self::bucket::Bucket;
-pub(crate) use self::memory::{Allowance, Queues};
-pub(crate) use self::principals::{Principals, Seat};
-use super::counters::{Ledger, Tally};
-use crate::endpoint::Refusal;
+pub(super) use self::memory::Allowance;
+use crate::error::Refusal;
 use crate::handshake::unavailable;
+use crate::ledger::{
+    Addresses, Bucket, Ledger, Place, Places, Principals, TOO_MANY_SESSIONS, Tally, note_crowded_principal,
+};
 use crate::settings::Settings;
 
 /// Who is in, and who else may come.
@@ -41,23 +36,6 @@ pub(crate) enum Counted {
     HandedOver,
     /// The session takes one of its own, and the connection gives its back a moment later.
     GivenBack,
-}
-
-/// What a session has taken, until it ends. Boxed, and made for those who are counted.
-#[derive(Debug, Default)]
-pub(crate) struct Places {
-    address: Option<Place>,
-    principal: Option<Seat>,
-}
-
-impl Places {
-    /// With this one for its address, if there is none yet.
-    pub(super) fn with(places: Option<Box<Self>>, place: Option<Place>) -> Option<Box<Self>> {
-        let Some(place) = place else { return places };
-        let mut places = places.unwrap_or_default();
-        places.address.get_or_insert(place);
-        Some(places)
-    }
 }
 
 impl Crowd {
@@ -131,8 +109,7 @@ impl Crowd {
         }
         if let Some(name) = principal {
             match self.principals.admit(name) {
-                Ok(None) => {}
-                Ok(seat) => places.get_or_insert_default().principal = seat,
+                Ok(seat) => places = Places::seated(places, seat),
                 Err(limit) => {
                     note_crowded_principal(limit, tally);
                     return Err(unavailable(TOO_MANY_SESSIONS));
@@ -154,20 +131,6 @@ pub(super) fn note_crowded_address(address: Option<IpAddr>, tally: &Tally) {
         );
     }
 }
-
-/// A principal has as many sessions as it may, and wants one more.
-pub(crate) fn note_crowded_principal(limit: usize, tally: &Tally) {
-    if let Some(unsaid) = tally.refused_principal.note() {
-        tracing::warn!(
-            limit,
-            unsaid,
-            "handshakes are refused: a principal has too many sessions (`max_connections_per_principal`)"
-        );
-    }
-}
-
-/// What it is told.
-pub(crate) const TOO_MANY_SESSIONS: &str = "you have too many connections, close one of them";
 
 /// 503: this address has too many.
 pub(super) fn crowded_address() -> Refusal {

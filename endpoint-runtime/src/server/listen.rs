@@ -3,11 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Address;
+use super::endpoint::ServerEndpointConfig;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
-use crate::exporter::ServerEndpointConfig;
-use crate::settings::Settings;
+use crate::settings::{Address, Settings};
 
 /// Says of an endpoint whether it is there.
 type Admits = Arc<dyn Fn(&ServerEndpointConfig) -> bool + Send + Sync>;

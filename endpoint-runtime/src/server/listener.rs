@@ -22,7 +22,7 @@ use super::arrival::arrive;
 use super::door::Door;
 use super::listen::{Listen, Rules};
 use crate::session::Ends;
-use crate::settings::Settings;
+use crate::settings::{Address, Settings};
 
 /// The scheme that names a Unix socket.
 const UNIX: &str = "unix:";
@@ -76,25 +76,6 @@ impl fmt::Display for Binding {
             Binding::Tcp(address) => f.write_str(address),
             Binding::Unix(path) => write!(f, "{UNIX}{}", path.display()),
             Binding::Passed(name) => write!(f, "{SYSTEMD}{}", name.as_deref().unwrap_or_default()),
-        }
-    }
-}
-
-/// An address that a server listens on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Address {
-    /// TCP.
-    Tcp(SocketAddr),
-    /// A Unix socket, by its path.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::Tcp(address) => address.fmt(f),
-            Address::Unix(path) => write!(f, "{UNIX}{}", path.display()),
         }
     }
 }

@@ -19,7 +19,7 @@ use super::body::ResponseBody;
 use super::container::Container;
 use super::door::Door;
 use crate::context::ApplicationContext;
-use crate::endpoint::Refusal;
+use crate::error::Refusal;
 use crate::handshake;
 use crate::session::{Ends, Sessions};
 

@@ -5,10 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use http::Extensions;
 
 use super::Session;
-use crate::access::{BearerTokens, Forbidden, Identity, Principal};
-use crate::endpoint::Refusal;
-use crate::error::{Error, Result};
-use crate::server::{Seat, TOO_MANY_SESSIONS, note_crowded_principal};
+use crate::access::{Forbidden, Identity, Principal};
+use crate::error::Result;
+use crate::ledger::{Seat, TOO_MANY_SESSIONS, note_crowded_principal};
 
 /// What was established after the handshake: an [`Identity`], and principals, each by its type. Most sessions have none.
 #[derive(Debug, Default)]
@@ -69,34 +68,9 @@ impl Session {
         self.assume(established, None);
     }
 
-    /// Refreshes who the peer is by a new token, which those verify who verify the tokens of its endpoint's handshakes: see
-    /// [`BearerTokens`](crate::BearerTokens). So a peer goes on with a session that would expire, and a stranger signs in.
-    ///
-    /// ```
-    /// use endpoint_runtime::prelude::*;
-    ///
-    /// #[server_endpoint("/feed")]
-    /// struct Feed;
-    ///
-    /// #[handlers]
-    /// impl Feed {
-    ///     #[on_message]
-    ///     async fn token(&self, token: String, session: &Session) -> Result<()> {
-    ///         session.authorize(&token).await
-    ///     }
-    /// }
-    /// ```
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`](crate::Error::Forbidden): the token is not accepted, is another user's than the session is by now, or gives none of the
-    /// roles that the endpoint requires; its user has too many sessions already
-    /// ([`max_connections_per_principal`](crate::Settings::max_connections_per_principal)); or there are no
-    /// [`BearerTokens`](crate::BearerTokens) here. The session stays as it was.
-    pub async fn authorize(&self, token: &str) -> Result<()> {
-        let tokens = BearerTokens::of(self.handshake(), self.application())
-            .ok_or_else(|| Forbidden::because("no tokens are accepted here"))?;
-        let refused = |refusal: Refusal| Error::from(Forbidden::because(refusal.reason().to_owned()));
-        let established = tokens.verify(token, self.application()).await.map_err(refused)?;
+    /// The peer is who its token says from now on, unless something speaks against it: the last step of [`authorize`](Self::authorize), whose
+    /// errors these are.
+    pub(crate) fn sign_in(&self, established: Extensions) -> Result<()> {
         let name = |identity: Option<&Identity>| Some(identity?.name()?.to_owned());
         let (before, after) = (name(self.identity().as_ref()), name(established.get()));
         if before.is_some() && before != after {
@@ -105,7 +79,7 @@ impl Session {
         if established.get().is_some_and(Identity::has_expired) {
             return Err(Forbidden::because("this token has expired").into());
         }
-        self.home().roles.admit(established.get()).map_err(refused)?;
+        self.home().roles.admit(established.get()).map_err(Forbidden::refused)?;
         let new = after.filter(|_| before.is_none());
         let seat = new.map(|name| self.sit_down(&name)).transpose()?.flatten();
         self.assume(established, seat);

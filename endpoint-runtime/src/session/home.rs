@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::{DEFLATE, EndpointConfig, Extension, Group, Sessions};
 use crate::context::ApplicationContext;
-use crate::endpoint::{Options, Reception};
-use crate::settings::{Compression, OverRate, Overflow, Rate, Settings};
+use crate::endpoint::Reception;
+use crate::settings::{Compression, Options, OverRate, Overflow, Rate, Settings};
 
 /// One deployed endpoint, as its sessions see it: what is configured for it, and where it is deployed.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! [`Outbox`]: what waits to be written to one peer. Many tasks put in, the connection's own task takes out.
 //!
-//! While a message goes out in fragments, whole messages stand behind it (see [`open`]), so that nothing is ever interleaved.
+//! In which order, and how much of it there may be, see [`state`]. While a message goes out in fragments, whole messages stand behind it (see
+//! [`open`]), so that nothing is ever interleaved.
 //!
 //! Broadcasts may go past that task, straight into the socket (see [`direct`]), and those that follow each other go as one (see [`run`]).
 //!
@@ -15,6 +16,7 @@ mod model;
 mod open;
 mod run;
 mod shared;
+mod state;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -30,16 +32,16 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 
 use self::credit::Credit;
-use self::direct::{Direct, WRITER};
+use self::direct::WRITER;
 pub(crate) use self::frame::{DataKind, Frame, Outgoing, Queued};
-use self::open::Open;
 pub(crate) use self::open::{Caller, NotNow, Owner, Part};
 pub(crate) use self::run::{Broadcast, Run};
 pub(crate) use self::shared::Shared;
+use self::state::{State, finish};
 use self::sync::{AtomicU8, AtomicU64, Mutex, MutexGuard};
 use super::send::SendError;
+use crate::ledger::Ledger;
 use crate::message::{CloseCode, CloseReason, ClosedBy};
-use crate::server::Ledger;
 use crate::settings::Overflow;
 
 /// Slots that an empty queue keeps.
@@ -70,173 +72,6 @@ pub(crate) struct Outbox {
     dropped: AtomicU64,
     /// Where those stand in line who would begin a message in fragments. Made for the first.
     line: OnceBox<Semaphore>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// What goes next; behind it broadcasts, if they come last; and how many bytes all that is.
-    queue: VecDeque<Queued>,
-    run: Option<Arc<Run>>,
-    bytes: usize,
-    /// The message that goes out in fragments, and what waits for its end.
-    open: Option<Box<Open>>,
-    /// The socket, if the connection's task has lent it out.
-    direct: Option<Box<Direct>>,
-    /// Set once: nothing is queued any more.
-    closed: Option<Box<CloseReason>>,
-    /// Senders that wait for room.
-    waiting: Vec<Waker>,
-    /// What it has of the memory that is for all queues.
-    credit: Credit,
-}
-
-impl State {
-    /// All that waits.
-    fn total(&self) -> usize {
-        self.bytes + self.open.as_ref().map_or(0, |open| open.bytes)
-    }
-
-    /// Whether there is room for whole messages.
-    fn has_room(&mut self, cost: usize, limit: usize) -> bool {
-        let total = self.total();
-        fits(total, cost, limit) && (total == 0 || self.credit.covers(total + cost))
-    }
-
-    /// Whether there is room for what goes before whatever waits behind an open message.
-    fn has_room_in_front(&mut self, cost: usize, limit: usize) -> bool {
-        let total = self.total();
-        fits(self.bytes, cost, limit) && (self.bytes == 0 || self.credit.covers(total + cost))
-    }
-
-    fn has_room_for(&mut self, frame: &Frame, limit: usize) -> bool {
-        if frame.is_message() {
-            self.has_room(frame.cost(), limit)
-        } else {
-            self.has_room_in_front(frame.cost(), limit)
-        }
-    }
-
-    /// Puts it last; says whether it can be taken out now.
-    fn put(&mut self, outgoing: Outgoing) -> bool {
-        match &mut self.open {
-            Some(open) if outgoing.frame.is_message() => {
-                open.put_behind(outgoing);
-                self.credit.cover(self.bytes + open.bytes);
-                false
-            }
-            _ => {
-                self.put_in_front(outgoing);
-                true
-            }
-        }
-    }
-
-    fn put_all(&mut self, batch: impl Iterator<Item = Outgoing>) -> bool {
-        let mut news = false;
-        for outgoing in batch {
-            news |= self.put(outgoing);
-        }
-        news
-    }
-
-    fn put_in_front(&mut self, outgoing: Outgoing) {
-        self.bytes += outgoing.frame.cost();
-        self.credit.cover(self.total());
-        self.queue.extend(self.run.take().map(Queued::Run));
-        self.queue.push_back(Queued::One(outgoing));
-    }
-
-    /// Puts a broadcast last, where no message is open.
-    fn put_broadcast(&mut self, broadcast: &mut Broadcast) {
-        self.bytes += broadcast.cost();
-        self.credit.cover(self.bytes);
-        if let Some(run) = &mut self.run {
-            if let Some(joined) = broadcast.behind(run) {
-                *run = Arc::clone(joined);
-                return;
-            }
-            self.queue.extend(self.run.take().map(Queued::Run));
-        }
-        self.run = Some(Arc::clone(broadcast.alone()));
-    }
-
-    fn pop(&mut self) -> Option<Queued> {
-        let next = self.queue.pop_front().or_else(|| self.run.take().map(Queued::Run))?;
-        self.bytes -= next.cost();
-        Some(next)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.queue.is_empty() && self.run.is_none()
-    }
-
-    /// Takes everything apart that goes next, message by message.
-    fn unroll(&mut self) -> VecDeque<Outgoing> {
-        let mut all = VecDeque::new();
-        for queued in self.queue.drain(..).chain(self.run.take().map(Queued::Run)) {
-            match queued {
-                Queued::One(outgoing) => all.push_back(outgoing),
-                Queued::Run(run) => all.extend(run.messages().iter().map(|message| {
-                    let frame = Frame::Shared(Arc::clone(message));
-                    Outgoing { frame, done: None }
-                })),
-            }
-        }
-        all
-    }
-
-    /// Wakes this task when there may be room.
-    fn wait(&mut self, cx: &Context<'_>) {
-        if !self.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            self.waiting.push(cx.waker().clone());
-        }
-    }
-
-    /// Drops the oldest whole messages until there is room; fragments and control frames stay. Returns how many went.
-    fn make_room(&mut self, cost: usize, limit: usize) -> u64 {
-        // It may be that the limit is not reached, and there is no memory for more.
-        let limit = if fits(self.total(), cost, limit) { self.credit.covered() } else { limit };
-        let behind = self.open.as_ref().map_or(0, |open| open.bytes);
-        let enough = |front| fits(front + behind, cost, limit);
-        let mut queue = self.unroll();
-        let mut dropped = drop_oldest(&mut queue, &mut self.bytes, enough);
-        self.queue = queue.into_iter().map(Queued::One).collect();
-        let front = self.bytes;
-        if let Some(open) = &mut self.open {
-            let enough = |behind| fits(front + behind, cost, limit);
-            dropped += drop_oldest(&mut open.behind, &mut open.bytes, enough);
-        }
-        self.credit.settle(self.total());
-        dropped
-    }
-}
-
-/// Whether so much more may wait. What is larger than the limit still goes when nothing else waits.
-fn fits(bytes: usize, cost: usize, limit: usize) -> bool {
-    bytes == 0 || bytes.saturating_add(cost) <= limit
-}
-
-/// Drops whole messages from the front of a queue until its bytes are few enough; says how many.
-fn drop_oldest(queue: &mut VecDeque<Outgoing>, bytes: &mut usize, enough: impl Fn(usize) -> bool) -> u64 {
-    let mut dropped = 0;
-    let mut index = 0;
-    while !enough(*bytes) && index < queue.len() {
-        if !queue[index].frame.is_message() {
-            index += 1;
-        } else if let Some(mut old) = queue.remove(index) {
-            *bytes -= old.frame.cost();
-            finish(&mut old, Err(SendError::Full));
-            dropped += 1;
-        }
-    }
-    dropped
-}
-
-fn finish(outgoing: &mut Outgoing, result: Result<(), SendError>) {
-    if let Some(done) = outgoing.done.take() {
-        // Nobody need wait for it.
-        let _ = done.send(result);
-    }
 }
 
 impl Outbox {

@@ -16,7 +16,7 @@ use self::set::Set;
 use super::audience::{Audience, Target};
 use super::outbox::Run;
 use super::{Session, SessionId};
-use crate::server::{Ledger, Queues, Tally};
+use crate::ledger::{Ledger, Queues, Tally};
 
 const SHARDS: usize = 16;
 

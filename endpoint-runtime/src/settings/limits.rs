@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::Settings;
 use super::value::LONGEST;
+use super::{Proxies, Settings};
 use crate::path::Template;
-use crate::server::Proxies;
 
 /// What a handshake cannot do without: `Host`, `Upgrade`, `Connection`, and the two of WebSocket (RFC 6455
 /// 4.1).

@@ -10,8 +10,8 @@ use tokio::io::DuplexStream;
 
 use super::peer::{Peer, Refused};
 use crate::context::ApplicationContext;
-use crate::exporter::{ServerEndpointConfig, ServerEndpointExporter};
-use crate::server::Server;
+use crate::exporter::ServerEndpointExporter;
+use crate::server::{Server, ServerEndpointConfig};
 use crate::session::Sessions;
 use crate::settings::Settings;
 

@@ -3,8 +3,8 @@
 use tokio::time::Instant;
 
 use super::Link;
+use crate::ledger::Bucket;
 use crate::message::{CloseCode, CloseReason, ClosedBy};
-use crate::server::Bucket;
 use crate::session::Limits;
 use crate::settings::OverRate;
 use crate::wire::{Gate, Step};

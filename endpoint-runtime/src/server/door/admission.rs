@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::super::limits::{self, Place};
+use super::super::limits;
 use super::Door;
+use crate::ledger::Place;
 use crate::session::Ends;
 
 /// Connections over a limit that are told so. Beyond, they are just closed: to tell them costs too.

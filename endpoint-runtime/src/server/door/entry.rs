@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hyper::upgrade::OnUpgrade;
 
 use super::super::deployments::Deployed;
-use super::super::limits::Places;
 use super::Admission;
 #[cfg(feature = "http2")]
 use crate::connection::Http2Stream;
+use crate::ledger::Places;
 use crate::session::Handshake;
 
 /// A handshake that an endpoint has accepted.

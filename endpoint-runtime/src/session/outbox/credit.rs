@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::server::Ledger;
+use crate::ledger::Ledger;
 
 /// What each queue may hold without asking, bytes.
 const FREE: usize = 16 * 1024;

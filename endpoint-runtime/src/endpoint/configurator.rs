@@ -7,10 +7,8 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use super::negotiation;
 use crate::context::ApplicationContext;
-use crate::endpoint::Refusal;
-use crate::error::Result;
+use crate::error::{Refusal, Result};
 use crate::message::Text;
 use crate::session::{Extension, Handshake};
 
@@ -83,7 +81,7 @@ pub trait Configurator: Send + Sync + 'static {
     ///
     /// Usually the first of the peer's that the endpoint supports; none is no error, unless the endpoint has `require_subprotocol`.
     fn subprotocol(&self, supported: &[Text], requested: &[&str]) -> Option<Text> {
-        negotiation::first_supported(supported, requested)
+        first_supported(supported, requested)
     }
 
     /// The extensions to use (CF-03), with the parameters that are answered. `installed` are those that the runtime has, and those that the
@@ -94,7 +92,7 @@ pub trait Configurator: Send + Sync + 'static {
     /// `permessage-deflate` is installed unless the endpoint's `compression` is off. It is the runtime's own: whether it is agreed on is
     /// decided here, with which parameters is not, so it is returned as it was requested, or by its name alone.
     fn extensions(&self, installed: &[Extension], requested: &[Extension]) -> Vec<Extension> {
-        negotiation::all_installed(installed, requested)
+        all_installed(installed, requested)
     }
 
     /// The last look at the response before it is sent (CF-04, HS-09): headers may be added and replaced, cookies set. Those that make it a
@@ -173,5 +171,48 @@ impl<C: Configurator> AnyConfigurator for C {
 
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
+    }
+}
+
+/// The first of the client's subprotocols that the endpoint speaks (Jakarta A10: the javadoc's order).
+pub(crate) fn first_supported(supported: &[Text], requested: &[&str]) -> Option<Text> {
+    requested.iter().find_map(|requested| supported.iter().find(|name| **name == **requested).cloned())
+}
+
+/// What is requested and installed, in requested order; of one that is offered several times, the offer that is preferred.
+pub(crate) fn all_installed(installed: &[Extension], requested: &[Extension]) -> Vec<Extension> {
+    let mut agreed: Vec<Extension> = Vec::new();
+    for extension in requested {
+        let in_list = |list: &[Extension]| list.iter().any(|other| other.name() == extension.name());
+        if in_list(installed) && !in_list(&agreed) {
+            agreed.push(extension.clone());
+        }
+    }
+    agreed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(header: &str) -> Vec<Extension> {
+        Extension::parse_list(header).unwrap()
+    }
+
+    #[test]
+    fn extensions_are_agreed_on_in_the_clients_order() {
+        let table = [
+            ("", "a, b", ""),
+            ("a, b", "", ""),
+            ("a, b", "b; x=1, c, a", "b; x=1, a"),
+            ("a", "a; x=1, a; x=2, a", "a; x=1"),
+        ];
+        for (installed, requested, agreed) in table {
+            assert_eq!(
+                all_installed(&list(installed), &list(requested)),
+                list(agreed),
+                "{installed} {requested}"
+            );
+        }
     }
 }

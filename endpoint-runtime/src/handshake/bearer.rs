@@ -11,11 +11,11 @@ use http::header::WWW_AUTHENTICATE;
 use http::{Extensions, HeaderValue, StatusCode};
 
 use self::sources::Sources;
-use super::Principal;
+use crate::access::{Forbidden, Principal};
 use crate::context::ApplicationContext;
-use crate::endpoint::Refusal;
-use crate::handshake::Configurator;
-use crate::session::Handshake;
+use crate::endpoint::Configurator;
+use crate::error::{Refusal, Result};
+use crate::session::{Handshake, Session};
 
 /// The name under which a token is offered among the subprotocols. It is answered where the endpoint speaks none of the others: a browser
 /// takes no answer that chooses none of what it offered.
@@ -247,6 +247,38 @@ fn challenged_with(refusal: Refusal, challenge: HeaderValue) -> Refusal {
         return refusal;
     }
     refusal.header(WWW_AUTHENTICATE, challenge)
+}
+
+impl Session {
+    /// Refreshes who the peer is by a new token, which those verify who verify the tokens of its endpoint's handshakes: see
+    /// [`BearerTokens`]. So a peer goes on with a session that would expire, and a stranger signs in.
+    ///
+    /// ```
+    /// use endpoint_runtime::prelude::*;
+    ///
+    /// #[server_endpoint("/feed")]
+    /// struct Feed;
+    ///
+    /// #[handlers]
+    /// impl Feed {
+    ///     #[on_message]
+    ///     async fn token(&self, token: String, session: &Session) -> Result<()> {
+    ///         session.authorize(&token).await
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`](crate::Error::Forbidden): the token is not accepted, is another user's than the session is by now, or gives none of the
+    /// roles that the endpoint requires; its user has too many sessions already
+    /// ([`max_connections_per_principal`](crate::Settings::max_connections_per_principal)); or there are no
+    /// [`BearerTokens`] here. The session stays as it was.
+    pub async fn authorize(&self, token: &str) -> Result<()> {
+        let tokens = BearerTokens::of(self.handshake(), self.application())
+            .ok_or_else(|| Forbidden::because("no tokens are accepted here"))?;
+        let established = tokens.verify(token, self.application()).await.map_err(Forbidden::refused)?;
+        self.sign_in(established)
+    }
 }
 
 /// For an endpoint with tokens of its own.

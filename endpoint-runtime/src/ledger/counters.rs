@@ -1,11 +1,9 @@
 //! What a server counts: who came in, who was refused and why, what was dropped. [`Tally`] is counted in, [`Counters`] is what is
 //! read of it.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
 use std::time::Instant;
-
-use super::{Principals, Queues};
 
 /// Milliseconds between two lines in the log about the same thing.
 const PAUSE: u64 = 1000;
@@ -50,14 +48,6 @@ impl Counter {
 fn now() -> u64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX - PAUSE) + 1
-}
-
-/// What is kept of all sessions of a server together, and of who would have liked to have one.
-#[derive(Debug, Default)]
-pub(crate) struct Ledger {
-    pub(crate) tally: Tally,
-    pub(crate) queues: Queues,
-    pub(crate) principals: Arc<Principals>,
 }
 
 /// Makes a counter, and what is read of it, for each name.

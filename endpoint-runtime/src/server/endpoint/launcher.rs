@@ -5,13 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::task::TaskTracker;
 
 use crate::connection::{self, Upgraded};
-use crate::context::ApplicationContext;
+use crate::context::{ApplicationContext, Need, Needs};
 use crate::endpoint::{
-    Annotated, Endpoint, Handlers, Held, Intake, Need, Needs, Place, Programmatic, Refusal, Scope,
-    ServerDeclared,
+    Annotated, AnyConfigurator, Endpoint, Handlers, Held, Intake, Programmatic, Scope, ServerDeclared,
 };
-use crate::error::Result;
-use crate::handshake::AnyConfigurator;
+use crate::error::{Place, Refusal, Result};
 use crate::session::{Handshake, Session};
 
 /// What has a look at each new instance, if there is any.

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::Tally;
+
 /// All principals that have a session. Until it is told a limit, nobody is counted.
 #[derive(Debug, Default)]
 pub(crate) struct Principals {
@@ -77,6 +79,20 @@ impl fmt::Debug for Seat {
         f.write_str("Seat")
     }
 }
+
+/// A principal has as many sessions as it may, and wants one more.
+pub(crate) fn note_crowded_principal(limit: usize, tally: &Tally) {
+    if let Some(unsaid) = tally.refused_principal.note() {
+        tracing::warn!(
+            limit,
+            unsaid,
+            "handshakes are refused: a principal has too many sessions (`max_connections_per_principal`)"
+        );
+    }
+}
+
+/// What it is told.
+pub(crate) const TOO_MANY_SESSIONS: &str = "you have too many connections, close one of them";
 
 #[cfg(test)]
 mod tests {

@@ -34,7 +34,7 @@ impl Neighbourhood {
 }
 
 /// All addresses of which there is something to know.
-pub(super) struct Addresses {
+pub(crate) struct Addresses {
     limit: usize,
     rate: Option<Rate>,
     shards: [Mutex<Shard>; SHARDS],
@@ -76,13 +76,13 @@ impl Shard {
 
 impl Addresses {
     /// `limit`: how many connections one may have; 0 is no limit.
-    pub(super) fn new(limit: usize, rate: Option<Rate>) -> Arc<Self> {
+    pub(crate) fn new(limit: usize, rate: Option<Rate>) -> Arc<Self> {
         let (shards, hasher) = (Default::default(), RandomState::new());
         Arc::new(Addresses { limit, rate, shards, hasher })
     }
 
     /// Takes a place for a connection, and says by how many its address is over the limit with it. `None`: it is not counted.
-    pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<(Place, usize)> {
+    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<(Place, usize)> {
         if self.limit == 0 {
             return None;
         }
@@ -96,7 +96,7 @@ impl Addresses {
     }
 
     /// Whether this address may have another handshake now.
-    pub(super) fn handshake(&self, address: IpAddr, now: Instant) -> bool {
+    pub(crate) fn handshake(&self, address: IpAddr, now: Instant) -> bool {
         let Some(rate) = self.rate else { return true };
         let Some(whose) = Neighbourhood::of(address) else { return true };
         let mut shard = self.shard(whose);

@@ -4,15 +4,15 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::check::{Planned, planned_beside};
-use super::{DeployError, Problem, ServerEndpointConfig};
-use crate::access::{BearerTokens, Roles};
+use super::planned::{Planned, planned_beside};
+use super::{Deployed, ServerEndpointConfig};
+use crate::access::Roles;
 use crate::context::ApplicationContext;
-use crate::error::{Error, Panicked};
-use crate::handshake::{AnyConfigurator, OriginRule, Terms};
+use crate::endpoint::AnyConfigurator;
+use crate::error::{DeployError, Error, Panicked, Problem};
+use crate::handshake::{BearerTokens, OriginRule, Terms};
 use crate::message::Text;
 use crate::path::Template;
-use crate::server::Deployed;
 use crate::session::{EndpointConfig, Home, Limits, Sessions};
 use crate::settings::Settings;
 
@@ -35,7 +35,7 @@ pub(crate) fn mount_beside<'o>(
 }
 
 /// Makes an endpoint's configurator, and its instance if all connections share one.
-pub(super) fn mount(
+pub(crate) fn mount(
     planned: &Planned,
     settings: &Settings,
     sessions: &Sessions,

@@ -4,8 +4,8 @@ use std::any::{TypeId, type_name};
 
 use serde::de::DeserializeOwned;
 
-use super::Place;
-use crate::context::{Injected, InjectedByName};
+use super::{Injected, InjectedByName};
+use crate::error::Place;
 use crate::settings::{ValueError, Values};
 
 /// One thing that an endpoint or a component needs.

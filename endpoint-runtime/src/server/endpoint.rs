@@ -1,16 +1,20 @@
 //! [`ServerEndpointConfig`]: one endpoint to be deployed, annotated or programmatic.
 
-use std::any::{TypeId, type_name};
+mod launcher;
+
+use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Launcher;
-use super::launcher::{AnnotatedLauncher, FactoryLauncher};
-use crate::endpoint::{Coders, Endpoint, Handlers, Options, Place, ServerDeclared};
-use crate::handshake::{AnyConfigurator, Configurator};
+pub(crate) use self::launcher::Launcher;
+use self::launcher::{AnnotatedLauncher, FactoryLauncher};
+use crate::endpoint::{
+    AnyConfigurator, Coders, Configurator, Endpoint, Handlers, ServerDeclared, short_name,
+};
+use crate::error::Place;
 use crate::session::{Extension, Seeds};
-use crate::settings::{Compression, OverRate, Overflow, Rate};
+use crate::settings::{Compression, Options, OverRate, Overflow, Rate};
 
 /// An endpoint to be deployed: path, options, and how its instances are made (Jakarta's `ServerEndpointConfig`, SE-05 to SE-07).
 ///
@@ -287,11 +291,4 @@ impl ServerEndpointConfigBuilder {
     pub fn build(self) -> ServerEndpointConfig {
         self.0
     }
-}
-
-/// The last segment of a type's name, without its generics: what people call it.
-pub(crate) fn short_name<E>() -> &'static str {
-    let name = type_name::<E>();
-    let end = name.find('<').unwrap_or(name.len());
-    name[..end].rsplit("::").next().unwrap_or(name)
 }
