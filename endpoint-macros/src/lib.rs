@@ -56,8 +56,11 @@ use crate::runtime::Runtime;
 /// | `send_buffer = 1_048_576` | bytes that may be queued for one slow peer |
 /// | `overflow = disconnect`, `wait`, `drop_newest` or `drop_oldest` | what becomes of a message beyond that |
 /// | `compression = on`, `context` or `off` | whether messages are compressed, each by itself or with those before it in mind |
+/// | `resume = "2m"` | for how long a session can be resumed when its connection is lost, by a client that asks for it; on whichever server, where there is a cluster |
 /// | `origins = ["https://example.com"]` | which web pages may connect; the default is those of the same origin, `"*"` is any |
 /// | `require = "admin"`, or `["admin", "editor"]` for one of several | the roles that a peer must be in; a stranger is turned away with 401, anybody else with 403 |
+/// | `recover(size = 100, ttl = "5m", rooms = "chat/*")` | these rooms are recoverable: so many messages are kept, until so long after the last one, for whoever was away; all rooms without `rooms`, a name or the beginning of one and a `*` |
+/// | `presence` | it is known everywhere who is present in the rooms of `recover`, or in all rooms if there is none |
 /// | `crate = path` | where the runtime is, if it is not a dependency of this package by name |
 ///
 /// What is left out comes from the settings of the server. Durations are written `"250ms"`, `"30s"`, `"5m"`, `"1h"`; sizes are numbers or

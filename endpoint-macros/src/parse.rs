@@ -5,5 +5,5 @@
 mod arguments;
 mod block;
 
-pub(crate) use self::arguments::{Argument, Arguments, Value};
+pub(crate) use self::arguments::{Argument, Arguments, Nested, Value};
 pub(crate) use self::block::{Block, Member, Method};

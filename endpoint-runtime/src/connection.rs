@@ -4,6 +4,8 @@
 //! answered and sends go out while a handler is busy, but the next message is not looked at before it is done. A method that panics or
 //! fails costs its own session only; `on_close` is called exactly once, last of all, with the truth.
 
+#[cfg(feature = "json")]
+mod greeting;
 mod input;
 mod link;
 mod output;
@@ -111,10 +113,18 @@ fn run_counted<D: Dispatch, R>(
             connection.close(None::<&mut D>).await;
             return None;
         };
+        #[cfg(feature = "json")]
+        if connection.session.speaks() && !Box::pin(connection.greet()).await {
+            connection.wait_for_the_end().await;
+            connection.close(None::<&mut D>).await;
+            return None;
+        }
         match coders {
             Ok(()) => connection.open(&mut instance).await,
             Err(error) => Box::pin(connection.fail(&mut instance, *error)).await,
         }
+        #[cfg(feature = "json")]
+        connection.say_what_is_not_recovered();
         connection.messages(&mut instance).await;
         connection.close(Some(&mut instance)).await;
         let end = end(instance);
@@ -551,6 +561,6 @@ mod tests {
     #[test]
     fn what_a_connection_holds_is_small() {
         // It lies in the task of each connection: `docs/memory.md`.
-        assert!(size_of::<Connection>() <= 600, "{}", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 608, "{}", size_of::<Connection>());
     }
 }

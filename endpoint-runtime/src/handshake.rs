@@ -17,6 +17,8 @@ use http::header::{
 use http::{Method, Response, StatusCode, Version, request};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+#[cfg(feature = "json")]
+pub(crate) use self::bearer::challenged;
 pub use self::bearer::{BearerTokens, TokenVerifier};
 pub(crate) use self::negotiation::Terms;
 pub(crate) use self::origin::OriginRule;

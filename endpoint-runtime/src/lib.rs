@@ -15,6 +15,7 @@ pub mod __private;
 mod access;
 #[cfg(feature = "client")]
 mod client;
+pub mod cluster;
 mod connection;
 mod context;
 pub mod docs;
@@ -52,6 +53,10 @@ pub use crate::client::{
 pub use tokio_rustls::rustls;
 
 pub use crate::access::{Forbidden, Identity, Principal};
+#[cfg(feature = "nats")]
+pub use crate::cluster::Nats;
+#[cfg(feature = "redis")]
+pub use crate::cluster::Redis;
 pub use crate::context::{
     ApplicationContext, ApplicationEvent, ComponentConfig, ContextAware, Inject, Injected, InjectedByName,
     Lazy, Lifecycle, Named, Needs, Observer,
@@ -85,9 +90,9 @@ pub use crate::server::{
     ServerEndpointConfigBuilder,
 };
 pub use crate::session::{
-    Attributes, Audience, Batch, BinaryWriter, Delivery, EndpointConfig, Extension, HandlerConflict,
-    Handshake, InvalidExtensions, InvalidSessionId, MessageHandlerId, Receipt, SendError, Session, SessionId,
-    Sessions, TextWriter, TrySendError,
+    AskError, Attributes, Audience, Batch, BinaryWriter, Delivery, EndpointConfig, Extension,
+    HandlerConflict, Handshake, InvalidExtensions, InvalidSessionId, MessageHandlerId, Receipt, Resumed,
+    SendError, Session, SessionId, Sessions, TextWriter, TrySendError,
 };
 pub use crate::settings::{
     Address, ClientCertificates, Compression, OverRate, Overflow, Rate, SetValue, Settings, SettingsError,
@@ -102,8 +107,12 @@ pub mod prelude {
     pub use crate::Json;
     #[cfg(feature = "msgpack")]
     pub use crate::MsgPack;
+    #[cfg(feature = "nats")]
+    pub use crate::Nats;
     #[cfg(feature = "protobuf")]
     pub use crate::Protobuf;
+    #[cfg(feature = "redis")]
+    pub use crate::Redis;
     pub use crate::{
         ApplicationContext, ApplicationEvent, BinaryReader, BinaryWriter, Bytes, CloseCode, CloseReason,
         Compression, Configurator, Container, ContextAware, DecodeError, Decoded, Decoder, Encoded, Encoder,

@@ -1,6 +1,8 @@
 //! Messages: the kinds there are, what a handler may take ([`FromMessage`]) and what may be sent ([`IntoMessage`]).
 
 mod close;
+#[cfg(feature = "json")]
+pub(crate) mod control;
 mod decoded;
 mod forms;
 mod fragment;
@@ -23,6 +25,7 @@ use std::hash::{Hash, Hasher};
 
 pub use bytes::Bytes;
 
+pub(crate) use self::close::floor_char_boundary;
 pub use self::close::{CloseCode, CloseReason, ClosedBy};
 pub use self::decoded::{Decoded, Encoded};
 pub use self::forms::{Parsed, Ping, Pong};

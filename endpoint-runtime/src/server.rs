@@ -10,11 +10,14 @@ mod endpoint;
 mod http1;
 #[cfg(feature = "http2")]
 mod http2;
+mod isolation;
 mod limits;
 mod listen;
 mod listener;
 mod mounted;
 mod proxies;
+#[cfg(feature = "json")]
+mod publishing;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "http2")]
@@ -40,8 +43,12 @@ pub(crate) use self::listen::Encryption;
 pub use self::listen::Listen;
 pub(crate) use self::listener::{Binding, Listener};
 pub use self::mounted::{Mounted, MountedService};
+#[cfg(feature = "json")]
+pub(crate) use self::publishing::Publishing;
 #[cfg(feature = "tls")]
 pub use self::tls::{ClientAuthorities, Tls};
+#[cfg(feature = "json")]
+use crate::cluster::resume::Resumption;
 use crate::context::ApplicationEvent;
 use crate::session::{Current, Sessions};
 use crate::settings::Address;
@@ -88,6 +95,10 @@ impl Server {
         let timers = tokio::spawn(door.timers().clone().run());
         current.started();
         door.container().set_ready(true);
+        if let Some(cluster) = door.container().cluster() {
+            let state = cluster.node().watch();
+            tokio::spawn(isolation::mind(Arc::downgrade(&door), state));
+        }
         Server {
             door,
             addresses,
@@ -174,7 +185,18 @@ impl Server {
         self.stop.cancel();
         drain::drain(&self.door, &drain::reason(self.handed_over), &self.at_once).await;
         self.timers.abort();
+        #[cfg(feature = "json")]
+        if let Some(resumption) = self.door.context().find::<Resumption>() {
+            resumption.flush().await;
+        }
+        let cluster = self.container().cluster();
+        if let Some(cluster) = &cluster {
+            cluster.node().leave().await;
+        }
         self.door.context().destroy().await;
+        if let Some(cluster) = cluster {
+            cluster.node().stop().await;
+        }
         tracing::info!("stopped");
     }
 

@@ -4,7 +4,9 @@ mod access;
 mod attributes;
 mod audience;
 mod config;
+mod continuity;
 mod current;
+mod elsewhere;
 mod extension;
 pub(crate) mod fan_out;
 mod forms;
@@ -13,8 +15,12 @@ mod handshake;
 mod home;
 mod id;
 mod message_handlers;
+mod message_id;
+mod nodes;
 mod objects;
 pub(crate) mod outbox;
+mod position;
+mod presence;
 mod registry;
 mod send;
 mod sending;
@@ -33,21 +39,33 @@ use tokio_util::sync::CancellationToken;
 use self::access::Refreshed;
 pub use self::attributes::Attributes;
 pub(crate) use self::attributes::Seeds;
+pub(crate) use self::audience::Target;
 pub use self::audience::{Audience, Delivery};
 pub use self::config::EndpointConfig;
+pub use self::continuity::{AskError, Resumed};
+pub(crate) use self::continuity::{Continuity, Heard, Journal, may_come_back};
+#[cfg(feature = "json")]
+pub(crate) use self::continuity::{Keeper, Place, Unseen};
 pub(crate) use self::current::{Current, enter};
+pub(crate) use self::elsewhere::{Addressees, Elsewhere, Passage};
+pub use self::elsewhere::{ClusterError, Crossing};
 pub(crate) use self::extension::{DEFLATE, is_token};
 pub use self::extension::{Extension, InvalidExtensions};
 pub use self::handshake::Handshake;
 pub(crate) use self::handshake::{Ends, NamedHost, cookies, form_pairs};
 pub(crate) use self::home::{Home, Limits};
-pub use self::id::{InvalidSessionId, SessionId};
+pub use self::id::{InvalidSessionId, NodeId, SessionId};
 use self::message_handlers::MessageHandlers;
 pub(crate) use self::message_handlers::{Call, Route};
 pub use self::message_handlers::{HandlerConflict, MessageHandlerId};
+pub use self::message_id::{InvalidMessageId, MessageId};
+pub use self::nodes::{ClusterState, NodeInfo};
 use self::outbox::Outbox;
+pub use self::position::{Epoch, Position};
+pub use self::presence::{Presence, PresentMember};
+use self::registry::Group;
 pub use self::registry::Sessions;
-use self::registry::{Group, GroupKey};
+pub(crate) use self::registry::{EndpointType, GroupKey, WeakSessions};
 pub use self::send::{Batch, Receipt, SendError, TrySendError};
 use self::tuning::Tuning;
 pub use self::writer::{BinaryWriter, TextWriter};
@@ -84,6 +102,8 @@ struct Inner {
     handlers: OnceBox<MessageHandlers>,
     /// Who the peer is now, if that is not what the handshake says.
     refreshed: OnceBox<Refreshed>,
+    /// What can go on over another connection, if anything can.
+    continuity: OnceBox<Continuity>,
 }
 
 #[derive(Default)]
@@ -158,6 +178,7 @@ impl Session {
             encoders: OnceBox::new(),
             handlers: OnceBox::new(),
             refreshed: OnceBox::new(),
+            continuity: OnceBox::new(),
         }))
     }
 
@@ -240,10 +261,7 @@ impl Session {
 
     /// The sessions of the same endpoint, this one too (Jakarta SES-30).
     pub fn siblings(&self) -> Audience {
-        Audience::new(
-            self.sessions().clone(),
-            audience::Target::Group(GroupKey::Endpoint(self.0.home.type_id)),
-        )
+        Audience::new(self.sessions().clone(), Target::Group(GroupKey::Endpoint(self.0.home.endpoint_type())))
     }
 
     /// The components of the application.
@@ -281,10 +299,19 @@ impl Session {
     /// Enters a room; says whether it was new to this session. A closed session enters nothing.
     pub fn join(&self, room: &str) -> bool {
         let mut memberships = self.memberships();
-        if memberships.gone || !self.sessions().join(GroupKey::Room(room.into()), self) {
+        if memberships.gone {
+            return false;
+        }
+        if !self.enter_room(room, || self.sessions().join(GroupKey::Room(room.into()), self)) {
             return false;
         }
         memberships.named().rooms.push(room.into());
+        // Under the lock, so that a session's comings and goings are told in their order.
+        if let Some(elsewhere) = self.sessions().elsewhere() {
+            elsewhere.joined(room, self);
+        }
+        drop(memberships);
+        self.note_change();
         true
     }
 
@@ -295,7 +322,27 @@ impl Session {
             return false;
         };
         memberships.named().rooms.swap_remove(position);
-        self.sessions().leave(&GroupKey::Room(room.into()), *self.id())
+        let left = self.sessions().leave(&GroupKey::Room(room.into()), *self.id());
+        if let Some(elsewhere) = self.sessions().elsewhere() {
+            elsewhere.left(room, self, false);
+        }
+        drop(memberships);
+        self.note_change();
+        left
+    }
+
+    /// Waits until what other nodes send to its rooms and to its user arrives: to [join](Self::join) does not wait for that. Says whether it
+    /// does, within `cluster_deadline`; without a cluster there is nothing to wait for.
+    ///
+    /// An `#[on_open]` that tells its peer which room it has joined waits for this first.
+    pub async fn reachable(&self) -> bool {
+        let Some(elsewhere) = self.sessions().elsewhere() else { return true };
+        let groups = {
+            let memberships = self.memberships();
+            let rooms = memberships.rooms().iter().cloned().map(GroupKey::Room);
+            rooms.chain(memberships.user().map(|name| GroupKey::User(name.into()))).collect()
+        };
+        elsewhere.reached(groups).await
     }
 
     /// The rooms it is in, or was in when it closed.
@@ -308,6 +355,7 @@ impl Session {
     /// A session whose peer has an [`Identity`](crate::Identity) with a name is that user's from the beginning, without this.
     pub fn set_user(&self, name: &str) {
         self.become_users(&mut self.memberships(), Some(name));
+        self.note_change();
     }
 
     fn become_users(&self, memberships: &mut Memberships, name: Option<&str>) {
@@ -439,11 +487,17 @@ impl Session {
         memberships.gone = true;
         for room in memberships.rooms() {
             self.sessions().leave(&GroupKey::Room(room.clone()), id);
+            if let Some(elsewhere) = self.sessions().elsewhere() {
+                elsewhere.left(room, self, true);
+            }
         }
         if let Some(user) = memberships.user() {
             self.sessions().leave(&GroupKey::User(user.into()), id);
         }
         drop(memberships);
+        if let Some(continuity) = self.continuity() {
+            continuity.ended(self, reason);
+        }
         if let Some(refreshed) = self.0.refreshed.get() {
             refreshed.leave();
         }
@@ -491,6 +545,11 @@ impl fmt::Debug for WeakSession {
 }
 
 impl WeakSession {
+    #[cfg(feature = "json")]
+    pub(crate) fn upgrade(&self) -> Option<Session> {
+        self.0.upgrade().map(Session)
+    }
+
     /// Tells the connection that a timer has come due.
     pub(crate) fn ring(&self) {
         if let Some(inner) = self.0.upgrade() {

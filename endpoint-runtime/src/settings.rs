@@ -41,7 +41,7 @@ pub use client_certificates::ClientCertificates;
 pub use compression::Compression;
 pub use error::SettingsError;
 pub(crate) use limits::address_fault;
-pub(crate) use options::Options;
+pub(crate) use options::{Options, Recover};
 pub use overflow::Overflow;
 pub(crate) use proxies::Proxies;
 pub use rate::{OverRate, Rate};
@@ -326,6 +326,37 @@ pub struct Settings {
     /// proxies only. See [`Listen::proxy_protocol`](crate::Listen::proxy_protocol).
     pub proxy_protocol: bool,
 
+    /// What people call this process among the nodes of a cluster. Default: `None`, the name of the machine and the number of the process.
+    ///
+    /// Nothing goes by it: two may have the same.
+    pub node_name: Option<String>,
+
+    /// How long whoever sends, closes, counts or lists sessions of other nodes waits for the engine of the cluster and for their answers.
+    /// Default: 1 s.
+    ///
+    /// After it they are told what is known by then. Longer bears slower engines, and keeps the handlers that wait for them waiting while the
+    /// engine is down.
+    pub cluster_deadline: Duration,
+
+    /// How many bytes may wait for the engine of the cluster. Default: 8,388,608 (8 MiB).
+    ///
+    /// What is sent to other nodes beyond that is refused and counted; sessions of this process have it all the same. As much again may
+    /// have arrived and wait to be delivered here. More bears longer stalls of the engine.
+    pub cluster_queue: usize,
+
+    /// Whether a server is [ready](crate::Container::is_ready) while it cannot reach the other nodes of its cluster for more than 5 s.
+    /// Default: `false`.
+    ///
+    /// A load balancer then sends new clients to nodes that can. Where the engine of the cluster itself is what fails, no node is ready:
+    /// with `true` all go on with who they have and who comes.
+    pub ready_when_isolated: bool,
+
+    /// After how long without a way to the other nodes of the cluster a server closes its sessions with 1012, in rounds as a shutdown does.
+    /// Default: `None`, written `"off"`: they stay.
+    ///
+    /// For applications whose clients had better be on another node than alone on this one: `"30s"`.
+    pub close_when_isolated: Option<Duration>,
+
     /// The application's own settings: the tables of the file, and the variables with two underscores in their names. Default: none.
     pub values: Values,
 }
@@ -379,6 +410,11 @@ impl Default for Settings {
             tls_reload_interval: Some(Duration::from_secs(10)),
             trusted_proxies: Vec::new(),
             proxy_protocol: false,
+            node_name: None,
+            cluster_deadline: Duration::from_secs(1),
+            cluster_queue: 8 << 20,
+            ready_when_isolated: false,
+            close_when_isolated: None,
             values: Values::default(),
         }
     }

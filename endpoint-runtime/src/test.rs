@@ -32,9 +32,11 @@
 
 mod app;
 mod peer;
+mod sim_engine;
 
 pub use self::app::{App, Connect, RunningApp};
 pub use self::peer::{Peer, Refused};
+pub use self::sim_engine::{Cut, Faults, Harm, SimEngine, SimNode};
 
 /// An application in memory, with every endpoint that this test program links. Settings are the defaults: neither
 /// `endpoint.toml` nor the environment is read.

@@ -1,5 +1,6 @@
 //! The page about Jakarta WebSocket (`docs/jakarta.md`) is whole and true as far as a program can see: each promise stands there once, with a
-//! status that there is; each test that it names exists; and its sums are right.
+//! status that there is; each test that it names exists; and its sums are right. Of the page about clusters (`docs/cluster.md`) too, the tests
+//! that it names exist.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -128,11 +129,26 @@ fn the_sums_are_right() {
     assert!(page.contains(&sentence), "the page must say: {sentence}");
 }
 
+/// What engines do to their users: numbered in their own table.
+fn traps() -> Vec<Row> {
+    let page = cells(&read(Path::new("../endpoint-runtime/docs/cluster.md")));
+    page.into_iter().filter(|row| row.len() == 4 && row[0].parse::<u8>().is_ok()).collect()
+}
+
+#[test]
+fn every_trap_has_its_tests() {
+    let traps = traps();
+    for number in [1, 2, 3, 4, 5, 6, 7, 12] {
+        let of_number = traps.iter().filter(|row| row[0] == number.to_string());
+        assert_eq!(of_number.filter(|row| row[3].contains("`cluster::")).count(), 1, "{number}");
+    }
+}
+
 #[test]
 fn every_test_that_is_named_exists() {
     let mut missing = Vec::new();
     let mut sources = Sources::default();
-    for row in rows(&page()) {
+    for row in rows(&page()).into_iter().chain(traps()) {
         let Some(cell) = row.last().filter(|cell| *cell != "-") else { continue };
         for name in cell.split(", ") {
             let known = name.strip_prefix('`').and_then(|name| name.strip_suffix('`'));

@@ -4,6 +4,7 @@ use proc_macro2::{Ident, Span};
 use quote::ToTokens;
 use syn::{Expr, LitBool, LitStr, Path, Type};
 
+use super::recover::{self, Recover};
 use super::value;
 use crate::hint;
 use crate::parse::{Argument, Arguments, Value};
@@ -35,9 +36,13 @@ pub(crate) struct Options {
     pub(crate) send_buffer: Option<Expr>,
     pub(crate) overflow: Option<Ident>,
     pub(crate) compression: Option<Ident>,
+    /// Milliseconds.
+    pub(crate) resume: Option<u64>,
     pub(crate) origins: Option<Vec<LitStr>>,
     pub(crate) require_subprotocol: Option<LitBool>,
     pub(crate) require: Option<Vec<LitStr>>,
+    pub(crate) recover: Option<Recover>,
+    pub(crate) presence: bool,
     /// `crate = path`
     pub(crate) runtime: Option<Path>,
 }
@@ -86,8 +91,11 @@ impl Side {
                 "send_buffer",
                 "overflow",
                 "compression",
+                "resume",
                 "origins",
                 "require",
+                "recover",
+                "presence",
                 "crate",
             ],
             Side::Client => &[
@@ -123,9 +131,12 @@ impl Options {
             send_buffer: None,
             overflow: None,
             compression: None,
+            resume: None,
             origins: None,
             require_subprotocol: None,
             require: None,
+            recover: None,
+            presence: false,
             runtime: None,
         }
     }
@@ -142,6 +153,15 @@ impl Options {
                 options.set(argument, problems);
                 seen.push(name);
             }
+        }
+        for nested in arguments.nested {
+            let name = nested.name.to_string();
+            if seen.contains(&name) {
+                problems.on(&nested.name, format!("`{name}` is set twice: keep one of them"));
+            } else if options.is_served(&nested.name, problems) {
+                options.recover = Some(Recover::new(&nested, problems));
+            }
+            seen.push(name);
         }
         if let Some(required) = options.require_subprotocol.as_ref().filter(|required| required.value)
             && !seen.iter().any(|name| name == "subprotocols")
@@ -173,8 +193,19 @@ impl Options {
             (Side::Client, rest) => rest,
         };
         for other in rest {
+            if let Expr::Path(path) = other
+                && let Some(name) = path.path.get_ident().filter(|name| *name == "presence")
+            {
+                if self.presence {
+                    problems.on(name, "`presence` is set twice: keep one of them");
+                } else if self.is_served(name, problems) {
+                    self.presence = true;
+                }
+                continue;
+            }
             let text = match self.side {
                 Side::Server if value::is_named(other, "require") => value::NO_ROLE,
+                Side::Server if value::is_named(other, "recover") => recover::NO_HISTORY,
                 Side::Server => "expected `name = value`: only the path stands without a name",
                 Side::Client => "expected `name = value`",
             };
@@ -182,12 +213,18 @@ impl Options {
         }
     }
 
+    /// Whether this is not an argument of server endpoints on a client one.
+    fn is_served(&self, name: &Ident, problems: &mut Problems) -> bool {
+        let reason = server_only(&name.to_string()).filter(|_| self.side == Side::Client);
+        if let Some(reason) = reason {
+            problems.on(name, format!("`{name}` belongs to a server endpoint: {reason}"));
+        }
+        reason.is_none()
+    }
+
     fn set(&mut self, Argument { name, value }: Argument, problems: &mut Problems) {
         let known = name.to_string();
-        if self.side == Side::Client
-            && let Some(reason) = server_only(&known)
-        {
-            problems.on(&name, format!("`{known}` belongs to a server endpoint: {reason}"));
+        if !self.is_served(&name, problems) {
             return;
         }
         match (known.as_str(), value) {
@@ -236,10 +273,15 @@ impl Options {
             "compression" => {
                 self.compression = value::word(&value, &["on", "context", "off"], problems);
             }
+            "resume" => self.resume = value::duration(&value, "2m", problems),
             "origins" => {
                 self.origins = value::list(&value, "https://example.com", value::origin_fault, problems);
             }
             "require" => self.require = value::roles(&value, problems),
+            "recover" => problems.on(value, recover::NO_HISTORY),
+            "presence" => {
+                problems.on(value, "`presence` stands alone: write it if it is wanted, or leave it out");
+            }
             _ => unknown(self.side, name, problems),
         }
     }
@@ -274,8 +316,10 @@ const NO_PATH: &str = "a client endpoint has no path: each instance is connected
 fn server_only(name: &str) -> Option<&'static str> {
     match name {
         "scope" => Some("each connection of a client has the instance that was passed to `connect`"),
+        "resume" => Some("it is the server that keeps sessions"),
         "origins" => Some("a client says its origin, and the server decides"),
         "require" => Some("a client's peer is the server it has connected to, which is in no role"),
+        "recover" | "presence" => Some("rooms are the server's"),
         "configurator" => Some("what a client sends and accepts is said where it connects"),
         "require_subprotocol" => Some(
             "a client is told by `session.subprotocol()` what was agreed on, and closes if it cannot do without",

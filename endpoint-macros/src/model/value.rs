@@ -38,6 +38,19 @@ pub(super) fn word(value: &Expr, known: &[&str], problems: &mut Problems) -> Opt
     }
 }
 
+/// A duration of some length; what to write instead of none.
+pub(super) fn some_time(value: &Expr, zero: &str, problems: &mut Problems) -> Option<u64> {
+    // What is said of "off" elsewhere is no remedy here.
+    if text(value).is_some_and(|text| is_none_at_all(&text.value())) {
+        problems.on(value, zero);
+        return None;
+    }
+    match timeout(value, problems)? {
+        Timeout::Millis(millis) => Some(millis),
+        Timeout::Off => None,
+    }
+}
+
 /// A number of bytes: a number, or any constant expression.
 pub(super) fn size(value: Expr, zero: &str, problems: &mut Problems) -> Option<Expr> {
     let fault = match &value {
@@ -91,6 +104,18 @@ pub(super) fn timeout(value: &Expr, problems: &mut Problems) -> Option<Timeout> 
     read.map_err(|message| problems.on(value, message)).ok()
 }
 
+/// A duration, in milliseconds, such as this example.
+pub(super) fn duration(value: &Expr, example: &str, problems: &mut Problems) -> Option<u64> {
+    match timeout(value, problems)? {
+        Timeout::Millis(millis) => Some(millis),
+        Timeout::Off => {
+            problems
+                .on(value, format!("expected a duration, such as \"{example}\": without it, leave it out"));
+            None
+        }
+    }
+}
+
 fn parse_timeout(text: &str) -> Result<Timeout, String> {
     if text == "off" {
         return Ok(Timeout::Off);
@@ -112,6 +137,12 @@ fn parse_timeout(text: &str) -> Result<Timeout, String> {
         Some(millis) if millis <= LONGEST => Ok(Timeout::Millis(millis)),
         _ => Err(format!("`{text}` is too long: write at most \"8760h\", which is a year")),
     }
+}
+
+fn is_none_at_all(text: &str) -> bool {
+    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let is_zero = !digits.is_empty() && digits.bytes().all(|digit| digit == b'0');
+    text == "off" || is_zero && digits.len() < text.len()
 }
 
 fn not_a_duration(text: &str) -> String {

@@ -1,6 +1,6 @@
 //! The arguments of an attribute: `"/path", name = value, …`.
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::discouraged::Speculative;
@@ -11,9 +11,12 @@ use syn::{Expr, Token, Type, bracketed, token};
 use crate::problems::Problems;
 
 /// All arguments of an attribute, in order.
+#[derive(Default)]
 pub(crate) struct Arguments {
     /// Those without a name.
     pub(crate) positional: Vec<Expr>,
+    /// Those that have arguments of their own: `name(..)`.
+    pub(crate) nested: Vec<Nested>,
     /// Those with one.
     pub(crate) named: Vec<Argument>,
 }
@@ -22,6 +25,12 @@ pub(crate) struct Arguments {
 pub(crate) struct Argument {
     pub(crate) name: Ident,
     pub(crate) value: Value,
+}
+
+/// `name(..)`
+pub(crate) struct Nested {
+    pub(crate) name: Ident,
+    pub(crate) arguments: TokenStream,
 }
 
 /// What an argument is set to.
@@ -34,16 +43,19 @@ pub(crate) enum Value {
 /// The arguments that are set to types, which may look like no expression: `Csv<Row>`.
 const TYPES: &[&str] = &["decoders", "encoders", "configurator", "as"];
 
+/// The arguments that have arguments of their own.
+const NESTED: &[&str] = &["recover"];
+
 impl Arguments {
     /// Takes the arguments apart. What cannot be read is a problem, and what follows its comma is read all the same.
     pub(crate) fn parse(tokens: TokenStream, problems: &mut Problems) -> Self {
         let parser = |input: ParseStream<'_>| Ok(Self::parse_all(input, problems));
         // The parser reads to the end and never fails.
-        parser.parse2(tokens).unwrap_or(Arguments { positional: Vec::new(), named: Vec::new() })
+        parser.parse2(tokens).unwrap_or_default()
     }
 
     fn parse_all(input: ParseStream<'_>, problems: &mut Problems) -> Self {
-        let mut arguments = Arguments { positional: Vec::new(), named: Vec::new() };
+        let mut arguments = Arguments::default();
         while !input.is_empty() {
             if let Err(error) = arguments.parse_one(input) {
                 problems.add(error);
@@ -69,11 +81,19 @@ impl Arguments {
                 None => Value::Expression(ungrouped(input.parse()?)),
             };
             self.named.push(Argument { name, value });
+        } else if NESTED.iter().any(|known| starts_with(input, known)) && input.peek2(token::Paren) {
+            let (name, inside) = (input.call(Ident::parse_any)?, input.parse::<Group>()?);
+            self.nested.push(Nested { name, arguments: inside.stream() });
         } else {
             self.positional.push(ungrouped(input.parse()?));
         }
         Ok(())
     }
+}
+
+/// Whether this word comes next.
+fn starts_with(input: ParseStream<'_>, word: &str) -> bool {
+    input.fork().call(Ident::parse_any).is_ok_and(|next| next == word)
 }
 
 /// Types up to the next argument. `None`, with nothing read, if something else stands there.

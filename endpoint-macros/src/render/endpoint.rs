@@ -8,7 +8,7 @@ use syn::{LitStr, Type};
 
 use super::wanted::{context_local, needs, value};
 use super::{ask, ask_with, place};
-use crate::model::{Endpoint, Field, Options, Scope, Side, Timeout};
+use crate::model::{Endpoint, Field, Options, Recover, Scope, Side, Timeout};
 use crate::runtime::Runtime;
 
 /// The implementations of `Declared`, and of `ServerDeclared` with the registration or of `ClientDeclared`.
@@ -179,9 +179,12 @@ fn declaration(endpoint: &Endpoint, options: &Options, runtime: &Runtime) -> Tok
         send_buffer,
         overflow,
         compression,
+        resume,
         origins,
         require_subprotocol,
         require,
+        recover,
+        presence,
         ..
     } = options;
     let list = |items: &Vec<LitStr>| quote!(&[#(#items),*]);
@@ -193,9 +196,12 @@ fn declaration(endpoint: &Endpoint, options: &Options, runtime: &Runtime) -> Tok
         ("send_buffer", send_buffer.as_ref().map(ToTokens::to_token_stream)),
         ("overflow", overflow.as_ref().map(|policy| policy_of(&policy.to_string(), runtime))),
         ("compression", compression.as_ref().map(|word| compression_of(&word.to_string(), runtime))),
+        ("resume", resume.as_ref().map(ToTokens::to_token_stream)),
         ("origins", origins.as_ref().map(list)),
         ("require_subprotocol", require_subprotocol.as_ref().map(ToTokens::to_token_stream)),
         ("require", require.as_ref().map(list)),
+        ("recover", recover.as_ref().map(recovery)),
+        ("presence", presence.then(TokenStream::new)),
     ];
     let calls = arguments.into_iter().filter_map(|(method, argument)| {
         let method = Ident::new(method, Span::mixed_site());
@@ -209,6 +215,14 @@ fn timeout(timeout: &Timeout) -> TokenStream {
         Timeout::Off => quote!(::core::option::Option::None),
         Timeout::Millis(millis) => quote!(::core::option::Option::Some(#millis)),
     }
+}
+
+/// How many messages, for how many milliseconds, of which rooms.
+fn recovery(recover: &Recover) -> TokenStream {
+    let size = recover.size.as_ref().map_or_else(|| quote!(1), ToTokens::to_token_stream);
+    let ttl = recover.ttl.unwrap_or(1);
+    let rooms = recover.rooms.as_ref().map_or_else(|| quote!("*"), ToTokens::to_token_stream);
+    quote!(#size, #ttl, #rooms)
 }
 
 fn policy_of(word: &str, runtime: &Runtime) -> TokenStream {

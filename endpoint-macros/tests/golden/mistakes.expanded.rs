@@ -20,7 +20,7 @@ impl ::endpoint_runtime::__private::ServerDeclared for Chat {
     }
 }
 ::core::compile_error! {
-    "`#[server_endpoint]` has no argument `scop`, did you mean `scope`? Its arguments are the path, `subprotocols`, `require_subprotocol`, `decoders`, `encoders`, `configurator`, `scope`, `max_message_size`, `idle_timeout`, `ping_interval`, `send_buffer`, `overflow`, `compression`, `origins`, `require` and `crate`"
+    "`#[server_endpoint]` has no argument `scop`, did you mean `scope`? Its arguments are the path, `subprotocols`, `require_subprotocol`, `decoders`, `encoders`, `configurator`, `scope`, `max_message_size`, `idle_timeout`, `ping_interval`, `send_buffer`, `overflow`, `compression`, `resume`, `origins`, `require`, `recover`, `presence` and `crate`"
 }
 ::core::compile_error! {
     "the path must start with '/': write \"/chat\""

@@ -92,11 +92,12 @@ struct Program {
 impl ::endpoint_runtime::__private::Declared for Program {
     type Scope = ::endpoint_runtime::__private::PerConnection;
     const DECLARATION: ::endpoint_runtime::__private::Declaration = ::endpoint_runtime::__private::Declaration::new(
-        "/program",
-        "Program",
-        ::core::env!("CARGO_PKG_NAME"),
-        ::endpoint_runtime::__private::Place::new(::core::file!(), ::core::line!()),
-    );
+            "/program",
+            "Program",
+            ::core::env!("CARGO_PKG_NAME"),
+            ::endpoint_runtime::__private::Place::new(::core::file!(), ::core::line!()),
+        )
+        .resume(120000u64);
 }
 #[automatically_derived]
 impl ::endpoint_runtime::__private::ServerDeclared for Program {

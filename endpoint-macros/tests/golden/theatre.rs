@@ -11,7 +11,7 @@ struct Theatre {
     evenings: AtomicU64,
 }
 
-#[server_endpoint("/program")]
+#[server_endpoint("/program", resume = "2m")]
 struct Program {
     #[inject("main")]
     theatre: Arc<Theatre>,

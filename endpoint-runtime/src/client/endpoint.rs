@@ -1,6 +1,6 @@
 //! What may be connected: [`ClientEndpoint`], and how its instance is driven from one connection to the next.
 
-use std::any::TypeId;
+use std::any::{TypeId, type_name};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -52,6 +52,7 @@ impl<E: Handlers + ClientDeclared> ClientEndpoint<ViaHandlers> for E {
         ClientInstance {
             about: About {
                 type_id: TypeId::of::<E>(),
+                full_name: type_name::<E>(),
                 type_name: declaration.type_name,
                 options: declaration.options(),
                 needs: needs.into_found(),
@@ -69,6 +70,7 @@ impl<E: Endpoint> ClientEndpoint<ViaEndpoint> for E {
         ClientInstance {
             about: About {
                 type_id: TypeId::of::<E>(),
+                full_name: type_name::<E>(),
                 type_name: short_name::<E>(),
                 options: Options::default(),
                 needs: Vec::new(),
@@ -97,6 +99,7 @@ impl fmt::Debug for ClientInstance {
 pub(super) struct About {
     pub(super) type_id: TypeId,
     pub(super) type_name: &'static str,
+    pub(super) full_name: &'static str,
     pub(super) options: Options,
     pub(super) needs: Vec<Need>,
     /// Which messages its methods take, and its decoders and encoders.

@@ -62,6 +62,7 @@ impl Plan {
             path: target.path_and_query.path().to_owned(),
             type_id: about.type_id,
             type_name: about.type_name,
+            full_name: about.full_name,
             subprotocols: subprotocols.iter().map(|name| Text::from(name.as_str())).collect(),
             extensions: options.extensions.clone(),
             roles: Roles::default(),

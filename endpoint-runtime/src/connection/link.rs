@@ -12,6 +12,7 @@ mod rates;
 mod sharing;
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -122,6 +123,8 @@ pub(super) struct Link {
     detour: bool,
     /// The message that is delivered part by part.
     parts: Parts,
+    /// Nothing that is queued goes out yet: the client has not been told which session it has.
+    quiet: bool,
     /// Whether the peer has sent a message that waits. What it has sent since stands behind that, unread.
     held: bool,
     /// How long the running handler may go on when the session has ended, and until when, once it has.
@@ -145,10 +148,12 @@ impl Link {
     ) -> Self {
         let (now, forms, deflate) = (Instant::now(), session.forms(), session.deflate());
         let rates = Rates::new(session.limits(), now);
+        let session_speaks = session.speaks();
         Link {
             transport,
             input: Input::new(read_ahead),
             output: Output::new(role)
+                .noting(session.continuity().map(|continuity| Arc::clone(continuity.journal())))
                 .compressing(deflate.map(|deflate| deflate.ours), session.limits().compression_threshold),
             sharing: Sharing::No,
             decoder: Decoder::new(role, forms.text_delivery(), forms.binary_delivery())
@@ -170,7 +175,8 @@ impl Link {
             binary: forms.binary,
             pings: forms.pings,
             retuned: false,
-            detour: rates.is_some(),
+            detour: rates.is_some() || session_speaks,
+            quiet: session_speaks,
             rates,
             parts: Parts::default(),
             held: false,
@@ -259,6 +265,16 @@ impl Link {
         }
         outbox.push_always(Outgoing { frame, done: None }, self.session.limits().send_buffer);
         true
+    }
+
+    /// Puts what the client is told about its session before whatever is queued, which goes out from now on.
+    #[cfg(feature = "json")]
+    pub(super) fn greet(&mut self, frames: impl IntoIterator<Item = Frame>) {
+        self.hold();
+        if self.phase == Phase::Open {
+            frames.into_iter().for_each(|frame| self.output.put_frame(frame));
+        }
+        self.quiet = false;
     }
 
     /// Why the session ended, once it has.
@@ -416,7 +432,14 @@ impl Link {
         let outbox = self.session.outbox();
         self.phase == Phase::Open
             && outbox.has_news()
-            && (!self.output.is_blocked() || outbox.closed().is_some())
+            && (!(self.output.is_blocked() || self.quiet) || outbox.closed().is_some())
+    }
+
+    /// Before the session ends otherwise than behind all that is queued: that is noted, where it may be sent again.
+    fn salvage(&mut self) {
+        if self.phase == Phase::Open && self.output.journal().is_some() {
+            let _ = self.take_out(usize::MAX);
+        }
     }
 
     fn pump(&mut self) {

@@ -21,9 +21,12 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpC
 use self::compressed::Compressing;
 use super::transport::Transport;
 use crate::message::{CloseCode, CloseReason};
-use crate::session::SendError;
 use crate::session::outbox::{DataKind, Frame, Outgoing, Queued, Run, Shared};
+use crate::session::{Journal, SendError};
 use crate::wire::{self, Role, spare};
+
+/// Goes before a message of the application that begins as a control message does.
+const ESCAPE: &[u8] = b"\x01{}";
 
 /// A payload of this size or more is not copied. Below, a copy is cheaper than a slot in a vectored write.
 const LARGE: usize = 8 * 1024;
@@ -50,6 +53,8 @@ pub(super) struct Output {
     role: Role,
     /// Messages of fewer bytes have the shortest header, and go out as they are. None of a client's do.
     short: u8,
+    /// What is noted of messages, if the session can go on over another connection.
+    journal: Option<Arc<Journal>>,
     /// What compresses messages, if that was agreed on.
     compressing: Option<Compressing>,
     /// What goes first: large payloads, and what was gathered before them.
@@ -73,6 +78,7 @@ impl Output {
         Output {
             role,
             short: if role == Role::Server { MAX_SHORT + 1 } else { 0 },
+            journal: None,
             compressing: None,
             parts: VecDeque::new(),
             small: Vec::new(),
@@ -83,6 +89,20 @@ impl Output {
             blocked: false,
             unflushed: false,
         }
+    }
+
+    /// What goes out is noted, and has headers where it needs them.
+    pub(super) fn noting(mut self, journal: Option<Arc<Journal>>) -> Self {
+        if journal.is_some() {
+            self.short = 0;
+        }
+        self.journal = journal;
+        self
+    }
+
+    /// Whether what goes out is noted.
+    pub(super) fn journal(&self) -> Option<&Arc<Journal>> {
+        self.journal.as_ref()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -143,15 +163,32 @@ impl Output {
 
     #[inline(never)]
     fn put_any(&mut self, frame: Frame) {
+        if self.journal.is_some() {
+            self.put_header(&frame);
+        }
         let is_for_it = |compressing: &Compressing| compressing.is_for(&frame);
         if !(self.compressing.as_ref().is_some_and(is_for_it) && self.put_compressed(&frame)) {
             self.put_as_it_is(frame);
         }
     }
 
+    /// Notes what goes out, and puts what goes before it.
+    #[cold]
+    fn put_header(&mut self, frame: &Frame) {
+        let Some(journal) = &self.journal else { return };
+        let header = match frame {
+            Frame::Shared(shared) => shared.header().cloned(),
+            _ => None,
+        };
+        let marked = journal.note(frame);
+        if let Some(header) = header.or_else(|| marked.then(|| Bytes::from_static(ESCAPE))) {
+            self.put_as_it_is(Frame::Control(header));
+        }
+    }
+
     fn put_as_it_is(&mut self, frame: Frame) {
         let (opcode, fin, payload) = match frame {
-            Frame::Text(payload) => (OpCode::Data(Data::Text), true, payload),
+            Frame::Text(payload) | Frame::Control(payload) => (OpCode::Data(Data::Text), true, payload),
             Frame::Binary(payload) => (OpCode::Data(Data::Binary), true, payload),
             Frame::Plain(kind, payload) => (OpCode::Data(kind.opcode()), true, payload),
             Frame::Shared(shared) => return self.put_shared(&shared),
@@ -176,7 +213,7 @@ impl Output {
 
     /// What goes to many is encoded already, unless it has to be masked.
     fn put_run(&mut self, run: &Run) {
-        let whole = self.role == Role::Server && !self.compresses(run.encoded());
+        let whole = self.role == Role::Server && self.journal.is_none() && !self.compresses(run.encoded());
         if whole {
             return self.put_encoded(run.encoded());
         }

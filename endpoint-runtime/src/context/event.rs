@@ -8,7 +8,7 @@ use super::component::Shared;
 use super::{ApplicationContext, Inner};
 use crate::error::Panicked;
 use crate::message::CloseReason;
-use crate::session::Session;
+use crate::session::{ClusterState, NodeId, PresentMember, Session};
 use crate::settings::Address;
 
 /// Something that happened to the application (Spring's `ApplicationEvent`).
@@ -39,6 +39,58 @@ pub enum ApplicationEvent {
     },
     /// The server begins to shut down: nobody is accepted any more, and all sessions are closed.
     ShuttingDown,
+    /// Another node of the cluster is there.
+    #[non_exhaustive]
+    NodeJoined {
+        /// Which.
+        id: NodeId,
+        /// What people call it.
+        name: String,
+    },
+    /// Another node has said goodbye, or was not heard for almost ten seconds.
+    #[non_exhaustive]
+    NodeLeft {
+        /// Which.
+        id: NodeId,
+        /// What people call it.
+        name: String,
+        /// Whether it has said goodbye. Otherwise it is dead, or cannot be reached; it may come back.
+        goodbye: bool,
+    },
+    /// The way to the other nodes is lost, or there again.
+    #[non_exhaustive]
+    ClusterChanged {
+        /// How it is now.
+        state: ClusterState,
+    },
+    /// Somebody has come into a room that has presence, on any node. Told at most once, on nodes that have sessions in the room; who
+    /// is there is said by [`present`](crate::Audience::present).
+    #[non_exhaustive]
+    Entered {
+        /// The room.
+        room: Arc<str>,
+        /// Who, and whose session it is.
+        member: PresentMember,
+    },
+    /// Somebody has left a room that has presence: told as [`Entered`](Self::Entered) is. A session that can be resumed has left when it
+    /// was not within fifteen seconds.
+    #[non_exhaustive]
+    Left {
+        /// The room.
+        room: Arc<str>,
+        /// Who, and whose session it was.
+        member: PresentMember,
+    },
+    /// More have come into a room that has presence, or left it, within a moment than are told one by one.
+    #[non_exhaustive]
+    Crowded {
+        /// The room.
+        room: Arc<str>,
+        /// How many more have come.
+        entered: usize,
+        /// How many more have left.
+        left: usize,
+    },
 }
 
 /// What is told about [`ApplicationEvent`]s (Spring's `ApplicationListener`).

@@ -286,9 +286,19 @@ fn remedy(key: Key, name: Option<&str>) -> String {
             let name = key.type_name;
             format!("say `.provide_shared::<{name}>(..)`, or `#[component(as = [{name}])]`")
         }
-        None => "say `.provide(..)`, or declare it with `#[component]`".to_owned(),
+        None => match ASKED_FOR.iter().find(|(type_name, _)| *type_name == key.type_name) {
+            Some((_, remedy)) => (*remedy).to_owned(),
+            None => "say `.provide(..)`, or declare it with `#[component]`".to_owned(),
+        },
     }
 }
+
+/// What the runtime itself provides where it is asked to, and how one asks.
+const ASKED_FOR: [(&str, &str); 1] = [(
+    "endpoint_runtime::cluster::handle::Cluster",
+    "say `.cluster(Local::new())` for one process, or `.cluster(Redis::connect(\"redis://localhost:6379\").await?)` for several; an \
+     `Option<Cluster>` is `None` without it",
+)];
 
 /// The last word of a type's name, which is what people see in it.
 fn last_word(type_name: &str) -> String {

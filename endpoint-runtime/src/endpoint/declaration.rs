@@ -1,6 +1,7 @@
 //! What an annotated endpoint declares, and what generated code implements for it.
 
 use std::any::type_name;
+use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use crate::context::{ApplicationContext, Needs};
 use crate::error::{Error, Place, Refusal, Result};
 use crate::message::CloseReason;
 use crate::session::Handshake;
-use crate::settings::{Compression, Options, Overflow};
+use crate::settings::{Compression, Options, Overflow, Recover};
 
 /// What `#[server_endpoint]` or `#[client_endpoint]` says of a type, as constants.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +30,10 @@ pub struct Declaration {
     send_buffer: Option<usize>,
     overflow: Option<Overflow>,
     compression: Option<Compression>,
+    resume: Option<Duration>,
     origins: Option<&'static [&'static str]>,
+    recover: Option<(usize, u64, &'static str)>,
+    presence: bool,
 }
 
 impl Declaration {
@@ -55,7 +59,10 @@ impl Declaration {
             send_buffer: None,
             overflow: None,
             compression: None,
+            resume: None,
             origins: None,
+            recover: None,
+            presence: false,
         }
     }
 
@@ -128,9 +135,27 @@ impl Declaration {
         self
     }
 
+    /// `resume = ".."`, milliseconds
+    pub const fn resume(mut self, millis: u64) -> Self {
+        self.resume = Some(Duration::from_millis(millis));
+        self
+    }
+
     /// `origins = [..]`
     pub const fn origins(mut self, origins: &'static [&'static str]) -> Self {
         self.origins = Some(origins);
+        self
+    }
+
+    /// `recover(size = .., ttl = "..", rooms = "..")`: messages, milliseconds, and the pattern of names
+    pub const fn recover(mut self, size: usize, millis: u64, rooms: &'static str) -> Self {
+        self.recover = Some((size, millis, rooms));
+        self
+    }
+
+    /// `presence`
+    pub const fn presence(mut self) -> Self {
+        self.presence = true;
         self
     }
 
@@ -150,7 +175,14 @@ impl Declaration {
             message_rate: None,
             byte_rate: None,
             over_rate: None,
+            resume: self.resume,
             origins: self.origins.map(owned),
+            recover: self.recover.map(|(size, millis, rooms)| Recover {
+                size,
+                ttl: Duration::from_millis(millis),
+                rooms: Cow::Borrowed(rooms),
+            }),
+            presence: self.presence,
         }
     }
 }

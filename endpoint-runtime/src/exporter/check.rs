@@ -2,10 +2,20 @@
 
 use std::any::TypeId;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::{Registration, Report, ServerEndpointExporter};
+#[cfg(feature = "json")]
+use crate::cluster::resume::Resumption;
+use crate::cluster::{Cluster, Engine, Local, Node, Rule, Rules};
+#[cfg(feature = "json")]
+use crate::context::Needs;
 use crate::context::{ApplicationContext, ComponentConfig, Need, Unmet, Wanted};
+#[cfg(feature = "json")]
+use crate::error::Place;
 use crate::error::{DeployError, Problem};
+#[cfg(feature = "json")]
+use crate::handshake::BearerTokens;
 use crate::path::Router;
 use crate::server::{Binding, Container, Listen, Planned, ServerEndpointConfig, conflict, planned};
 use crate::session::Sessions;
@@ -20,13 +30,15 @@ pub(super) struct Plan {
     pub(super) listeners: Vec<(Binding, Listen)>,
     pub(super) container: Container,
     pub(super) context: ApplicationContext,
+    /// What is needed beside what endpoints and components do.
+    needs: Vec<Need>,
     problems: Vec<Problem>,
 }
 
 impl Plan {
-    /// What all endpoints ask for.
+    /// What is asked for by anything but components.
     pub(super) fn needs(&self) -> Vec<Need> {
-        self.endpoints.iter().flat_map(Planned::needs).collect()
+        self.endpoints.iter().flat_map(Planned::needs).chain(self.needs.iter().copied()).collect()
     }
 
     /// What is set among the application's own settings by a slip, most likely, as lines of the log.
@@ -69,21 +81,45 @@ impl ServerEndpointExporter {
     pub(super) fn plan(&self) -> Plan {
         let mut problems = Vec::new();
         let settings = self.merged_settings(&mut problems);
-        let container = Container::new(Sessions::new());
+        let sessions = Sessions::new();
+        let (all, selected) = self.collect(&settings);
+        let (rules, faults) = Rules::new(self.said_of_rooms(&selected));
+        let engine = self.engine.clone().or_else(|| in_process(&rules));
+        let unable = engine.iter().flat_map(|engine| rules.unable(&**engine));
+        let faults: Vec<_> = faults.into_iter().chain(unable).collect();
+        let node = engine.map(|engine| Node::new(engine, rules, &sessions, &settings));
+        let container = Container::of(sessions, node.map(Cluster::new));
         let context = self.context(&settings, &container);
+        #[cfg(feature = "json")]
+        problems.extend(self.carried.problems().into_iter().map(Problem::new));
         problems.extend(context.problems());
         #[cfg_attr(not(feature = "tls"), allow(unused_mut))]
         let mut listeners = listeners(&settings, &self.listens, &mut problems);
         #[cfg(feature = "tls")]
         self.encrypt(&settings, &mut listeners, &mut problems);
-        let (all, selected) = self.collect(&settings);
         let endpoints: Vec<_> =
-            selected.into_iter().map(|config| planned(config, &settings, &mut problems)).collect();
+            selected.into_iter().map(|config| planned(config, &settings, &context, &mut problems)).collect();
         conflicts(&endpoints, &mut problems);
+        problems.extend(faults.into_iter().map(Problem::from));
         problems.extend(unmet(&endpoints, &context).into_problems());
         unreachable(&endpoints, &listeners, &mut problems);
         self.expectations(all, &endpoints, &mut problems);
-        Plan { settings, endpoints, listeners, container, context, problems }
+        #[cfg(feature = "json")]
+        let needs = self.publishing_needs(&context, &mut problems);
+        #[cfg(not(feature = "json"))]
+        let needs = Vec::new();
+        Plan { settings, endpoints, listeners, container, context, needs, problems }
+    }
+
+    /// What the exporter and the endpoints say of rooms.
+    fn said_of_rooms(&self, endpoints: &[ServerEndpointConfig]) -> Vec<Rule> {
+        let own = self.rooms.iter().map(|(pattern, rooms, place)| Rule {
+            pattern: pattern.clone(),
+            rooms: *rooms,
+            by: "`.rooms(..)`".to_owned(),
+            place: *place,
+        });
+        own.chain(endpoints.iter().filter_map(ServerEndpointConfig::rooms)).collect()
     }
 
     /// The components, none of which is built: the exporter's, what annotations registered, and the runtime's own.
@@ -91,12 +127,27 @@ impl ServerEndpointExporter {
         let mut components = self.components.clone();
         components.add(ComponentConfig::value(container.sessions().clone()));
         components.add(ComponentConfig::value(container.clone()));
+        if let Some(cluster) = container.cluster() {
+            components.add(ComponentConfig::value(cluster));
+        }
         components.add(ComponentConfig::value(settings.clone()));
+        #[cfg(feature = "json")]
+        components.add(ComponentConfig::shared(self.resumption(settings, container), Place::caller()));
         if self.registered {
             components.add_registered();
         }
         let observers = self.observers.clone();
         ApplicationContext::new(components, settings, observers, container.sessions().node())
+    }
+
+    /// What resumes sessions: by the engine of the cluster, or by one that is for this server alone.
+    #[cfg(feature = "json")]
+    fn resumption(&self, settings: &Settings, container: &Container) -> Arc<Resumption> {
+        let (carried, first_within) = (self.carried.clone(), settings.handshake_timeout);
+        match container.cluster() {
+            Some(cluster) => Resumption::of_node(cluster.node(), carried, first_within),
+            None => Resumption::alone(carried, first_within),
+        }
     }
 
     fn merged_settings(&self, problems: &mut Vec<Problem>) -> Settings {
@@ -112,6 +163,22 @@ impl ServerEndpointExporter {
             settings.problems().into_iter().map(|(key, text)| Problem::new(format!("`{key}`: {text}"))),
         );
         settings
+    }
+
+    /// What it takes to know who hands in messages.
+    #[cfg(feature = "json")]
+    fn publishing_needs(&self, context: &ApplicationContext, problems: &mut Vec<Problem>) -> Vec<Need> {
+        let (mut all, mut unmet) = (Vec::new(), Unmet::default());
+        for (place, publishing) in &self.publishing {
+            let mut needs = Needs::new(*place);
+            needs.asked_by("tokens", *place).component::<BearerTokens>();
+            let needs = needs.into_found();
+            unmet.add(context, "publishing", &needs);
+            all.extend(needs);
+            problems.extend(publishing.problems().map(|text| Problem::new(text).at(*place)));
+        }
+        problems.extend(unmet.into_problems());
+        all
     }
 
     /// How many endpoints there are, and those that are selected, in a stable order: link order is none.
@@ -160,6 +227,11 @@ impl ServerEndpointExporter {
             }
         }
     }
+}
+
+/// The engine of who has none and needs one.
+fn in_process(rules: &Rules) -> Option<Arc<dyn Engine>> {
+    (!rules.is_empty()).then(|| Arc::new(Local::new()) as Arc<dyn Engine>)
 }
 
 const NO_RUNTIME: &str = "there is no tokio runtime here: put `#[tokio::main]` on `async fn main`, or run this within `Runtime::block_on`";

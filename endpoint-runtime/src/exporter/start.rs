@@ -10,6 +10,7 @@ use futures_util::future::{Either, select};
 
 use super::check::Plan;
 use super::{Hook, Ready, ServerEndpointExporter};
+use crate::cluster::Cluster;
 use crate::context::{ApplicationContext, ApplicationEvent, Undo};
 use crate::error::{DeployError, Panicked, Place, Problem, Result};
 use crate::path::Router;
@@ -61,6 +62,15 @@ pub(super) async fn mount(exporter: ServerEndpointExporter) -> Result<Mounted> {
             "layers (`.layer(..)`): they go around the service, or the other's routes",
         ),
     ];
+    #[cfg(feature = "json")]
+    let misplaced = [
+        &misplaced[..],
+        &[(
+            !exporter.publishing.is_empty(),
+            "address for messages (`.publishing(..)`): that is a route of the other server",
+        )],
+    ]
+    .concat();
     let misplaced = misplaced.iter().filter(|(is_there, _)| *is_there);
     let misplaced =
         misplaced.map(|(_, what)| Problem::new(format!("what is mounted in another server has no {what}")));
@@ -83,6 +93,7 @@ async fn serve<S>(
     stop: impl Future<Output = S>,
 ) -> Result<Either<Server, S>> {
     let context = plan.context.clone();
+    let cluster = plan.container.cluster();
     let undo = Undo::new(&context);
     // The components' code runs in the name of this server, from the first that is built to the last that is destroyed.
     let current = Current::announce(plan.container.sessions(), &context);
@@ -101,10 +112,12 @@ async fn serve<S>(
         Ok(Either::Right(stopped)) => {
             tracing::info!("asked to stop before the server had started");
             undo.now().await;
+            leave(cluster).await;
             Ok(Either::Right(stopped))
         }
         Err(error) => {
             undo.now().await;
+            leave(cluster).await;
             Err(error)
         }
     }
@@ -119,6 +132,9 @@ struct Prepared {
 
 async fn prepare(exporter: ServerEndpointExporter, plan: Plan) -> Result<Prepared> {
     plan.slips().iter().for_each(|slip| tracing::warn!("{slip}"));
+    if let Some(cluster) = plan.container.cluster() {
+        join(&cluster, &plan.context).await?;
+    }
     raise(exporter.hooks, &plan).await?;
     let mut router = Router::new();
     let mut problems = Vec::new();
@@ -148,8 +164,31 @@ async fn prepare(exporter: ServerEndpointExporter, plan: Plan) -> Result<Prepare
         layers if layers.is_empty() => None,
         layers => Some(layers.into_iter().fold(endpoints(), |inner, layer| layer(inner))),
     };
-    let door = Door::new(router, exporter.fallback, layered, plan.settings, plan.container, plan.context);
+    let fallback = exporter.fallback;
+    #[cfg(feature = "json")]
+    let fallback = exporter.publishing.into_iter().fold(fallback, |fallback, (_, publishing)| {
+        Some(publishing.before(fallback, plan.container.sessions().clone(), &plan.context, &plan.settings))
+    });
+    let door = Door::new(router, fallback, layered, plan.settings, plan.container, plan.context);
     Ok(Prepared { door, listeners, ready: exporter.ready })
+}
+
+/// Becomes a node of the cluster: components may use it.
+async fn join(cluster: &Cluster, context: &ApplicationContext) -> Result<(), DeployError> {
+    let node = cluster.node();
+    node.start(context).await.map_err(|error| {
+        let text = format!(
+            "the engine of the cluster, {}, cannot be started: {error}. Its server must run, and be reached from here",
+            node.engine_name()
+        );
+        DeployError::new(vec![Problem::new(text)])
+    })
+}
+
+async fn leave(cluster: Option<Cluster>) {
+    if let Some(cluster) = cluster {
+        cluster.node().stop().await;
+    }
 }
 
 /// Builds the components and tells them, and has the application do what it wants to do then.

@@ -114,7 +114,9 @@ impl fmt::Debug for CloseReason {
     }
 }
 
-fn floor_char_boundary(text: &str, mut at: usize) -> usize {
+/// The end of the last whole character within so many bytes; `str` has this since Rust 1.91.
+pub(crate) fn floor_char_boundary(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {
         at -= 1;
     }

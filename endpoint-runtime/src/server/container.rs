@@ -1,7 +1,7 @@
 //! [`Container`]: the running server, for the application inside of it.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use http::{Request, Response};
 use tokio::sync::watch;
@@ -11,6 +11,7 @@ use super::body::ResponseBody;
 use super::deployments::{announce, mount_beside};
 use super::door::Door;
 use super::endpoint::ServerEndpointConfig;
+use crate::cluster::Cluster;
 use crate::context::{ApplicationContext, Injected};
 use crate::endpoint::{Context, FromContext};
 use crate::error::{DeployError, Problem, Result};
@@ -54,12 +55,39 @@ struct Inner {
     /// Set when the server opens. Weak, because the server's endpoints may hold the container.
     door: OnceLock<Weak<Door>>,
     ready: watch::Sender<bool>,
+    standing: Mutex<Standing>,
+    cluster: Option<Cluster>,
+}
+
+/// What makes a server ready.
+#[derive(Clone, Copy, Default)]
+struct Standing {
+    /// It accepts connections, and is not about to stop.
+    open: bool,
+    /// It cannot reach the other nodes of its cluster.
+    isolated: bool,
 }
 
 impl Container {
     /// A container without a server yet.
     pub(crate) fn new(sessions: Sessions) -> Self {
-        Container(Arc::new(Inner { sessions, door: OnceLock::new(), ready: watch::Sender::new(false) }))
+        Self::of(sessions, None)
+    }
+
+    /// The same, of a node of a cluster.
+    pub(crate) fn of(sessions: Sessions, cluster: Option<Cluster>) -> Self {
+        Container(Arc::new(Inner {
+            sessions,
+            door: OnceLock::new(),
+            ready: watch::Sender::new(false),
+            standing: Mutex::default(),
+            cluster,
+        }))
+    }
+
+    /// The cluster that the server is a node of, if it has an [engine](crate::ServerEndpointExporter::cluster).
+    pub fn cluster(&self) -> Option<Cluster> {
+        self.0.cluster.clone()
     }
 
     /// From now on it is this server's.
@@ -68,12 +96,28 @@ impl Container {
         let _ = self.0.door.set(Arc::downgrade(door));
     }
 
+    /// The server accepts connections, or is about to stop.
     pub(super) fn set_ready(&self, ready: bool) {
-        self.0.ready.send_replace(ready);
+        self.stand(|standing| standing.open = ready);
+    }
+
+    /// The server cannot reach the other nodes of its cluster; or it can again, which does not make it ready if it is about to stop.
+    pub(crate) fn set_isolated(&self, isolated: bool) {
+        self.stand(|standing| standing.isolated = isolated);
+    }
+
+    fn stand(&self, change: impl FnOnce(&mut Standing)) {
+        let mut standing = self.0.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut standing);
+        let ready = standing.open && !standing.isolated;
+        // Under the lock, so that of two changes the later is what is seen.
+        self.0.ready.send_if_modified(|before| std::mem::replace(before, ready) != ready);
     }
 
     /// Whether the server wants to be sent more connections: from the moment when all listeners are open until a shutdown begins, which is
-    /// `drain_delay` before it closes the first of them. What a load balancer is to be told, by a health page of the application's own.
+    /// `drain_delay` before it closes the first of them. What a load balancer is to be told, by a health page of the application's own. A
+    /// server that cannot reach the other nodes of its cluster for more than 5 s is not ready until it can, unless it is to be
+    /// ([`ready_when_isolated`](crate::Settings::ready_when_isolated)).
     pub fn is_ready(&self) -> bool {
         *self.0.ready.borrow()
     }
@@ -166,7 +210,7 @@ impl Container {
         // In this order: a session that comes in meanwhile is either found here, or finds out itself.
         deployed.home.leave();
         let reason = undeployed();
-        let sessions = self.sessions().of_endpoint(deployed.home.type_id);
+        let sessions = self.sessions().of_endpoint(&deployed.home);
         let closed = sessions
             .iter()
             .filter(|session| Arc::ptr_eq(session.home(), &deployed.home) && session.begin_close(&reason))

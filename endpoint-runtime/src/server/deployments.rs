@@ -9,9 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 pub(crate) use self::mount::{announce, mount, mount_beside};
 pub(crate) use self::planned::{Planned, conflict, planned};
 use super::endpoint::{Launcher, ServerEndpointConfig};
+#[cfg(feature = "json")]
+use crate::cluster::resume::Resumption;
 use crate::error::DeployError;
 use crate::handshake::Terms;
 use crate::path::{BadEncoding, Match, PathParams, Router, Template};
+#[cfg(feature = "json")]
+use crate::session::Handshake;
 use crate::session::Home;
 
 /// One endpoint, ready for connections.
@@ -20,6 +24,17 @@ pub(crate) struct Deployed {
     pub(crate) home: Arc<Home>,
     pub(crate) terms: Terms,
     pub(crate) launcher: Arc<dyn Launcher>,
+    /// What resumes its sessions, if they can be.
+    #[cfg(feature = "json")]
+    pub(crate) resumption: Option<Arc<Resumption>>,
+}
+
+#[cfg(feature = "json")]
+impl Deployed {
+    /// What resumes the session of this handshake, if its client asks for that.
+    pub(super) fn resumption_of(&self, handshake: &Handshake) -> Option<Arc<Resumption>> {
+        self.resumption.as_ref().filter(|_| handshake.query_param("resume").is_some()).cloned()
+    }
 }
 
 impl fmt::Debug for Deployed {

@@ -402,6 +402,10 @@ impl Door {
             Err(error) => return tracing::debug!(%error, "the peer left during the handshake"),
         };
         let session = Session::new(Arc::clone(&deployed.home), handshake);
+        #[cfg(feature = "json")]
+        if let Some(resumption) = deployed.resumption_of(session.handshake()) {
+            session.go_on_by(resumption);
+        }
         let (transport, read_ahead) = Transport::from_upgraded(upgraded);
         #[cfg(feature = "http2")]
         let transport = transport.of(accepted.stream);

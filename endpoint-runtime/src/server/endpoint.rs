@@ -2,19 +2,20 @@
 
 mod launcher;
 
-use std::any::TypeId;
+use std::any::{TypeId, type_name};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use self::launcher::Launcher;
 use self::launcher::{AnnotatedLauncher, FactoryLauncher};
+use crate::cluster::{Rooms, Rule};
 use crate::endpoint::{
     AnyConfigurator, Coders, Configurator, Endpoint, Handlers, ServerDeclared, short_name,
 };
 use crate::error::Place;
 use crate::session::{Extension, Seeds};
-use crate::settings::{Compression, Options, OverRate, Overflow, Rate};
+use crate::settings::{Compression, Options, OverRate, Overflow, Rate, Recover};
 
 /// An endpoint to be deployed: path, options, and how its instances are made (Jakarta's `ServerEndpointConfig`, SE-05 to SE-07).
 ///
@@ -37,6 +38,7 @@ pub struct ServerEndpointConfig {
     pub(crate) path: String,
     pub(crate) type_id: TypeId,
     pub(crate) type_name: &'static str,
+    pub(crate) full_name: &'static str,
     /// The package that declares it, if a macro said so.
     pub(crate) package: Option<&'static str>,
     pub(crate) place: Place,
@@ -56,6 +58,7 @@ impl ServerEndpointConfig {
         ServerEndpointConfig {
             path: declaration.path.to_owned(),
             type_id: TypeId::of::<E>(),
+            full_name: type_name::<E>(),
             type_name: declaration.type_name,
             package: Some(declaration.package),
             place: declaration.place,
@@ -78,6 +81,7 @@ impl ServerEndpointConfig {
         ServerEndpointConfigBuilder(ServerEndpointConfig {
             path: path.into(),
             type_id: TypeId::of::<E>(),
+            full_name: type_name::<E>(),
             type_name: short_name::<E>(),
             package: None,
             place: Place::caller(),
@@ -128,6 +132,28 @@ impl ServerEndpointConfig {
     /// Where it is declared.
     pub fn place(&self) -> Place {
         self.place
+    }
+
+    /// What it says of rooms.
+    pub(crate) fn rooms(&self) -> Option<Rule> {
+        let Options { recover, presence, .. } = &self.options;
+        if recover.is_none() && !presence {
+            return None;
+        }
+        let rooms =
+            recover.as_ref().map_or_else(Rooms::plain, |kept| Rooms::recoverable(kept.size, kept.ttl));
+        Some(Rule {
+            pattern: recover.as_ref().map_or("*", |kept| &*kept.rooms).to_owned(),
+            rooms: if *presence { rooms.presence() } else { rooms },
+            by: self.type_name.to_owned(),
+            place: self.place,
+        })
+    }
+
+    /// Whether its clients may say where they were: in their sessions, or in rooms.
+    #[cfg(feature = "json")]
+    pub(crate) fn is_continued(&self) -> bool {
+        self.options.resume.is_some() || self.options.recover.is_some()
     }
 
     /// The same endpoint, with something before its path.
@@ -275,9 +301,29 @@ impl ServerEndpointConfigBuilder {
         self
     }
 
+    /// For how long a session can be resumed when its connection is gone, by a client that asks for it: what `resume = ".."` says of an
+    /// annotated endpoint. `None`: not at all.
+    pub fn resume(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.0.options.resume = time.into();
+        self
+    }
+
     /// From which pages browsers may connect: `https://example.com`, or `*` for any.
     pub fn origins<S: Into<String>>(mut self, origins: impl IntoIterator<Item = S>) -> Self {
         self.0.options.origins = Some(origins.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Keeps the last `size` messages of these rooms, until `ttl` after the last one, for whoever was away: see
+    /// [`Rooms::recoverable`](crate::cluster::Rooms::recoverable). `rooms` is a name, or the beginning of one and a `*`.
+    pub fn recover(mut self, size: usize, ttl: Duration, rooms: impl Into<String>) -> Self {
+        self.0.options.recover = Some(Recover { size, ttl, rooms: rooms.into().into() });
+        self
+    }
+
+    /// Notes who is present in the rooms of [`recover`](Self::recover), or in all rooms if there is none.
+    pub fn presence(mut self) -> Self {
+        self.0.options.presence = true;
         self
     }
 

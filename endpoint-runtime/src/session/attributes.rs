@@ -24,15 +24,25 @@ use once_cell::race::OnceBox;
 /// }
 /// ```
 #[derive(Default)]
-pub struct Attributes(OnceBox<Mutex<Values>>);
+pub struct Attributes(OnceBox<Kept>);
 
 type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
+
+#[derive(Default)]
+struct Kept {
+    values: Mutex<Values>,
+    /// Is told when they have changed.
+    watcher: OnceBox<Watcher>,
+}
+
+type Watcher = Box<dyn Fn() + Send + Sync>;
 
 impl Attributes {
     /// Keeps `value`; gives back the one of this type that was there before.
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
         self.0.get_or_init(Box::default);
         let before = self.with(|values| values.insert(TypeId::of::<T>(), Arc::new(value)));
+        self.note_change();
         before??.downcast().ok()
     }
 
@@ -50,6 +60,7 @@ impl Attributes {
     /// Takes the value of type `T` out.
     pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         let value = self.with(|values| values.remove(&TypeId::of::<T>()));
+        self.note_change();
         value??.downcast().ok()
     }
 
@@ -60,8 +71,20 @@ impl Attributes {
 
     /// Looks at the values, if there ever were any. No code of the user's runs under this lock, not even a destructor.
     fn with<R>(&self, act: impl FnOnce(&mut Values) -> R) -> Option<R> {
-        let values = self.0.get()?;
+        let values = &self.0.get()?.values;
         Some(act(&mut values.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// Tells `watcher` of each change from now on. Said once.
+    #[cfg(feature = "json")]
+    pub(crate) fn watch(&self, watcher: impl Fn() + Send + Sync + 'static) {
+        let _ = self.0.get_or_init(Box::default).watcher.set(Box::new(Box::new(watcher)));
+    }
+
+    fn note_change(&self) {
+        if let Some(watcher) = self.0.get().and_then(|kept| kept.watcher.get()) {
+            watcher();
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::Arc;
 
-use super::Limits;
 use super::extension::Extension;
+use super::{EndpointType, Limits};
 use crate::access::Roles;
 use crate::message::Text;
 
@@ -32,6 +32,8 @@ pub struct EndpointConfig {
     pub(crate) path: String,
     pub(crate) type_id: TypeId,
     pub(crate) type_name: &'static str,
+    /// With the modules it stands in: what other nodes know it by.
+    pub(crate) full_name: &'static str,
     pub(crate) subprotocols: Vec<Text>,
     pub(crate) extensions: Vec<Extension>,
     pub(crate) roles: Roles,
@@ -40,6 +42,10 @@ pub struct EndpointConfig {
 }
 
 impl EndpointConfig {
+    pub(super) fn endpoint_type(&self) -> EndpointType {
+        EndpointType { id: self.type_id, name: self.full_name }
+    }
+
     /// The path template; on a client, which has none, the path of the URL that it connected to.
     pub fn path(&self) -> &str {
         &self.path

@@ -150,6 +150,12 @@ impl ApplicationContext {
 }
 
 impl Session {
+    /// Whether this thread runs a handler of this session just now.
+    #[cfg(feature = "json")]
+    pub(super) fn is_here(&self) -> bool {
+        HERE.get() == *self.id()
+    }
+
     /// Runs `act` as a handler of this session. Nothing is looked at for it that other sessions write to.
     pub(crate) fn enter<R>(&self, act: impl FnOnce() -> R) -> R {
         enter_session(*self.id(), act)

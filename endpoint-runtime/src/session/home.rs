@@ -37,7 +37,7 @@ impl Home {
         let compression = config.limits.compression.is_possible().then(|| Extension::new(DEFLATE));
         Home {
             installed: config.extensions.iter().cloned().chain(compression).collect(),
-            group: sessions.group_of_endpoint(config.type_id),
+            group: sessions.group_of_endpoint(config.endpoint_type()),
             config,
             reception,
             sessions,
@@ -93,6 +93,9 @@ pub(crate) struct Limits {
     pub(crate) message_rate: Option<Rate>,
     pub(crate) byte_rate: Option<Rate>,
     pub(crate) over_rate: OverRate,
+    /// For how long a session can be resumed, if it can.
+    #[cfg_attr(not(feature = "json"), allow(dead_code, reason = "then it is a problem of the deployment"))]
+    pub(crate) resume: Option<Duration>,
 }
 
 impl Limits {
@@ -109,6 +112,7 @@ impl Limits {
             message_rate: options.message_rate.unwrap_or(self.message_rate),
             byte_rate: options.byte_rate.unwrap_or(self.byte_rate),
             over_rate: options.over_rate.unwrap_or(self.over_rate),
+            resume: options.resume,
             ..self
         }
     }
@@ -131,6 +135,7 @@ impl From<&Settings> for Limits {
             message_rate: settings.message_rate,
             byte_rate: settings.byte_rate,
             over_rate: settings.over_rate,
+            resume: None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! [`SessionId`]: which session, in the whole cluster.
+//! [`SessionId`]: which session, in the whole cluster; [`NodeId`]: of which node.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,13 +20,40 @@ impl SessionId {
     }
 
     /// Names the server, as [`Sessions::node`](super::Sessions::node) does.
-    pub(super) fn node(self) -> u64 {
+    pub(crate) fn node(self) -> u64 {
         self.node
     }
 
     /// Spreads sessions over shards.
     pub(crate) fn serial(self) -> u64 {
         self.serial
+    }
+}
+
+/// One run of one process of the cluster: random, and another one after each start, so that what was meant for the process before
+/// reaches nobody by mistake. It is the first half of the [ids](SessionId) of its sessions. Written as 16 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(u64);
+
+impl NodeId {
+    pub(crate) const fn new(id: u64) -> Self {
+        NodeId(id)
+    }
+
+    pub(crate) const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeId({self})")
     }
 }
 

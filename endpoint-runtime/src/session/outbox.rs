@@ -31,7 +31,7 @@ use once_cell::race::OnceBox;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 
-use self::credit::Credit;
+pub(super) use self::credit::Credit;
 use self::direct::WRITER;
 pub(crate) use self::frame::{DataKind, Frame, Outgoing, Queued};
 pub(crate) use self::open::{Caller, NotNow, Owner, Part};

@@ -5,22 +5,24 @@
 
 mod set;
 
-use std::any::TypeId;
+use std::any::{TypeId, type_name};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 
 use self::set::Set;
 use super::audience::{Audience, Target};
 use super::outbox::Run;
-use super::{Session, SessionId};
+use super::{Elsewhere, Home, Session, SessionId};
 use crate::ledger::{Ledger, Queues, Tally};
 
 const SHARDS: usize = 16;
 
-/// Every session of a server: to find, count, address and close them.
+/// Every session of a server, and of all others of its [cluster](crate::ServerEndpointExporter::cluster): to find, count, address and close
+/// them.
 ///
 /// A handler takes `&Sessions` as a parameter, an endpoint or component has it injected, and anything else gets it from the
 /// [`Server`](crate::Server). Cheap to clone.
@@ -41,20 +43,74 @@ struct Registry {
     node: u64,
     serial: AtomicU64,
     open: AtomicUsize,
+    /// Users that have sessions.
+    users: AtomicUsize,
     /// Those, too, that have ended and whose `on_close` still runs: nobody finds them, but a server that stops waits for them.
     by_id: [RwLock<Set>; SHARDS],
     groups: [Mutex<HashMap<GroupKey, Arc<Group>>>; SHARDS],
     hasher: RandomState,
+    /// The endpoint types that have a home here.
+    endpoints: RwLock<Vec<EndpointType>>,
     /// What is counted of them, and of who would have liked to be one.
     ledger: Arc<Ledger>,
+    /// The way to the sessions of other nodes, if there is a cluster.
+    elsewhere: OnceLock<Arc<dyn Elsewhere>>,
+}
+
+/// Sessions for those whom the registry itself holds.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakSessions(Weak<Registry>);
+
+impl WeakSessions {
+    pub(crate) fn upgrade(&self) -> Option<Sessions> {
+        self.0.upgrade().map(Sessions)
+    }
+}
+
+/// An endpoint type. In this process it is known by its id, to others by its name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EndpointType {
+    pub(crate) id: TypeId,
+    pub(crate) name: &'static str,
+}
+
+impl PartialEq for EndpointType {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for EndpointType {}
+
+impl Hash for EndpointType {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
 }
 
 /// What a session may be a member of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum GroupKey {
-    Endpoint(TypeId),
+    Endpoint(EndpointType),
     Room(Box<str>),
     User(Box<str>),
+}
+
+impl EndpointType {
+    pub(crate) fn of<E: 'static>() -> Self {
+        EndpointType { id: TypeId::of::<E>(), name: type_name::<E>() }
+    }
+}
+
+impl GroupKey {
+    fn is_user(&self) -> bool {
+        matches!(self, GroupKey::User(_))
+    }
+
+    /// Whether it has a name that the application has given it.
+    fn is_named(&self) -> bool {
+        !matches!(self, GroupKey::Endpoint(_))
+    }
 }
 
 /// A set of sessions that is cheap to iterate.
@@ -136,14 +192,47 @@ impl Sessions {
             node: hasher.hash_one("node").max(1),
             serial: AtomicU64::new(1),
             open: AtomicUsize::new(0),
+            users: AtomicUsize::new(0),
             by_id: Default::default(),
             groups: Default::default(),
             hasher,
+            endpoints: RwLock::default(),
             ledger: Arc::default(),
+            elsewhere: OnceLock::new(),
         }))
     }
 
-    /// The session of this id, if it is open.
+    pub(crate) fn downgrade(&self) -> WeakSessions {
+        WeakSessions(Arc::downgrade(&self.0))
+    }
+
+    /// The way to other nodes, if there is a cluster.
+    #[inline]
+    pub(crate) fn elsewhere(&self) -> Option<&Arc<dyn Elsewhere>> {
+        self.0.elsewhere.get()
+    }
+
+    /// From now on there are others. Their way is told of the groups that have members already.
+    pub(crate) fn join_others(&self, elsewhere: Arc<dyn Elsewhere>) {
+        if self.0.elsewhere.set(Arc::clone(&elsewhere)).is_err() {
+            return;
+        }
+        for shard in &self.0.groups {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.keys().filter(|key| key.is_named()).for_each(|key| elsewhere.began(key));
+        }
+    }
+
+    /// The rooms that have members in this process.
+    pub(crate) fn rooms_here(&self) -> Vec<GroupKey> {
+        let of = |shard: &Mutex<HashMap<GroupKey, Arc<Group>>>| -> Vec<GroupKey> {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.keys().filter(|key| matches!(key, GroupKey::Room(_))).cloned().collect()
+        };
+        self.0.groups.iter().flat_map(of).collect()
+    }
+
+    /// The session of this id, if it is open, and of this process; [`session`](Self::session) is any of a cluster.
     pub fn get(&self, id: &SessionId) -> Option<Session> {
         let shard = self.shard(*id).read().unwrap_or_else(PoisonError::into_inner);
         shard.get(*id).filter(|session| !session.has_ended()).cloned()
@@ -154,7 +243,7 @@ impl Sessions {
         self.shard(id).read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    /// How many sessions are open.
+    /// How many sessions of this process are open.
     pub fn count(&self) -> usize {
         self.0.open.load(Ordering::Relaxed)
     }
@@ -176,10 +265,22 @@ impl Sessions {
 
     /// The sessions of the endpoint type `E`.
     pub fn endpoint<E: 'static>(&self) -> Audience {
-        Audience::new(self.clone(), Target::Group(GroupKey::Endpoint(TypeId::of::<E>())))
+        Audience::new(self.clone(), Target::Group(GroupKey::Endpoint(EndpointType::of::<E>())))
     }
 
-    /// The rooms that have members, sorted.
+    /// How many users have sessions.
+    pub(crate) fn users(&self) -> usize {
+        self.0.users.load(Ordering::Relaxed)
+    }
+
+    /// How many sessions each endpoint type has, by its name.
+    pub(crate) fn census(&self) -> Vec<(&'static str, usize)> {
+        let endpoints = self.0.endpoints.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let count = |endpoint| self.member_count(&GroupKey::Endpoint(endpoint));
+        endpoints.into_iter().map(|endpoint| (endpoint.name, count(endpoint))).collect()
+    }
+
+    /// The rooms that have members in this process, sorted.
     pub fn rooms(&self) -> Vec<String> {
         let mut rooms = Vec::new();
         for shard in &self.0.groups {
@@ -245,7 +346,17 @@ impl Sessions {
 
     pub(crate) fn join(&self, key: GroupKey, session: &Session) -> bool {
         let mut groups = self.groups(&key);
-        let group = groups.entry(key).or_default();
+        let group = match groups.entry(key) {
+            Entry::Occupied(group) => group.into_mut(),
+            Entry::Vacant(place) => {
+                // Under the lock, so that other nodes hear of beginnings and ends in their order.
+                if let Some(elsewhere) = self.elsewhere() {
+                    elsewhere.began(place.key());
+                }
+                self.0.users.fetch_add(place.key().is_user().into(), Ordering::Relaxed);
+                place.insert(Arc::default())
+            }
+        };
         group.members().add(session)
     }
 
@@ -258,20 +369,35 @@ impl Sessions {
         drop(members);
         if empty {
             groups.remove(key);
+            self.0.users.fetch_sub(key.is_user().into(), Ordering::Relaxed);
+            if let Some(elsewhere) = self.elsewhere() {
+                elsewhere.ended(key);
+            }
         }
         drop(groups);
         removed.is_some()
     }
 
     /// The group of an endpoint type, for whoever is at home there: it need not be looked up for each session, and stays when it is empty.
-    pub(crate) fn group_of_endpoint(&self, type_id: TypeId) -> Arc<Group> {
-        let key = GroupKey::Endpoint(type_id);
+    pub(crate) fn group_of_endpoint(&self, endpoint: EndpointType) -> Arc<Group> {
+        let mut endpoints = self.0.endpoints.write().unwrap_or_else(PoisonError::into_inner);
+        if !endpoints.contains(&endpoint) {
+            endpoints.push(endpoint);
+        }
+        drop(endpoints);
+        let key = GroupKey::Endpoint(endpoint);
         Arc::clone(self.groups(&key).entry(key).or_default())
     }
 
+    /// The endpoint types of this name. Usually it is one: two versions of a crate may have one each.
+    pub(crate) fn endpoints_named(&self, name: &str) -> Vec<EndpointType> {
+        let endpoints = self.0.endpoints.read().unwrap_or_else(PoisonError::into_inner);
+        endpoints.iter().filter(|endpoint| endpoint.name == name).copied().collect()
+    }
+
     /// The sessions of an endpoint type at this moment.
-    pub(crate) fn of_endpoint(&self, type_id: TypeId) -> Arc<[Session]> {
-        self.members(&GroupKey::Endpoint(type_id)).unwrap_or_default()
+    pub(crate) fn of_endpoint(&self, home: &Home) -> Arc<[Session]> {
+        self.members(&GroupKey::Endpoint(home.endpoint_type())).unwrap_or_default()
     }
 
     /// The members of a group at this moment.

@@ -1,13 +1,14 @@
 //! Sending through a [`Session`]: who waits for room in the queue, who does not, and what a full one means.
 
 use std::future::{Future, poll_fn};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::outbox::{Broadcast, Caller, Frame, Outgoing, Refused};
+use super::outbox::{Broadcast, Caller, Frame, Outgoing, Refused, Shared};
 use super::{Batch, CLOSING, OPEN, Receipt, SendError, Session, TrySendError, fan_out};
 use crate::message::IntoMessage;
 use crate::settings::Overflow;
@@ -214,6 +215,19 @@ impl Session {
             .push_broadcast(broadcast, limits.send_buffer, limits.overflow, || fan_out::note(self));
         self.note_if_too_slow(&result);
         result
+    }
+
+    /// Queues a message that has come from elsewhere, under the endpoint's `overflow`; says whether it is in the queue.
+    pub(crate) fn take_in(&self, message: Shared) -> bool {
+        self.push(Outgoing { frame: Frame::Shared(Arc::new(message)), done: None }).is_ok()
+    }
+
+    /// Queues a message that its client has missed, whether or not there is room: how much that is at most, others see to, and a client that has to
+    /// go because of what it has missed would come back for it again and again.
+    pub(crate) fn give_back(&self, message: Arc<Shared>) {
+        let outgoing = Outgoing { frame: Frame::Shared(message), done: None };
+        // A session that has ended will ask again.
+        let _ = self.0.outbox.push(outgoing, usize::MAX, self.limits().overflow);
     }
 
     fn note_if_too_slow(&self, result: &Result<(), SendError>) {

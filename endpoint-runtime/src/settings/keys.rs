@@ -70,6 +70,11 @@ pub(super) const KEYS: &[Key] = &[
     key!(tls_reload_interval, value => value.duration_or_off()),
     key!(trusted_proxies, value => value.list()),
     key!(proxy_protocol, value => value.switch()),
+    key!(node_name, value => value.name().map(Some)),
+    key!(cluster_deadline, value => value.duration("who waits for an engine that is down would wait for ever")),
+    key!(cluster_queue, value => value.size()),
+    key!(ready_when_isolated, value => value.switch()),
+    key!(close_when_isolated, value => value.duration_or_off()),
 ];
 
 /// What others call a setting.

@@ -89,6 +89,11 @@ impl Settings {
             "http2_max_resets",
             "0 closes the connection of whoever leaves a page: write some dozens",
         );
+        refuse(
+            self.cluster_queue == 0,
+            "cluster_queue",
+            "0 has no room for any message to other nodes: write more than the largest one",
+        );
         problems
     }
 
@@ -167,6 +172,18 @@ impl Settings {
                 "tls_reload_interval",
                 self.tls_reload_interval,
                 Some("would look at files without pause: write \"off\" to look at them never"),
+            ),
+            (
+                "cluster_deadline",
+                Some(self.cluster_deadline),
+                Some("leaves other nodes no time to answer: write a second or so"),
+            ),
+            (
+                "close_when_isolated",
+                self.close_when_isolated,
+                Some(
+                    "would close every session at each hiccup of the engine: write some seconds, or \"off\"",
+                ),
             ),
         ];
         let mut problems = Vec::new();

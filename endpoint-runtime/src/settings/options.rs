@@ -1,5 +1,6 @@
 //! [`Options`]: what one endpoint has otherwise than the others.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::{Compression, OverRate, Overflow, Rate};
@@ -21,5 +22,19 @@ pub(crate) struct Options {
     pub(crate) message_rate: Option<Option<Rate>>,
     pub(crate) byte_rate: Option<Option<Rate>>,
     pub(crate) over_rate: Option<OverRate>,
+    pub(crate) resume: Option<Duration>,
     pub(crate) origins: Option<Vec<String>>,
+    /// Rooms whose messages are kept.
+    pub(crate) recover: Option<Recover>,
+    /// Whether it is noted who is present in these rooms, or in all.
+    pub(crate) presence: bool,
+}
+
+/// How much is kept of rooms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Recover {
+    pub(crate) size: usize,
+    pub(crate) ttl: Duration,
+    /// Their name, or its beginning and a `*`.
+    pub(crate) rooms: Cow<'static, str>,
 }

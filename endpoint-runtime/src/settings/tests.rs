@@ -76,6 +76,11 @@ fn everything() -> Settings {
         values: Values::default(),
         trusted_proxies: vec!["10.0.0.0/8".into(), "::1".into(), "unix".into()],
         proxy_protocol: true,
+        node_name: Some("blue".into()),
+        cluster_deadline: Duration::from_millis(500),
+        cluster_queue: 1 << 20,
+        ready_when_isolated: true,
+        close_when_isolated: Some(Duration::from_secs(30)),
     }
 }
 
@@ -128,6 +133,11 @@ fn everything_can_be_set_in_the_file() {
         tls_reload_interval = "off"
         trusted_proxies = ["10.0.0.0/8", "::1", "unix"]
         proxy_protocol = true
+        node_name = "blue"
+        cluster_deadline = "500ms"
+        cluster_queue = "1MiB"
+        ready_when_isolated = true
+        close_when_isolated = "30s"
     "#;
     assert_eq!(read(file, &[]).unwrap(), everything());
 }
@@ -179,6 +189,11 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ENDPOINT_TLS_RELOAD_INTERVAL", "off"),
     ("ENDPOINT_TRUSTED_PROXIES", "10.0.0.0/8, ::1, unix"),
     ("ENDPOINT_PROXY_PROTOCOL", "true"),
+    ("ENDPOINT_NODE_NAME", "blue"),
+    ("ENDPOINT_CLUSTER_DEADLINE", "500ms"),
+    ("ENDPOINT_CLUSTER_QUEUE", "1MiB"),
+    ("ENDPOINT_READY_WHEN_ISOLATED", "true"),
+    ("ENDPOINT_CLOSE_WHEN_ISOLATED", "30s"),
 ];
 
 #[test]
@@ -240,7 +255,8 @@ fn a_bad_file_is_told_with_line_and_column() {
              `max_connections`, `max_connections_per_address`, `max_connections_per_principal`, `handshake_rate`, `handshake_rate_per_address`, \
              `message_rate`, `byte_rate`, `over_rate`, `max_queue_memory`, `max_body_size`, `max_head_size`, `max_headers`, `head_timeout`, \
              `http2`, `http2_max_streams`, `http2_max_resets`, `handshake_timeout`, `tls_certificate`, `tls_key`, `tls_client_authorities`, \
-             `tls_client_certificates`, `tls_handshake_timeout`, `tls_reload_interval`, `trusted_proxies` and `proxy_protocol`",
+             `tls_client_certificates`, `tls_handshake_timeout`, `tls_reload_interval`, `trusted_proxies`, `proxy_protocol`, `node_name`, \
+             `cluster_deadline`, `cluster_queue`, `ready_when_isolated` and `close_when_isolated`",
         ),
         ("ping_interval = 25s", "1:17: string values must be quoted, expected literal string"),
         ("bind = \"a:1\"\nbind = \"b:1\"", "2:1: duplicate key"),
@@ -372,6 +388,12 @@ fn what_would_break_a_server_is_refused_with_the_reason() {
             "tls_handshake_timeout = \"off\"",
             "1:25: `tls_handshake_timeout`: cannot be \"off\": a silent client",
         ),
+        (
+            "close_when_isolated = \"0s\"",
+            "1:23: `close_when_isolated`: 0s would close every session at each hiccup of the engine",
+        ),
+        ("cluster_queue = 0", "1:17: `cluster_queue`: 0 has no room for any message to other nodes"),
+        ("cluster_deadline = \"0s\"", "1:20: `cluster_deadline`: 0s leaves other nodes no time to answer"),
         ("tls_reload_interval = \"0s\"", "1:23: `tls_reload_interval`: 0s would look at files without pause"),
         (
             "tls_certificate = \"a.pem\"",

@@ -149,6 +149,14 @@ impl Value<'_> {
         }
     }
 
+    /// What people call something.
+    pub(super) fn name(&self) -> Result<String, String> {
+        match self {
+            Self::Text(text) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
+            other => Err(format!("{other} is not a name: write it in quotes")),
+        }
+    }
+
     /// The name of a file.
     pub(super) fn path(&self) -> Result<PathBuf, String> {
         match self {

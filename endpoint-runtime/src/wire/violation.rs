@@ -9,7 +9,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 /// and reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Violation {
-    /// 1002, 1007 or 1009.
+    /// 1002, 1007, 1008 or 1009.
     pub(crate) code: CloseCode,
     /// At most 123 bytes: it fits into a close frame.
     pub(crate) reason: Cow<'static, str>,
@@ -32,6 +32,12 @@ impl Violation {
     #[cold]
     pub(super) fn corrupt(reason: &'static str) -> Self {
         Self { code: CloseCode::Invalid, reason: Cow::Borrowed(reason) }
+    }
+
+    /// 1008: what the peer says about its session is against the rules for that.
+    #[cold]
+    pub(crate) fn policy(reason: &'static str) -> Self {
+        Self { code: CloseCode::Policy, reason: Cow::Borrowed(reason) }
     }
 
     /// 1009: the message is, or announces to be, longer than `limit` bytes. The reason names the setting, because the

@@ -18,7 +18,7 @@ use super::support::{Echo, Raw, close, connect, only, says_back, soon, start, te
 
 /// A small site: a page, an echo of what is posted, a failure, a page that takes its time, a page at an endpoint's path.
 #[derive(Clone, Default)]
-struct Site {
+pub(crate) struct Site {
     entered: Arc<Notify>,
     finish: Arc<Notify>,
     /// Whether there is a page at `/echo`.

@@ -30,6 +30,7 @@ mod paths;
 mod prefix;
 mod process;
 mod proxies;
+mod publishing;
 mod rates;
 mod settings;
 mod signals;

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use super::rates::Verdict;
 use super::{Answer, Deliver, Link, Phase};
 use crate::message::{CloseCode, CloseReason, ClosedBy, Incoming};
-use crate::wire::{Gate, Step};
+use crate::session::outbox::DataKind;
+use crate::session::{Heard, Session};
+use crate::wire::{Gate, Step, Violation};
 
 /// What was found in the input.
 #[derive(Clone, Copy)]
@@ -84,6 +86,14 @@ impl Link {
             self.over_the_rate(verdict);
             return Decoded::Done;
         }
+        if open && self.output.journal().is_some() {
+            let heard = overheard(&self.session, &step);
+            if heard != Heard::Application {
+                drop(step);
+                self.input.consume(used);
+                return self.heard(heard);
+            }
+        }
         let answer = match step {
             Step::Incomplete => {
                 self.input.consume(used);
@@ -135,6 +145,19 @@ impl Link {
         self.answered(answer)
     }
 
+    /// Does what is to be done about what a client has said of its session.
+    #[cold]
+    fn heard(&mut self, heard: Heard) -> Decoded {
+        match heard {
+            Heard::First => Decoded::Message,
+            Heard::Application | Heard::Nothing => Decoded::Done,
+            Heard::Wrong(reason) => {
+                self.violated(Violation::policy(reason));
+                Decoded::Done
+            }
+        }
+    }
+
     /// Does what is to be done about a message.
     #[inline]
     fn answered(&mut self, answer: Answer) -> Decoded {
@@ -150,9 +173,22 @@ impl Link {
 
     /// Looks up again how messages are to be received.
     fn retune(&mut self) {
-        (self.retuned, self.detour) = (false, self.rates.is_some());
+        (self.retuned, self.detour) = (false, self.rates.is_some() || self.output.journal().is_some());
         let forms = self.session.forms();
         (self.text, self.binary, self.pings) = (forms.text, forms.binary, forms.pings);
         self.decoder.deliver(forms.text_delivery(), forms.binary_delivery());
+    }
+}
+
+/// Whether what has come is about the session, and so none of the application's business.
+#[cold]
+fn overheard(session: &Session, step: &Step<'_>) -> Heard {
+    let Some(continuity) = session.continuity() else { return Heard::Application };
+    match step {
+        Step::Text(text) => continuity.hear(DataKind::Text, text.as_bytes(), true),
+        Step::Binary(bytes) => continuity.hear(DataKind::Binary, bytes, true),
+        Step::TextPart(part, last) => continuity.hear(DataKind::Text, part.as_bytes(), *last),
+        Step::BinaryPart(part, last) => continuity.hear(DataKind::Binary, part, *last),
+        _ => Heard::Application,
     }
 }

@@ -17,6 +17,9 @@ impl Link {
         self.hurried = true;
         self.since = Instant::now();
         self.stop_sharing();
+        if let Some(journal) = self.output.journal() {
+            journal.seal();
+        }
         if phase == Phase::Gone {
             self.input = Input::default();
             // Whoever waits for what was not written waits in vain, and may be the very handler that is awaited here.
@@ -42,6 +45,7 @@ impl Link {
 
     /// The runtime ends the session: the peer is told `code`, the application 1006 (Jakarta WebSocket 2.1.5).
     pub(super) fn end_by_container(&mut self, code: CloseCode, text: &str, next: Phase) {
+        self.salvage();
         let reason = CloseReason::new(CloseCode::Abnormal, text).by(ClosedBy::Container);
         self.session.begin_close(&reason);
         // Who closed first is the one who did.
@@ -68,6 +72,7 @@ impl Link {
     pub(super) fn violated(&mut self, violation: Violation) {
         let reason = CloseReason::new(violation.code, violation.reason.as_ref()).by(ClosedBy::Container);
         if self.phase == Phase::Open {
+            self.salvage();
             self.session.outbox().close(&reason, true);
             self.session.begin_close(&reason);
             self.output.put_close(reason.code(), reason.text());
@@ -92,6 +97,7 @@ impl Link {
         if self.phase == Phase::Gone {
             return;
         }
+        self.salvage();
         let reason = self.session.outbox().closed().unwrap_or_else(|| CloseReason::lost(text));
         self.session.begin_close(&reason);
         self.session.outbox().close(&reason, true);

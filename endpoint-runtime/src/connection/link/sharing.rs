@@ -65,9 +65,13 @@ impl Link {
         }
     }
 
-    /// What goes out must be what a broadcast is encoded as.
+    /// What goes out must be what a broadcast is encoded as, and nobody may have to know of it: neither a header goes before it, nor is
+    /// it kept until the client has seen it.
     fn is_fit_to_share(&self) -> bool {
-        self.role == Role::Server && self.phase == Phase::Open && self.session.deflate().is_none()
+        self.role == Role::Server
+            && self.phase == Phase::Open
+            && self.session.deflate().is_none()
+            && self.output.journal().is_none()
     }
 
     /// The task alone writes, up to the end.

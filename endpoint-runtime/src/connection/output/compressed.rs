@@ -25,7 +25,7 @@ impl Compressing {
             Frame::Text(payload) | Frame::Binary(payload) => payload.len() >= self.threshold as usize,
             Frame::Shared(shared) => !shared.is_plain() && shared.payload().len() >= self.threshold as usize,
             Frame::Fragment { compressed, .. } => *compressed,
-            Frame::Plain(..) | Frame::Ping(_) | Frame::Pong(_) | Frame::Mark => false,
+            Frame::Plain(..) | Frame::Control(_) | Frame::Ping(_) | Frame::Pong(_) | Frame::Mark => false,
         }
     }
 }
@@ -73,7 +73,7 @@ impl Output {
                 let opcode = data_opcode(*kind, *first);
                 deflater.fragment(payload, *last, |bytes| self.put_bytes(opcode, *last, bytes))
             }
-            Frame::Plain(..) | Frame::Ping(_) | Frame::Pong(_) | Frame::Mark => None,
+            Frame::Plain(..) | Frame::Control(_) | Frame::Ping(_) | Frame::Pong(_) | Frame::Mark => None,
         };
         self.compressing = Some(compressing);
         put.is_some()

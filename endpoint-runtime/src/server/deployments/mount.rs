@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::planned::{Planned, planned_beside};
 use super::{Deployed, ServerEndpointConfig};
 use crate::access::Roles;
+use crate::cluster::Cluster;
 use crate::context::ApplicationContext;
 use crate::endpoint::AnyConfigurator;
 use crate::error::{DeployError, Error, Panicked, Problem};
@@ -29,7 +30,13 @@ pub(crate) fn mount_beside<'o>(
 ) -> Result<(Template, Deployed), DeployError> {
     let (planned, template) = planned_beside(config, others, settings, context)?;
     match mount(&planned, settings, sessions, context) {
-        Ok(deployed) => Ok((template, deployed)),
+        Ok(deployed) => {
+            // What it says of rooms holds before anybody comes in.
+            if let (Some(rule), Some(cluster)) = (planned.config.rooms(), context.find::<Cluster>()) {
+                cluster.node().adopt(rule, context);
+            }
+            Ok((template, deployed))
+        }
         Err(problem) => Err(DeployError::new(vec![problem])),
     }
 }
@@ -61,6 +68,7 @@ pub(crate) fn mount(
         path: config.path.clone(),
         type_id: config.type_id,
         type_name: config.type_name,
+        full_name: config.full_name,
         subprotocols: config.subprotocols().iter().map(|name| Text::from(name.as_str())).collect(),
         extensions: config.extensions.clone(),
         roles: Roles::new(config.required_roles().to_vec()),
@@ -77,6 +85,8 @@ pub(crate) fn mount(
             configurator,
         },
         launcher,
+        #[cfg(feature = "json")]
+        resumption: config.is_continued().then(|| context.find()).flatten(),
         config: config.clone(),
     })
 }

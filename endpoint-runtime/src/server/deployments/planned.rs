@@ -2,8 +2,12 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Deployed, ServerEndpointConfig};
+use crate::cluster::Cluster;
+#[cfg(feature = "json")]
+use crate::cluster::resume::Resumption;
 use crate::context::{ApplicationContext, Need, Unmet};
 use crate::endpoint::Reception;
 use crate::error::{DeployError, Problem};
@@ -37,12 +41,13 @@ pub(super) fn planned_beside<'o>(
     context: &ApplicationContext,
 ) -> Result<(Planned, Template), DeployError> {
     let mut problems = Vec::new();
-    let planned = planned(config, settings, &mut problems);
+    let planned = planned(config, settings, context, &mut problems);
     if let Some(template) = &planned.template {
         let form = template.normal_form();
         let other = others.find(|(other, _)| other.normal_form() == form);
         problems.extend(other.map(|(_, other)| conflict(&other.config, &planned.config)));
     }
+    problems.extend(unruly(&planned.config, context));
     let mut unmet = Unmet::default();
     let (asker, needs) = (planned.config.type_name(), planned.needs());
     unmet.add(context, asker, &needs);
@@ -58,6 +63,7 @@ pub(super) fn planned_beside<'o>(
 pub(crate) fn planned(
     config: ServerEndpointConfig,
     settings: &Settings,
+    context: &ApplicationContext,
     problems: &mut Vec<Problem>,
 ) -> Planned {
     let mut problem = |text: String| {
@@ -94,12 +100,47 @@ pub(crate) fn planned(
     if config.options.send_buffer == Some(0) {
         problem("`send_buffer` is 0: no message could be queued".to_owned());
     }
+    if config.options.resume.is_some() {
+        unresumable(context).into_iter().for_each(&mut problem);
+    }
+    if config.options.resume == Some(Duration::ZERO) {
+        problem("`resume` is no time at all: no session could be resumed".to_owned());
+    }
     let reception = Reception::resolve(config.launcher.intake(), config.coders.clone());
     let reception = reception.unwrap_or_else(|problems| {
         problems.into_iter().for_each(problem);
         Reception::default()
     });
     Planned { config, template, origins, reception }
+}
+
+/// What is wrong with what an endpoint says of rooms, when others are there already.
+fn unruly(config: &ServerEndpointConfig, context: &ApplicationContext) -> Vec<Problem> {
+    let Some(rule) = config.rooms() else { return Vec::new() };
+    match context.find::<Cluster>() {
+        Some(cluster) => cluster.node().faults_of(&rule).into_iter().map(Problem::from).collect(),
+        None => {
+            let (name, place) = (config.type_name(), config.place());
+            let text = format!(
+                "{name} ({place}): `recover` and `presence` need an engine from the start of the server: say `.cluster(Local::new())`, or \
+                 what holds for the rooms, by `.rooms(..)`"
+            );
+            vec![Problem::new(text).at(place)]
+        }
+    }
+}
+
+/// Why no session could be resumed here.
+#[cfg(feature = "json")]
+fn unresumable(context: &ApplicationContext) -> Option<String> {
+    let engine = context.find::<Resumption>()?.unfit()?;
+    Some(format!("`resume` needs an engine that keeps values for a while, which {engine} does not"))
+}
+
+/// Why no session could be resumed here.
+#[cfg(not(feature = "json"))]
+fn unresumable(_: &ApplicationContext) -> Option<String> {
+    Some("`resume` needs the feature `json` of endpoint-runtime".to_owned())
 }
 
 /// What is wrong with two endpoints whose paths match the same requests.

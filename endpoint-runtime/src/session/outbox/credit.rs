@@ -13,14 +13,14 @@ const FREE: usize = 16 * 1024;
 const STEP: usize = 64 * 1024;
 
 #[derive(Debug, Default)]
-pub(super) struct Credit {
+pub(in crate::session) struct Credit {
     /// `None`: nothing is shared with anybody, and everything is free.
     ledger: Option<Arc<Ledger>>,
     taken: usize,
 }
 
 impl Credit {
-    pub(super) fn of(ledger: &Arc<Ledger>) -> Self {
+    pub(in crate::session) fn of(ledger: &Arc<Ledger>) -> Self {
         Credit { ledger: Some(Arc::clone(ledger)), taken: 0 }
     }
 
@@ -31,7 +31,7 @@ impl Credit {
 
     /// Whether the queue may hold so much; more is taken for it if it can be had.
     #[inline]
-    pub(super) fn covers(&mut self, bytes: usize) -> bool {
+    pub(in crate::session) fn covers(&mut self, bytes: usize) -> bool {
         bytes <= self.covered() || self.grow(bytes, false)
     }
 
@@ -58,7 +58,7 @@ impl Credit {
 
     /// The queue holds no more than this any more: what is far too much is given back.
     #[inline]
-    pub(super) fn settle(&mut self, bytes: usize) {
+    pub(in crate::session) fn settle(&mut self, bytes: usize) {
         if self.taken > 0 && (bytes <= FREE || bytes < self.taken / 2) {
             self.shrink(bytes);
         }

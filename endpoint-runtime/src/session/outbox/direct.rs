@@ -195,7 +195,7 @@ mod tests {
     }
 
     fn push(outbox: &Outbox, text: &str) {
-        let mut broadcast = Broadcast::new(Shared::new(DataKind::Text, text.as_bytes()), None);
+        let mut broadcast = Broadcast::new(Arc::new(Shared::new(DataKind::Text, text.as_bytes())), None);
         outbox.push_broadcast(&mut broadcast, LIMIT, Overflow::Disconnect, || true).unwrap();
     }
 
@@ -223,7 +223,7 @@ mod tests {
         let (outbox, mut peer) = lent().await;
         let long = "x".repeat(1000);
         for _ in 0..3 {
-            let mut broadcast = Broadcast::new(Shared::new(DataKind::Text, long.as_bytes()), None);
+            let mut broadcast = Broadcast::new(Arc::new(Shared::new(DataKind::Text, long.as_bytes())), None);
             outbox.push_broadcast(&mut broadcast, 1500, Overflow::Disconnect, || true).unwrap();
         }
         expect(&mut peer, &long).await;

@@ -56,6 +56,8 @@ pub(crate) enum Frame {
         compressed: bool,
         payload: Bytes,
     },
+    /// Something about the session itself, as a text message: for a client that [understands](Session::speaks) such.
+    Control(Bytes),
     Ping(Bytes),
     Pong(Bytes),
     /// Nothing goes out: this marks a place in the queue, for one who waits until it is reached.
@@ -114,6 +116,7 @@ impl Frame {
             Frame::Text(bytes)
             | Frame::Binary(bytes)
             | Frame::Plain(_, bytes)
+            | Frame::Control(bytes)
             | Frame::Ping(bytes)
             | Frame::Pong(bytes) => bytes,
             Frame::Shared(shared) => shared.payload(),
@@ -129,9 +132,17 @@ impl Frame {
         }
     }
 
-    /// Whether it is a whole message, which may wait behind another, or be dropped.
+    /// Whether it is a whole message, which may wait behind another.
     pub(super) fn is_message(&self) -> bool {
-        matches!(self, Frame::Text(_) | Frame::Binary(_) | Frame::Plain(..) | Frame::Shared(_))
+        matches!(
+            self,
+            Frame::Text(_) | Frame::Binary(_) | Frame::Plain(..) | Frame::Shared(_) | Frame::Control(_)
+        )
+    }
+
+    /// Whether it may be dropped because the peer is too slow.
+    pub(super) fn may_be_dropped(&self) -> bool {
+        self.is_message() && !matches!(self, Frame::Control(_))
     }
 
     /// Whether a message ends with it.
@@ -151,6 +162,7 @@ impl Frame {
             }
             Frame::Binary(bytes)
             | Frame::Plain(DataKind::Binary, bytes)
+            | Frame::Control(bytes)
             | Frame::Ping(bytes)
             | Frame::Pong(bytes) => Message::Binary(bytes),
             Frame::Shared(shared) => shared.whole().into_message(),

@@ -121,7 +121,7 @@ fn sender(sender: u8, outbox: &Outbox, wire: &Wire, last: &Mutex<Option<Arc<Run>
         let mut noted = false;
         for first in [true, false] {
             let message = Shared::new(DataKind::Text, &next());
-            let mut broadcast = Broadcast::new(message, last.lock().unwrap().clone());
+            let mut broadcast = Broadcast::new(Arc::new(message), last.lock().unwrap().clone());
             let note = || {
                 noted = true;
                 true

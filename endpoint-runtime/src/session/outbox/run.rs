@@ -62,8 +62,7 @@ pub(crate) struct Broadcast {
 
 impl Broadcast {
     /// `before`: what [`last`](Self::last) gave for the broadcast before this to the same sessions.
-    pub(crate) fn new(message: Shared, before: Option<Arc<Run>>) -> Self {
-        let message = Arc::new(message);
+    pub(crate) fn new(message: Arc<Shared>, before: Option<Arc<Run>>) -> Self {
         let alone = Arc::new(Run::of(Arc::clone(&message)));
         let before = before.filter(|run| run.encoded.len() + message.encoded().len() <= MOST);
         Broadcast { message, alone, before, joined: None }

@@ -25,9 +25,11 @@ pub(crate) struct Shared {
     kind: DataKind,
     encoded: Bytes,
     /// How much of it is header.
-    header: usize,
+    head: usize,
     /// It is not to be compressed.
     plain: bool,
+    /// What goes before it to those who understand control messages.
+    header: Option<Bytes>,
     /// Made for the first that needs one of them.
     deflated: OnceLock<Box<[Deflated; WINDOWS]>>,
 }
@@ -50,17 +52,35 @@ impl Shared {
         let mut encoded = Vec::new();
         wire::put_frame(&mut encoded, true, OpCode::Data(kind.opcode()), payload);
         let header = encoded.len() - payload.len();
-        Shared { kind, encoded: encoded.into(), header, plain: false, deflated: OnceLock::new() }
+        Shared {
+            kind,
+            encoded: encoded.into(),
+            head: header,
+            plain: false,
+            header: None,
+            deflated: OnceLock::new(),
+        }
     }
 
     /// The same, not to be compressed.
-    fn plain(self) -> Self {
+    pub(crate) fn plain(self) -> Self {
         Shared { plain: true, ..self }
+    }
+
+    /// The same, with a control message before it for those who understand such: always together, with nothing between them.
+    #[cfg(feature = "json")]
+    pub(crate) fn headed(self, header: Bytes) -> Self {
+        Shared { header: Some(header), ..self }
+    }
+
+    /// What goes before it to those who understand control messages.
+    pub(crate) fn header(&self) -> Option<&Bytes> {
+        self.header.as_ref()
     }
 
     /// The message alone.
     pub(crate) fn payload(&self) -> &[u8] {
-        &self.encoded[self.header..]
+        &self.encoded[self.head..]
     }
 
     /// The frame as a server sends it, not compressed.
@@ -106,7 +126,7 @@ impl Shared {
 
     /// The message alone, for one who keeps it or has it masked.
     pub(crate) fn message(&self) -> Bytes {
-        self.encoded.slice(self.header..)
+        self.encoded.slice(self.head..)
     }
 }
 

@@ -161,7 +161,7 @@ fn drop_oldest(queue: &mut VecDeque<Outgoing>, bytes: &mut usize, enough: impl F
     let mut dropped = 0;
     let mut index = 0;
     while !enough(*bytes) && index < queue.len() {
-        if !queue[index].frame.is_message() {
+        if !queue[index].frame.may_be_dropped() {
             index += 1;
         } else if let Some(mut old) = queue.remove(index) {
             *bytes -= old.frame.cost();

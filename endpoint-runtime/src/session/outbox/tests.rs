@@ -244,7 +244,7 @@ fn broadcast_within(
     before: &mut Option<Arc<Run>>,
     overflow: Overflow,
 ) {
-    let mut broadcast = Broadcast::new(Shared::new(DataKind::Text, text.as_bytes()), before.take());
+    let mut broadcast = Broadcast::new(Arc::new(Shared::new(DataKind::Text, text.as_bytes())), before.take());
     for outbox in outboxes {
         // Whether it is refused is to be seen in what was queued.
         let _ = outbox.push_broadcast(&mut broadcast, limit, overflow, || false);
@@ -292,7 +292,7 @@ fn long_broadcasts_are_not_joined() {
     let mut before = None;
     for letter in ["a", "b"] {
         let message = Shared::new(DataKind::Binary, letter.repeat(3000).as_bytes());
-        let mut broadcast = Broadcast::new(message, before.take());
+        let mut broadcast = Broadcast::new(Arc::new(message), before.take());
         outbox.push_broadcast(&mut broadcast, 100_000, Overflow::Disconnect, || false).unwrap();
         before = Some(broadcast.last());
     }
