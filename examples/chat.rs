@@ -1,7 +1,8 @@
 //! A chat with rooms and nicknames: `cargo run --example chat`, open the printed address in two windows, talk.
 //!
 //! A person is a connection to `/chat/{room}?nick=…`. Every command is answered by exactly one event ("sent", "named"
-//! or "error"); what concerns the others goes to their room. The page comes from the same port: see `chat/page.rs`.
+//! or "error"); what concerns the others goes to their room. Rooms keep their last messages, so that a page whose
+//! connection was cut gets what it has missed. The page comes from the same port: see `chat/page.rs`.
 
 #![forbid(unsafe_code)]
 
@@ -10,6 +11,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use endpoint_runtime as runtime;
+use runtime::Resumed;
 use runtime::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -61,8 +63,8 @@ impl TryFrom<String> for Name {
     }
 }
 
-/// What a session is called: kept with the session, so that others find it there.
-#[derive(Clone)]
+/// What a session is called: kept with the session, so that others find it there, and carried to the session that resumes it.
+#[derive(Clone, Serialize, Deserialize)]
 struct Nickname(Name);
 
 /// The host: what newcomers hear, what is too long, and the door.
@@ -73,7 +75,7 @@ struct Host {
     door: Mutex<()>,
 }
 
-#[server_endpoint("/chat/{room}", max_message_size = 16_384)]
+#[server_endpoint("/chat/{room}", max_message_size = 16_384, recover(size = 100, ttl = "5m"), resume = "2m")]
 struct Chat {
     #[inject]
     host: Arc<Host>,
@@ -90,9 +92,19 @@ impl Chat {
         #[query] nick: Name,
     ) -> Json<Event> {
         let _door = self.host.door.lock().await;
+        let nick = match session.attributes().get() {
+            // Carried over: the page may not have heard yet that it was renamed.
+            Some(Nickname(nick)) => nick,
+            None => nick,
+        };
         session.attributes().insert(Nickname(nick.clone()));
         session.join(&room.0);
-        announce(&sessions, &room, session, Event::Joined { nick: nick.clone() }).await;
+        // From here on it gets what is said there, its own name in the list of people first.
+        session.reachable().await;
+        // Whoever had not left yet does not join again.
+        if !session.resumed().is_some_and(Resumed::was_open) {
+            announce(&sessions, &room, session, Event::Joined { nick: nick.clone() }).await;
+        }
         Json(Event::Welcome { nick, greeting: self.host.greeting, longest: self.host.longest })
     }
 
@@ -124,7 +136,11 @@ impl Chat {
     }
 
     #[on_close]
-    async fn leave(&self, session: &Session, sessions: Sessions, #[path] room: Name) {
+    async fn leave(&self, session: &Session, sessions: Sessions, reason: &CloseReason, #[path] room: Name) {
+        // Replaced by a session that goes on where this one was.
+        if u16::from(reason.code()) == 4009 {
+            return;
+        }
         let _door = self.host.door.lock().await;
         session.leave(&room.0);
         if let Some(Nickname(nick)) = session.attributes().get() {
@@ -152,6 +168,7 @@ async fn main() -> runtime::Result<()> {
     let port = std::env::var("PORT").unwrap_or_else(|_| "8080".into());
     runtime::export_all()
         .bind(format!("127.0.0.1:{port}"))
+        .carry::<Nickname>("nickname")
         .provide(Host { greeting: "Welcome. Be kind to each other.", longest: 2_000, door: Mutex::new(()) })
         .fallback(page::Page)
         .on_ready(|server| println!("Open http://{}/", server.local_addr()))

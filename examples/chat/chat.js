@@ -1,107 +1,15 @@
-// The chat page: a join form, one room, and a connection that comes back by itself.
+// The chat page: a join form, one room, and a connection that comes back by itself (resume.js).
 //
 // The page says to the server   {type: "say", text} and {type: "rename", nick}; each is answered by exactly one of
 // "sent", "named" and "error", in order. Besides, the server tells "welcome", "people", "joined", "left", "renamed" and
 // "said". What people wrote reaches the document through textContent only, so it is never markup.
 
-const FIRST_DELAY = 500;          // milliseconds before the first reconnect; doubles with each failure …
-const LONGEST_DELAY = 15_000;     // … up to this
-const CONNECT_TIMEOUT = 10_000;   // an attempt that hangs longer is given up
-const STABLE_AFTER = 5_000;       // a connection that lasted this long makes the delays start over
-const POLICY_VIOLATION = 1008;    // the one close code after which trying again is pointless
+import { ResumingSocket } from "./resume.js";
+
 const KEPT_LINES = 500;           // the log forgets older lines, so that a day in a busy room costs no memory
 const SAME_BREATH = 120_000;      // lines by one person within this time stand together under one name
 
 const $ = (id) => document.getElementById(id);
-
-// ---------------------------------------------------------------------------------------------- connection
-
-/** A WebSocket that reconnects with jittered exponential backoff and tells its state; it never queues. */
-class Connection {
-  #address; #listener; #socket; #since = 0; #failures = 0; #timer; #ticker;
-
-  /** `address()` is asked before every attempt; `listener` has `state(name, seconds)`, `event(event)` and `lost(reason)`. */
-  constructor(address, listener) {
-    this.#address = address;
-    this.#listener = listener;
-    this.#connect("connecting");
-  }
-
-  get isOpen() { return this.#socket?.readyState === WebSocket.OPEN; }
-
-  /** Sends now, or says that it could not. */
-  send(command) {
-    if (!this.isOpen) return false;
-    this.#socket.send(JSON.stringify(command));
-    return true;
-  }
-
-  /** Cuts a wait for the next attempt short. */
-  hurry() {
-    if (this.#ticker) this.#connect("reconnecting");
-  }
-
-  /** Tries at once, even where the server has ended it for good. */
-  retry() {
-    if (!this.#socket) this.#connect("reconnecting");
-  }
-
-  close() {
-    this.#stopWaiting();
-    const socket = this.#forget();
-    if (socket) socket.close(1000);
-    this.#listener.state("closed");
-  }
-
-  #connect(state) {
-    this.#stopWaiting();
-    this.#listener.state(state);
-    const socket = this.#socket = new WebSocket(this.#address());
-    this.#timer = setTimeout(() => this.#ended({ code: 1006, reason: "" }), CONNECT_TIMEOUT);
-    socket.onopen = () => {
-      clearTimeout(this.#timer);
-      this.#since = Date.now();
-      this.#listener.state("open");
-    };
-    socket.onmessage = ({ data }) => this.#listener.event(JSON.parse(data));
-    socket.onclose = (close) => this.#ended(close);
-  }
-
-  #ended({ code, reason }) {
-    const wasOpen = this.#since > 0;
-    if (wasOpen && Date.now() - this.#since > STABLE_AFTER) this.#failures = 0;
-    this.#since = 0;
-    this.#stopWaiting();
-    this.#forget()?.close();
-    if (wasOpen) this.#listener.lost(reason);
-    if (code === POLICY_VIOLATION) this.#listener.state("closed");
-    else this.#wait();
-  }
-
-  /** Half of the delay is chance, so that the pages of a restarted server do not come back all at once. */
-  #wait() {
-    const delay = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#failures++) * (0.5 + Math.random() / 2);
-    const due = Date.now() + delay;
-    const tick = () => this.#listener.state("reconnecting", Math.ceil((due - Date.now()) / 1000));
-    this.#timer = setTimeout(() => this.#connect("reconnecting"), delay);
-    this.#ticker = setInterval(tick, 250);
-    tick();
-  }
-
-  #stopWaiting() {
-    clearTimeout(this.#timer);
-    clearInterval(this.#ticker);
-    this.#ticker = undefined;
-  }
-
-  /** Lets go of the socket: whatever it still reports is of no interest. */
-  #forget() {
-    const socket = this.#socket;
-    if (socket) socket.onopen = socket.onmessage = socket.onclose = null;
-    this.#socket = undefined;
-    return socket;
-  }
-}
 
 // ---------------------------------------------------------------------------------------------- view
 
@@ -240,7 +148,7 @@ class Chat {
   }
 
   start() {
-    this.#connection = new Connection(() => this.#address(), this);
+    this.#connection = new ResumingSocket(() => this.#address(), this);
   }
 
   #address() {
@@ -258,7 +166,7 @@ class Chat {
   leave() { this.#connection.close(); }
 
   #command(command) {
-    const sent = this.#connection.send(command);
+    const sent = this.#connection.send(JSON.stringify(command));
     if (sent) this.#unanswered.push(command);
     return sent;
   }
@@ -267,9 +175,22 @@ class Chat {
     showState(state, seconds);
   }
 
-  /** What was sent but not answered may be lost: it is given back to its writer rather than dropped or sent twice. */
   lost(reason) {
-    log.system(`Connection lost${reason ? ` (${reason})` : ""}. Messages said meanwhile will be missing here.`, true);
+    log.system(`Connection lost${reason ? ` (${reason})` : ""}.`, true);
+  }
+
+  /** Only of a room that says so itself is it certain that nothing was missed. */
+  back({ resumed, whole, missed }) {
+    const nothing = resumed && !missed.messages && whole.includes(this.room);
+    log.system(nothing ? "Reconnected, nothing missed." : "Reconnected, some messages may have been missed.", !nothing);
+  }
+
+  missed() {
+    log.system("Some messages may have been missed.", true);
+  }
+
+  /** What was sent and is not answered by now may be lost: it is given back to its writer rather than dropped or sent twice. */
+  #giveBack() {
     const texts = this.#unanswered.splice(0).filter(({ type }) => type === "say").map(({ text }) => text);
     if (texts.length) {
       log.system("Your last message may not have arrived. It is back in the message field.", true);
@@ -277,12 +198,14 @@ class Chat {
     }
   }
 
-  event(event) {
+  message(data) {
+    const event = JSON.parse(data);
     switch (event.type) {
       case "welcome":
         this.nick = event.nick;
         composer.limit(event.longest);
-        log.system(this.#beenHere ? "You are back." : event.greeting);
+        if (this.#beenHere) this.#giveBack();
+        else log.system(event.greeting);
         this.#beenHere = true;
         break;
       case "people": showPeople(event.names); break;

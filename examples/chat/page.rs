@@ -1,4 +1,4 @@
-//! The chat's page as a tower service: four files, part of the program, and 404 for everything else.
+//! The chat's page as a tower service: five files, part of the program, and 404 for everything else.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -35,6 +35,7 @@ fn answer(method: &Method, path: &str) -> Response<Full<Bytes>> {
         "/" => ("text/html; charset=utf-8", include_bytes!("index.html")),
         "/chat.css" => ("text/css; charset=utf-8", include_bytes!("chat.css")),
         "/chat.js" => ("text/javascript; charset=utf-8", include_bytes!("chat.js")),
+        "/resume.js" => ("text/javascript; charset=utf-8", include_bytes!("resume.js")),
         "/favicon.svg" => ("image/svg+xml", include_bytes!("favicon.svg")),
         _ => return refusal(StatusCode::NOT_FOUND, "There is no such page.\n"),
     };

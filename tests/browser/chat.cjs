@@ -62,6 +62,33 @@ class Server {
   }
 }
 
+// What stands between a page and the server, and can be cut.
+class Cable {
+  static async to(port) {
+    const cable = new Cable();
+    cable.sockets = new Set();
+    cable.listener = net.createServer((socket) => {
+      const onward = net.connect(port, "127.0.0.1");
+      for (const [from, to] of [[socket, onward], [onward, socket]]) {
+        cable.sockets.add(from);
+        from.pipe(to);
+        from.on("error", () => to.destroy()).on("close", () => (cable.sockets.delete(from), to.destroy()));
+      }
+    });
+    cable.listener.listen(0, "127.0.0.1");
+    await once(cable.listener, "listening");
+    return cable;
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.listener.address().port}/`;
+  }
+
+  cut() {
+    for (const socket of this.sockets) socket.destroy();
+  }
+}
+
 // One person's page.
 class Person {
   static async at(browser, nickname) {
@@ -105,6 +132,11 @@ class Person {
   async is(state) {
     const status = this.page.locator(`[data-testid=status][data-state=${state}]`);
     await status.waitFor({ state: state === "open" ? "attached" : "visible" });
+  }
+
+  // Waits for a line of the page's own.
+  async tells(text) {
+    await this.element("entry").filter({ hasText: text }).first().waitFor();
   }
 
   async hears(nickname, text) {
@@ -199,6 +231,36 @@ async function conversation(browser, url, servers) {
     await bo.is("open");
     await ann.sees("Ann", "Bo");
   });
+  await check("a connection is cut, and its person goes on by the same name and has missed nothing", async () => {
+    const cable = await Cable.to(servers.at(-1).port);
+    const di = await Person.at(browser, "Di");
+    await di.follow(cable.url, "blue");
+    await ann.sees("Ann", "Bo", "Di");
+    await di.page.locator("#rename").click();
+    await di.page.locator("#new-nick").fill("Diana");
+    await di.page.locator("#rename-dialog .primary").click();
+    await ann.sees("Ann", "Bo", "Diana");
+    await bo.say("before the cut");
+    await di.hears("Bo", "before the cut");
+    await di.say("my own words");
+    await bo.hears("Diana", "my own words");
+    cable.cut();
+    await bo.say("during the cut");
+    await di.tells("Connection lost");
+    await di.tells("Reconnected, nothing missed.");
+    await ann.sees("Ann", "Bo", "Diana");
+    await bo.say("after the cut");
+    await di.hears("Bo", "after the cut");
+    for (const text of ["my own words", "before the cut", "during the cut", "after the cut"]) {
+      assert.strictEqual(await di.element("entry").filter({ hasText: text }).count(), 1, text);
+    }
+    assert.strictEqual(await di.element("entry").filter({ hasText: "may have been missed" }).count(), 0);
+    await picture(di, "resumed");
+    assert.deepStrictEqual(di.problems, []);
+    await di.page.context().close();
+    cable.listener.close();
+    await ann.sees("Ann", "Bo");
+  });
   await check("the server stops when it is asked to, and both pages show that they reconnect", async () => {
     assert.strictEqual(await servers.at(-1).stop(), 0);
     await Promise.all([ann.is("reconnecting"), bo.is("reconnecting")]);
@@ -216,6 +278,7 @@ async function conversation(browser, url, servers) {
     await Promise.all([ann.is("reconnecting"), bo.is("reconnecting")]);
     servers.push(await Server.on(servers.at(-1).port));
     await Promise.all([ann.is("open"), bo.is("open")]);
+    await ann.tells("some messages may have been missed");
     await bo.say("and again");
     await ann.hears("Bo", "and again");
     await picture(bo, "again");
