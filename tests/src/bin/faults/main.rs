@@ -3,7 +3,8 @@
 //!
 //! `faults [--only F1,F6] [--quick] [--table FILE]`, in a release build, beside `clustered`. Publishers note what they are told of each
 //! message, clients note what they hear, and the rest is set arithmetic. Several faults happen at a time, each to a cluster of its own. A
-//! table says what came out and what should have; the exit status is 1 when a goal is missed: one of time twice in a row, any other once.
+//! table says what came out and what should have; the exit status is 1 when a goal is missed: one of time three times in a row, by more
+//! than the machine itself was late, any other once.
 //!
 //! `faults roam [--minutes 5] [--clients 20] [--seed N]`: clients roam among nodes while everything happens. It is one of the above, too.
 
@@ -12,6 +13,7 @@
 
 mod clock;
 mod engine;
+mod lateness;
 mod listener;
 mod network;
 mod node;
@@ -32,10 +34,14 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use crate::lateness::Watch;
 use crate::scene::Check;
 
 /// How many faults happen at a time.
 const SIDE_BY_SIDE: u32 = 5;
+
+/// How often a fault happens until its goals of time are met.
+const ATTEMPTS: usize = 3;
 
 /// How much of everything there is.
 #[derive(Clone, Copy)]
@@ -63,6 +69,9 @@ macro_rules! run {
         What::$how(|pace| Box::pin($function(pace)))
     };
 }
+
+/// The verdict on a goal that is not met.
+const MISSED: &str = "MISSED";
 
 /// What it is called, what it is, and how it is run.
 type Fault = (&'static str, &'static str, What);
@@ -133,22 +142,24 @@ async fn main() -> ExitCode {
     let mut running: Vec<_> = faults.into_iter().map(begun).collect();
     running.sort_by_key(|(fault, _)| FAULTS.iter().position(|other| other.0 == fault.0));
     let mut table = String::new();
-    let (mut checked, mut missed) = (0, 0);
+    let (mut checked, mut missed) = (0, Vec::new());
     for ((name, about, _), task) in running {
         let checks = task.await.expect("it does not panic");
         checked += checks.len();
-        missed += checks.iter().filter(|check| !check.met).count();
         let rows = rows(name, about, &checks);
+        missed.extend(rows.lines().filter(|row| row.ends_with(MISSED)).map(str::to_owned));
         print!("{rows}");
         table.push_str(&rows);
     }
-    let last = format!("{checked} checks, {missed} missed\n");
+    // Nobody looks for them.
+    missed.iter().for_each(|row| println!("{row}"));
+    let last = format!("{checked} checks, {} missed\n", missed.len());
     print!("{last}");
     table.push_str(&last);
     if let Some(file) = file {
         std::fs::write(&file, &table).unwrap_or_else(|error| panic!("{file}: {error}"));
     }
-    ExitCode::from(u8::from(missed > 0))
+    ExitCode::from(u8::from(!missed.is_empty()))
 }
 
 fn number(text: Option<String>) -> u64 {
@@ -166,20 +177,37 @@ fn begin(name: &'static str, what: What, pace: Pace, turns: &Arc<Semaphore>) -> 
     let turns = Arc::clone(turns);
     tokio::spawn(async move {
         let _turn = turns.acquire_many(count).await.expect("nobody closes it");
-        let checks = attempt(run, pace).await;
-        let is_late = checks.iter().any(|check| !check.met);
-        if !is_late || checks.iter().any(|check| !check.met && !check.of_time) {
-            return checks;
+        let mut checks = attempt(name, run, pace).await;
+        for _ in 1..ATTEMPTS {
+            if !are_only_late(&checks) {
+                break;
+            }
+            eprint!("{name}, once more, for it was late:\n{}", rows(name, "", &checks));
+            checks = attempt(name, run, pace).await;
         }
-        eprint!("{name}, once more, for it was late:\n{}", rows(name, "", &checks));
-        attempt(run, pace).await
+        checks
     })
 }
 
+/// Whether goals are missed, and of time only.
+fn are_only_late(checks: &[Check]) -> bool {
+    let is_missed = |check: &&Check| !check.met;
+    checks.iter().any(|check| !check.met) && checks.iter().filter(is_missed).all(|check| check.of_time)
+}
+
 /// One run of a fault; a panic is a goal that is missed.
-async fn attempt(run: Run, pace: Pace) -> Vec<Check> {
-    match tokio::spawn(run(pace)).await {
-        Ok(checks) => checks,
+async fn attempt(name: &str, run: Run, pace: Pace) -> Vec<Check> {
+    let watch = Watch::begin();
+    let outcome = tokio::spawn(run(pace)).await;
+    let lateness = watch.end();
+    match outcome {
+        Ok(checks) => {
+            let missed = checks.iter().any(|check| !check.met);
+            if missed {
+                eprintln!("{name}: the machine was late for {lateness}");
+            }
+            checks.into_iter().map(|check| check.on(lateness)).collect()
+        }
         Err(error) => {
             let why = error.into_panic();
             let text =
@@ -192,7 +220,7 @@ async fn attempt(run: Run, pace: Pace) -> Vec<Check> {
 fn rows(name: &str, about: &str, checks: &[Check]) -> String {
     let mut rows = String::new();
     for Check { what, figure, goal, met, .. } in checks {
-        let verdict = if *met { "ok" } else { "MISSED" };
+        let verdict = if *met { "ok" } else { MISSED };
         let _ = writeln!(rows, "{name:<4} {about:<34} {what:<46} {figure:>14}  goal {goal:<10} {verdict}");
     }
     rows

@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::Mutex;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
@@ -23,6 +23,9 @@ pub(crate) type Link = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// How long whatever has to happen may take before it counts as never.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+
+/// After what time a server that has not started is started again.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// A server of a cluster. It ends with this value.
 pub(crate) struct Node {
@@ -38,8 +41,21 @@ impl Node {
         Self::start_with(engine, arguments, &[]).await
     }
 
-    /// The same with environment variables.
+    /// The same with environment variables. An engine that does not answer in time is an error at the start, after which whoever supervises
+    /// servers starts them again.
     pub(crate) async fn start_with(engine: &str, arguments: &[&str], variables: &[(&str, &OsStr)]) -> Self {
+        let began = Instant::now();
+        loop {
+            if let Some(node) = Self::launch(engine, arguments, variables).await {
+                return node;
+            }
+            assert!(began.elapsed() < PATIENCE, "it does not start");
+            sleep(AGAIN).await;
+        }
+    }
+
+    /// One that is ready, or has ended before it was.
+    async fn launch(engine: &str, arguments: &[&str], variables: &[(&str, &OsStr)]) -> Option<Self> {
         let program = env::current_exe().unwrap().with_file_name("clustered");
         let mut child = Command::new(program)
             .arg(engine)
@@ -64,12 +80,12 @@ impl Node {
             }
             None
         });
-        let ready = first.await.expect("it starts in time").expect("it starts");
+        let ready = first.await.expect("it starts in time")?;
         let (address, _id) = ready.split_once(' ').unwrap();
         let address = address.parse().unwrap();
         // A full pipe would stop it.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Node { child, address, commands: Mutex::new(None), panics }
+        Some(Node { child, address, commands: Mutex::new(None), panics })
     }
 
     /// A connection to one of its endpoints.

@@ -212,7 +212,7 @@ pub(crate) async fn killed(pace: Pace) -> Vec<Check> {
     vec![
         Check::figure("sessions", clients),
         Check::within("forgotten by others", Some(forgotten), Duration::from_secs(10)),
-        Check::at_least("resumed within 10 s", resumed, clients * 99 / 100),
+        Check::at_least("resumed within 10 s", resumed, clients * 99 / 100).of_time(),
         Check::zero("lost of acknowledged", lost),
         Check::zero("duplicates", duplicates),
         Check::zero("silent gaps", gaps),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use endpoint_tests::cut_proxy::CutProxy;
 use endpoint_tests::redis_server::RedisServer;
 
+use crate::lateness::Lateness;
 use crate::listener::{Account, Listener, Memory};
 use crate::node::Node;
 use crate::publisher::{Published, Publisher};
@@ -18,6 +19,8 @@ pub(crate) struct Check {
     pub(crate) met: bool,
     /// Whether a machine that is not quiet may be why it is missed.
     pub(crate) of_time: bool,
+    /// Of a goal that is a time: what it took, and the goal.
+    time: Option<(Duration, Duration)>,
 }
 
 impl Check {
@@ -46,7 +49,18 @@ impl Check {
     pub(crate) fn within(what: &str, figure: Option<Duration>, goal: Duration) -> Self {
         let shown = figure.map_or("never".to_owned(), |figure| format!("{:.3} s", figure.as_secs_f64()));
         let met = figure.is_some_and(|figure| figure <= goal);
-        Check::of(what, shown, format!("<= {} s", goal.as_secs_f64()), met).of_time()
+        let check = Check::of(what, shown, format!("<= {} s", goal.as_secs_f64()), met).of_time();
+        Check { time: figure.map(|figure| (figure, goal)), ..check }
+    }
+
+    /// The same for a machine that was so late itself.
+    pub(crate) fn on(mut self, lateness: Lateness) -> Self {
+        let met = |(figure, goal)| figure <= lateness.stretch(goal);
+        if !self.met && self.time.is_some_and(met) {
+            self.met = true;
+            self.goal.push_str(" (late)");
+        }
+        self
     }
 
     /// A figure without a goal.
@@ -60,7 +74,7 @@ impl Check {
     }
 
     fn of(what: &str, figure: String, goal: String, met: bool) -> Self {
-        Check { what: what.into(), figure, goal, met, of_time: false }
+        Check { what: what.into(), figure, goal, met, of_time: false, time: None }
     }
 }
 
