@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use endpoint_runtime as runtime;
+use futures_util::{SinkExt, StreamExt};
 use runtime::cluster::{
     Appended, Arrival, Capabilities, Channel, Engine, EngineError, History, Local, MessageId, Pending,
     Present, Published, Put, Receiver, Recorded, Retention,
@@ -14,7 +15,9 @@ use runtime::test::{Peer, RunningApp};
 use runtime::{AskError, BearerTokens, ServerEndpointExporter};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite};
 
 use crate::suite::PATIENCE;
 
@@ -50,12 +53,13 @@ impl Seat {
     }
 
     #[on_message]
-    async fn command(&self, text: String, session: &Session) -> Result<()> {
+    async fn command(&self, text: String, session: &Session, sessions: &Sessions) -> Result<()> {
         match text.split_once(' ').unwrap_or((&text, "")) {
             ("join", room) => drop(session.join(room)),
             ("nick", name) => drop(session.attributes().insert(Nickname(name.to_owned()))),
             ("user", name) => session.set_user(name),
             ("say", text) => session.send(text).await?,
+            ("all", text) => drop(sessions.endpoint::<Seat>().send(text).await),
             ("ask", _) => {
                 let error = session.ask("?", Duration::from_secs(1)).await.expect_err("it asks itself");
                 session.send(format!("{error}")).await?;
@@ -248,6 +252,53 @@ async fn what_was_not_seen_is_sent_again_once_and_in_order() {
     let (mut peer, _) = one.begin(&token(&told, 3)).await;
     assert!(peer.text().await.contains("replayed 3"), "what on_open said is sent again");
     assert!(peer.text().await.contains("replayed 1, lost Some(0)"));
+}
+
+/// Over TCP a broadcast is written past the tasks of those who get it, except to whom it is kept for until they have seen it.
+#[tokio::test]
+async fn what_was_broadcast_over_tcp_and_not_seen_is_sent_again() {
+    let (diary, mut heard) = unbounded_channel();
+    let server = runtime::export_all()
+        .settings(Default::default())
+        .only(ServerEndpointConfig::is::<Seat>)
+        .carry::<Nickname>("nickname")
+        .provide(Diary(diary))
+        .bind("127.0.0.1:0")
+        .start()
+        .await
+        .unwrap();
+    let url = format!("ws://{}/seat/a?resume", server.local_addr());
+    let begin = async |first: Value| {
+        let (mut link, _) = tokio_tungstenite::connect_async(&url).await.unwrap();
+        link.send(tungstenite::Message::text(control(&first))).await.unwrap();
+        link
+    };
+    let next = async |link: &mut WebSocketStream<MaybeTlsStream<TcpStream>>| {
+        let message = tokio::time::timeout(PATIENCE, link.next()).await.unwrap().unwrap().unwrap();
+        message.to_text().unwrap().to_owned()
+    };
+    let mut link = begin(nothing()).await;
+    let told: Value = serde_json::from_str(next(&mut link).await.trim_start_matches('\u{1}')).unwrap();
+    let told: Told = serde_json::from_value(told["session"].clone()).unwrap();
+    assert_eq!(next(&mut link).await, "new");
+    // One by one, so that the connection rests between them, and could share its socket.
+    let plain = format!("ws://{}/seat/b", server.local_addr());
+    let (mut other, _) = tokio_tungstenite::connect_async(plain).await.unwrap();
+    for number in 0..5 {
+        other.send(tungstenite::Message::text(format!("all to all {number}"))).await.unwrap();
+        assert_eq!(next(&mut link).await, format!("to all {number}"));
+    }
+    drop(link);
+    heard.recv().await.unwrap();
+    // It has seen `new` and two of them.
+    let mut link = begin(token(&told, 3)).await;
+    assert!(next(&mut link).await.contains("\"resumed\":true"));
+    for number in 2..5 {
+        assert_eq!(next(&mut link).await, format!("to all {number}"));
+    }
+    assert!(next(&mut link).await.contains("replayed 3, lost Some(0)"));
+    drop((link, other));
+    server.shutdown().await;
 }
 
 #[tokio::test]
