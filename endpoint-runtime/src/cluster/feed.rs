@@ -162,16 +162,7 @@ impl Feeds {
 
     /// A recoverable room has members from now on, and is about to be subscribed to.
     pub(crate) fn open(&self, room: &str) {
-        self.0.room_or_new(room);
-        // What is still there cannot be ended meanwhile.
-        let rooms = self.0.rooms.read().unwrap_or_else(PoisonError::into_inner);
-        match rooms.get(room) {
-            Some(room) => room.lock().has_members = true,
-            None => {
-                drop(rooms);
-                self.open(room);
-            }
-        }
+        self.0.hold(room, |state| state.has_members = true);
     }
 
     /// It has no members any more, and is about to be no longer subscribed to.
@@ -273,10 +264,11 @@ impl Feeds {
         from: Position,
         join: impl FnOnce() -> bool,
     ) -> bool {
-        let room = self.0.room_or_new(room);
-        room.lock().feed.expect(session, from, Instant::now());
+        self.0.hold(room, |state| state.feed.expect(session, from, Instant::now()));
         // Now nothing that comes is told to it before that.
         let joined = join();
+        // Meanwhile the room may have ended, and begun anew.
+        let Some(room) = self.0.room(room) else { return joined };
         let mut state = room.lock();
         if !joined {
             state.feed.left(&session);
@@ -317,10 +309,13 @@ impl Inner {
         self.rooms.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    fn room_or_new(&self, name: &str) -> Arc<Room> {
-        if let Some(room) = self.room(name) {
-            return room;
+    /// Changes a room, which is new if there was none. A room that is [ended](Feeds::ended) meanwhile was changed before, or is not the one.
+    fn hold(&self, name: &str, change: impl FnOnce(&mut State)) {
+        let rooms = self.rooms.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(room) = rooms.get(name) {
+            return change(&mut room.lock());
         }
+        drop(rooms);
         let mut rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
         let new = || {
             Arc::new(Room::new(
@@ -328,7 +323,7 @@ impl Inner {
                 Feed::new(Limits::default(), Instant::now(), self.random.hash_one(name)),
             ))
         };
-        Arc::clone(rooms.entry(name.into()).or_insert_with(new))
+        change(&mut rooms.entry(name.into()).or_insert_with(new).lock());
     }
 
     fn all(&self) -> Vec<Arc<Room>> {
