@@ -12,6 +12,8 @@ mod machine;
 #[cfg(test)]
 mod model;
 mod reading;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -130,6 +132,8 @@ struct Room {
 }
 
 struct State {
+    /// It has ended, and whoever is in a room of this name is in another one: what still comes for this one is told to nobody.
+    is_over: bool,
     /// Whether the subscription holds. What was read before would leave a hole between it and what arrives.
     has_begun: bool,
     /// Whether it has members. It may have some again before the subscription that was for others has ended.
@@ -199,8 +203,9 @@ impl Feeds {
             // They have come since then. What they miss until it is subscribed to again is found when that holds.
             return;
         }
+        state.is_over = true;
         rooms.remove(room);
-        // Who has just asked to go on is about to join it again. What still runs for the room that has ended must find nobody.
+        // Who has just asked to go on is about to join it again.
         if state.feed.is_awaited() {
             let feed = state.feed.anew(Instant::now(), self.0.random.hash_one(room));
             rooms.insert(Arc::clone(&ended.name), Arc::new(Room::new(Arc::clone(&ended.name), feed)));
@@ -226,6 +231,10 @@ impl Feeds {
         let (Channel::Room(name), Some(position)) = (&arrival.channel, arrival.position) else { return };
         let Some(room) = self.0.room(name) else { return };
         let mut state = room.lock();
+        if state.is_over || !state.has_begun && state.feed.position().is_none() {
+            // It is of a subscription before. When that of the room that has its name now holds, nothing of it goes missing.
+            return;
+        }
         let now = Instant::now();
         state.feed.arrived(position, arrival.message, now, &mut self.0.teller(&room));
         self.0.go_on(&room, &mut state);
@@ -379,9 +388,15 @@ impl Inner {
 
 impl Room {
     fn new(name: Arc<str>, feed: Feed<SessionId>) -> Self {
-        let state =
-            Mutex::new(State { has_begun: false, has_members: false, noted: None, is_placed: false, feed });
-        Room { channel: Channel::Room(Arc::clone(&name)), name, state }
+        let state = State {
+            is_over: false,
+            has_begun: false,
+            has_members: false,
+            noted: None,
+            is_placed: false,
+            feed,
+        };
+        Room { channel: Channel::Room(Arc::clone(&name)), name, state: Mutex::new(state) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use endpoint_runtime::cluster::{Crossing, Engine, Local, Redis, Rooms};
+use endpoint_runtime::cluster::{Channel, Crossing, Engine, Local, Redis, Rooms};
 use endpoint_runtime::prelude::*;
 use endpoint_runtime::test::{Faults, Peer, RunningApp, SimEngine};
 use endpoint_tests::cut_proxy::{Cut, CutProxy};
 use endpoint_tests::redis_server::RedisServer;
 use serde_json::{Value, json};
+
+use crate::calls::support::{DEAF, LATE, Moody, WELL};
 
 /// Its rooms are recoverable; its sessions are not resumed.
 #[server_endpoint("/news/{room}", recover(size = 2000, ttl = "5m", rooms = "news/*"))]
@@ -375,4 +377,35 @@ async fn many_come_back_at_once_while_the_room_goes_on() {
         futures_util::future::join_all(come).await;
     };
     tokio::join!(clients, send(&nodes[1], room, 101..201));
+}
+
+/// A node reads what its room has missed, and before the answer comes everybody has left, and somebody comes who has it already.
+#[tokio::test(start_paused = true)]
+async fn what_is_read_for_those_who_have_left_is_not_told_to_who_has_come_since() {
+    let hub = Local::new();
+    let engine = Moody::of(&hub);
+    let [one, other] = [node(engine.clone()).await, node(hub).await];
+    let room = "news/gap";
+    let (gone, _) = Client::new(&one, "/news/gap").await;
+    let (mut seen, _) = Client::new(&other, "/news/gap").await;
+    engine.becomes(DEAF);
+    send(&other, room, 0..20).await;
+    assert_eq!(seen.texts(room, 20).await, numbers(0..20));
+    engine.becomes(LATE);
+    while engine.unanswered() == 0 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    engine.becomes(WELL);
+    drop(gone);
+    while engine.subscribed.lock().unwrap().contains(&Channel::Room(room.into())) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut back = Client::at(&one, "/news/gap", &json!(seen.at)).await;
+    assert!(back.whole(room).await);
+    engine.answer();
+    while engine.unanswered() > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    send(&other, room, 20..21).await;
+    assert_eq!(back.texts(room, 1).await, ["20"]);
 }

@@ -60,7 +60,15 @@ impl Reading {
     }
 
     async fn tell(&self, history: History) {
-        self.room.lock().feed.read(&history, Instant::now(), &mut self.feeds.teller(&self.room));
+        {
+            let mut state = self.room.lock();
+            if state.is_over {
+                // Who is in a room of this name by now is told by another reading.
+                return;
+            }
+            state.feed.read(&history, Instant::now(), &mut self.feeds.teller(&self.room));
+        }
+        // Nobody waits in a room that is over.
         while self.room.lock().feed.serve(TURN, &mut self.feeds.teller(&self.room)) {
             // What is live comes between.
             task::yield_now().await;

@@ -13,6 +13,7 @@ use endpoint_runtime::cluster::{
 use endpoint_runtime::prelude::*;
 use endpoint_runtime::test::{App, Peer, RunningApp};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 #[derive(Deserialize)]
 struct Who {
@@ -111,6 +112,8 @@ pub(crate) const DOWN: u8 = 1;
 pub(crate) const HANGS: u8 = 2;
 /// What comes for the node is not handed to it.
 pub(crate) const DEAF: u8 = 3;
+/// Who reads a history is answered when the engine is [told to](Moody::answer).
+pub(crate) const LATE: u8 = 4;
 
 /// `Local`, which behaves as it is told, and shows what is subscribed to and how much goes at once.
 #[derive(Debug, Clone)]
@@ -122,6 +125,9 @@ pub(crate) struct Moody {
     pub(crate) calls: Arc<AtomicUsize>,
     /// The bytes of the largest message, and of the largest page of who is present.
     heaviest: Arc<[AtomicUsize; 2]>,
+    /// Who reads a history, and is not answered yet; and who may be.
+    unanswered: Arc<AtomicUsize>,
+    answers: Arc<Semaphore>,
 }
 
 impl Moody {
@@ -133,7 +139,18 @@ impl Moody {
             subscribed: Arc::default(),
             calls: Arc::default(),
             heaviest: Arc::default(),
+            unanswered: Arc::default(),
+            answers: Arc::new(Semaphore::new(0)),
         }
+    }
+
+    pub(crate) fn unanswered(&self) -> usize {
+        self.unanswered.load(Ordering::SeqCst)
+    }
+
+    /// One who reads a history is answered.
+    pub(crate) fn answer(&self) {
+        self.answers.add_permits(1);
     }
 
     pub(crate) fn heaviest_message(&self) -> usize {
@@ -247,7 +264,18 @@ impl Engine for Moody {
     }
 
     fn history<'a>(&'a self, channel: &'a Channel, after: u64, limit: usize) -> Pending<'a, History> {
-        self.in_mood(|| self.inner.history(channel, after, limit))
+        let is_late = self.mood.load(Ordering::SeqCst) == LATE && limit > 0;
+        self.in_mood(|| {
+            Box::pin(async move {
+                let history = self.inner.history(channel, after, limit).await;
+                if is_late {
+                    self.unanswered.fetch_add(1, Ordering::SeqCst);
+                    self.answers.acquire().await.unwrap().forget();
+                    self.unanswered.fetch_sub(1, Ordering::SeqCst);
+                }
+                history
+            })
+        })
     }
 
     fn put<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration, how: Put) -> Pending<'a, bool> {

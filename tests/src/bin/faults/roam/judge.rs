@@ -51,6 +51,8 @@ pub(super) struct Judge {
     header: Option<Header>,
     /// Where it is. None before it knows, and when it was told that it cannot know.
     last: Option<Place>,
+    /// Where it has said it is, on this connection.
+    named: Option<Place>,
     /// Nothing goes on: the next message may be anywhere further on.
     is_unsure: bool,
     stretches: Vec<Stretch>,
@@ -101,6 +103,7 @@ impl Judge {
         self.header = None;
         (self.has_session, self.answers, self.is_in) = (false, 0, false);
         self.has_asked = self.memory.token.is_some();
+        self.named = self.memory.at.get(ROOM).cloned();
         self.memory.first()
     }
 
@@ -207,7 +210,8 @@ impl Judge {
                 self.duplicates += usize::from(twice);
                 self.disorder += usize::from(!twice);
                 let what = if twice { "gets again" } else { "gets late" };
-                self.remark(format_args!("{what} {place:?}, and was at {before}"));
+                let named = self.named.clone();
+                self.remark(format_args!("{what} {place:?}, and was at {before}; has come from {named:?}"));
                 return;
             }
             Some((last, before)) if last == *epoch && *offset == before + 1 => {}
