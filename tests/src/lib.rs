@@ -4,6 +4,7 @@
 pub mod cut_proxy;
 pub mod nats_server;
 pub mod redis_server;
+pub mod server_process;
 
 /// The README, whose examples are compiled with the documentation's.
 #[cfg(doctest)]

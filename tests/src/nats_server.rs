@@ -1,27 +1,31 @@
-//! A NATS server of one's own: on a free port of 127.0.0.1, with chosen options, and with everything done to it that befalls servers.
+//! A NATS server of one's own, or several that are one cluster, and what they can be asked.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::process::{self, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::ffi::OsString;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
-use std::{env, fs, io};
+use std::{fs, io};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::process::{Child, Command};
+use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-/// `nats-server`, as `tests/install nats` has it. It ends with this value.
-///
-/// Its port stays the same however often it is killed and started again.
+use crate::server_process::{Program, ServerProcess, free_port, temporary};
+
+/// `nats-server`, as `tests/install nats` has it.
 #[derive(Debug)]
-pub struct NatsServer {
-    folder: PathBuf,
-    port: u16,
-    options: Vec<String>,
-    child: Option<Child>,
-}
+pub struct NatsServer(ServerProcess);
+
+const PROGRAM: Program = Program {
+    name: "nats-server",
+    ready: "Server is ready",
+    logs_errors: true,
+    arguments: |port, folder| {
+        let mut arguments: Vec<OsString> =
+            ["--addr", "127.0.0.1", "--port", &port.to_string(), "--store_dir"].map(OsString::from).into();
+        arguments.push(folder.into());
+        arguments
+    },
+};
 
 impl NatsServer {
     /// One that accepts everybody.
@@ -40,20 +44,7 @@ impl NatsServer {
     ///
     /// Panics if there is no `nats-server`, or if it does not like its options.
     pub async fn with(options: &[&str]) -> Self {
-        static STARTED: AtomicU32 = AtomicU32::new(0);
-        let serial = STARTED.fetch_add(1, Ordering::Relaxed);
-        let folder = env::temp_dir().join(format!("endpoint-nats-{}-{serial}", process::id()));
-        fs::create_dir_all(&folder).expect("a folder for temporary files");
-        let options = options.iter().map(ToString::to_string).collect();
-        let mut server = NatsServer { folder, port: 0, options, child: None };
-        // Between being found and being taken, a free port may be taken by somebody else.
-        for _ in 0..10 {
-            server.port = free_port().await.expect("a free port");
-            if server.launch().await {
-                return server;
-            }
-        }
-        panic!("nats-server ends at once with {:?}", server.options);
+        NatsServer(ServerProcess::start(&PROGRAM, options).await)
     }
 
     /// One with this configuration, as in its file.
@@ -62,9 +53,7 @@ impl NatsServer {
     ///
     /// As [`with`](Self::with).
     pub async fn configured(configuration: &str) -> Self {
-        static WRITTEN: AtomicU32 = AtomicU32::new(0);
-        let serial = WRITTEN.fetch_add(1, Ordering::Relaxed);
-        let file = env::temp_dir().join(format!("endpoint-nats-{}-{serial}.conf", process::id()));
+        let file = temporary("nats-configuration");
         fs::write(&file, configuration).expect("a folder for temporary files");
         let server = Self::with(&["--config", &file.to_string_lossy()]).await;
         // It has read it. Nobody starts it again.
@@ -146,143 +135,22 @@ impl NatsServer {
         }
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.port).into()
-    }
-
     /// Its URL, without anything between.
     pub fn url(&self) -> String {
         format!("nats://{}", self.address())
     }
+}
 
-    /// Its process id, while it runs.
-    pub fn process(&self) -> Option<u32> {
-        self.child.as_ref().and_then(Child::id)
-    }
+impl Deref for NatsServer {
+    type Target = ServerProcess;
 
-    /// Kills it (`SIGKILL`), and waits until it is gone.
-    pub async fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().await.expect("our own process can be killed");
-        }
-    }
-
-    /// Deletes what it has written to disk. It has to be down.
-    pub fn forget(&mut self) {
-        assert!(self.child.is_none(), "it still runs");
-        fs::remove_dir_all(&self.folder).expect("our own folder");
-        fs::create_dir_all(&self.folder).expect("our own folder");
-    }
-
-    /// Copies what it has written to disk. It has to be down.
-    pub fn copy(&self) -> Copied {
-        assert!(self.child.is_none(), "it still runs");
-        let copied = Copied(self.folder.with_extension("copy"));
-        copy(&self.folder, &copied.0).expect("our own folders");
-        copied
-    }
-
-    /// Makes its disk what it was when it was [copied](Self::copy). It has to be down.
-    pub fn put_back(&mut self, copied: &Copied) {
-        self.forget();
-        copy(&copied.0, &self.folder).expect("our own folders");
-    }
-
-    /// Starts it again after [`kill`](Self::kill), on the same port, with what it had written to disk.
-    pub async fn start_again(&mut self) {
-        assert!(self.child.is_none(), "it still runs");
-        // Who has connected to the port meanwhile, from the port itself, goes away again.
-        for _ in 0..10 {
-            if self.launch().await {
-                return;
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
-        panic!("nats-server does not start again");
-    }
-
-    /// Stops it without ending it (`SIGSTOP`): its connections stay, and nobody answers.
-    pub async fn freeze(&self) {
-        self.signal("STOP").await;
-    }
-
-    /// Lets it run again (`SIGCONT`).
-    pub async fn thaw(&self) {
-        self.signal("CONT").await;
-    }
-
-    /// Whether it has come so far that it accepts connections.
-    async fn launch(&mut self) -> bool {
-        // Where Debian has it, which is not on everybody's PATH.
-        let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
-        let mut child = Command::new("nats-server")
-            .env("PATH", path)
-            .args(["--addr", "127.0.0.1", "--port", &self.port.to_string()])
-            .arg("--store_dir")
-            .arg(&self.folder)
-            .args(&self.options)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("nats-server is on PATH (`tests/install nats`)");
-        let mut log = BufReader::new(child.stderr.take().expect("it is piped")).lines();
-        while let Ok(Some(line)) = log.next_line().await {
-            if line.contains("Server is ready") {
-                // A full pipe would stop it.
-                tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-                self.child = Some(child);
-                return true;
-            }
-        }
-        let _ = child.wait().await;
-        false
-    }
-
-    async fn signal(&self, name: &str) {
-        if let Some(process) = self.child.as_ref().and_then(Child::id) {
-            let status = Command::new("kill").args(["-s", name, &process.to_string()]).status().await;
-            assert!(status.is_ok_and(|status| status.success()), "kill -s {name} {process}");
-        }
+    fn deref(&self) -> &ServerProcess {
+        &self.0
     }
 }
 
-impl Drop for NatsServer {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            // It may have ended already.
-            let _ = child.start_kill();
-        }
-        let _ = fs::remove_dir_all(&self.folder);
+impl DerefMut for NatsServer {
+    fn deref_mut(&mut self) -> &mut ServerProcess {
+        &mut self.0
     }
-}
-
-/// What a server had written to disk, until this is dropped.
-#[derive(Debug)]
-pub struct Copied(PathBuf);
-
-impl Drop for Copied {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let to = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &to)?;
-        } else {
-            fs::copy(entry.path(), to)?;
-        }
-    }
-    Ok(())
-}
-
-async fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?.port())
 }

@@ -311,9 +311,9 @@ impl<K: Copy + Eq + Hash> Feed<K> {
         self.pause = (2 * self.pause).min(LONGEST_IDLE);
     }
 
-    /// The history was read. Whoever waits is told by [`serve`](Self::serve).
-    pub(crate) fn read(&mut self, history: &History, now: Instant, told: &mut impl Told<K>) {
-        let Some(reading) = self.reading.take() else { return };
+    /// The history was read. Whether it answers those who wait, who are then told by [`serve`](Self::serve).
+    pub(crate) fn read(&mut self, history: &History, now: Instant, told: &mut impl Told<K>) -> bool {
+        let Some(reading) = self.reading.take() else { return false };
         self.retry = None;
         self.due = now + self.spread(self.pause);
         match &self.at {
@@ -324,7 +324,7 @@ impl<K: Copy + Eq + Hash> Feed<K> {
             Some(at) if reading.at.is_none() && *at != history.top => {
                 // What came first has said where the room stands, while only that was asked: now more has to be asked.
                 self.is_behind = true;
-                return;
+                return false;
             }
             Some(_) => {}
         }
@@ -340,6 +340,7 @@ impl<K: Copy + Eq + Hash> Feed<K> {
             self.replay.is_read(reading.number, after);
             self.replay.remember(history, at);
         }
+        true
     }
 
     // ---- what is passed on

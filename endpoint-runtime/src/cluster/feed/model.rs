@@ -478,8 +478,9 @@ impl Run {
         let Some((history, excuse)) = self.looked_up.take() else { return };
         self.asked = None;
         self.sessions.excuse = Some(excuse);
-        self.feed.read(&history, self.now, &mut self.sessions);
-        while self.feed.serve(2, &mut self.sessions) {}
+        if self.feed.read(&history, self.now, &mut self.sessions) {
+            while self.feed.serve(2, &mut self.sessions) {}
+        }
         self.sessions.excuse = None;
     }
 

@@ -60,20 +60,20 @@ impl Reading {
     }
 
     async fn tell(&self, history: History) {
-        {
-            let mut state = self.room.lock();
-            if state.is_over {
-                // Who is in a room of this name by now is told by another reading.
-                return;
+        if self.pass_on(&history) {
+            while self.room.lock().feed.serve(TURN, &mut self.feeds.teller(&self.room)) {
+                // What is live comes between.
+                task::yield_now().await;
             }
-            state.feed.read(&history, Instant::now(), &mut self.feeds.teller(&self.room));
-        }
-        // Nobody waits in a room that is over.
-        while self.room.lock().feed.serve(TURN, &mut self.feeds.teller(&self.room)) {
-            // What is live comes between.
-            task::yield_now().await;
         }
         self.feeds.go_on(&self.room, &mut self.room.lock());
+    }
+
+    /// Whether it answers those who wait.
+    fn pass_on(&self, history: &History) -> bool {
+        let mut state = self.room.lock();
+        // Who is in a room of this name by now is told by another reading.
+        !state.is_over && state.feed.read(history, Instant::now(), &mut self.feeds.teller(&self.room))
     }
 
     fn failed(&self) {
