@@ -5,6 +5,8 @@
 //! 5.2.1, WSC-5.2.1-3: all or nothing).
 
 mod check;
+mod clustered;
+mod components;
 #[cfg(feature = "tls")]
 mod encryption;
 mod registration;
@@ -13,7 +15,6 @@ mod signal;
 mod start;
 mod supervisor;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -30,10 +31,8 @@ pub use self::report::Report;
 #[cfg(feature = "json")]
 use crate::cluster::resume::Carried;
 use crate::cluster::{Engine, Rooms};
-use crate::context::{ApplicationContext, ComponentConfig, Components, Lifecycle, Observer};
-use crate::endpoint::short_name;
+use crate::context::{ApplicationContext, Components, Observer};
 use crate::error::{BoxError, Place, Result};
-use crate::handshake::BearerTokens;
 #[cfg(feature = "json")]
 use crate::server::Publishing;
 #[cfg(feature = "tls")]
@@ -233,122 +232,6 @@ impl ServerEndpointExporter {
         self.configure(move |settings| settings.values.set(&key, value.clone()))
     }
 
-    /// Provides a component, by its type.
-    #[track_caller]
-    pub fn provide<T: Send + Sync + 'static>(self, component: T) -> Self {
-        self.provide_shared(Arc::new(component))
-    }
-
-    /// Provides a component that is shared already; `T` may be a trait: `provide_shared::<dyn Audit>(..)`. Of a trait there may be several.
-    #[track_caller]
-    pub fn provide_shared<T: ?Sized + Send + Sync + 'static>(self, component: Arc<T>) -> Self {
-        let place = Place::caller();
-        self.component(ComponentConfig::shared(component, place))
-    }
-
-    /// Provides one of several components of a type, by its name (Spring's `@Qualifier`).
-    #[track_caller]
-    pub fn provide_named<T: Send + Sync + 'static>(
-        self,
-        name: impl Into<Cow<'static, str>>,
-        component: T,
-    ) -> Self {
-        let place = Place::caller();
-        self.component(ComponentConfig::shared(Arc::new(component), place).named(name))
-    }
-
-    /// Provides a component that is told when the application starts and ends.
-    #[track_caller]
-    pub fn provide_managed<T: Lifecycle>(self, component: T) -> Self {
-        let place = Place::caller();
-        self.component(ComponentConfig::shared(Arc::new(component), place).lifecycle::<T>())
-    }
-
-    /// Provides a component that it takes code to make. It is made once, when the application starts, and before whatever needs it.
-    ///
-    /// What it needs itself shows only when it runs: it finds what is provided as a value, what an earlier `provide_with` or
-    /// [`component`](Self::component) builds, and whatever else by `context.lazy::<T>().get().await`, which builds it there and then. A
-    /// component whose needs are known and checked beforehand is declared by `#[provider]`, or by [`ComponentConfig::needs`].
-    ///
-    /// ```no_run
-    /// # use endpoint_runtime::{Settings, prelude::*};
-    /// # struct Database;
-    /// # impl Database { async fn connect(_: std::sync::Arc<Settings>) -> Result<Self> { Ok(Database) } }
-    /// # async fn f() -> Result<()> {
-    /// endpoint_runtime::export_all()
-    ///     .provide_with(|context| async move { Database::connect(context.get::<Settings>()?).await })
-    ///     .serve()
-    ///     .await
-    /// # }
-    /// ```
-    #[track_caller]
-    pub fn provide_with<T, F, Fut>(self, make: F) -> Self
-    where
-        T: Send + Sync + 'static,
-        F: Fn(ApplicationContext) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<T>> + Send + 'static,
-    {
-        let place = Place::caller();
-        self.component(ComponentConfig::built(short_name::<T>(), place, make))
-    }
-
-    /// Adds a component that is configured by hand. It takes the place of one of the same type and name that an annotation has registered.
-    pub fn component(mut self, config: ComponentConfig) -> Self {
-        self.components.add(config);
-        self
-    }
-
-    /// Tells an observer what happens to the application: an [`Observer`], or a closure `|event: &ApplicationEvent| ..`. Where nobody
-    /// observes, a session costs nothing more.
-    pub fn observe(mut self, observer: impl Observer) -> Self {
-        self.observers.push(Arc::new(observer));
-        self
-    }
-
-    /// Called when all components are built and told so, and before anything is opened; of several, in their order. If it fails the
-    /// application does not start.
-    ///
-    /// ```no_run
-    /// # use endpoint_runtime::prelude::*;
-    /// # struct Database;
-    /// # impl Database { async fn migrate(&self) -> Result<()> { Ok(()) } }
-    /// # async fn f() -> Result<()> {
-    /// endpoint_runtime::export_all()
-    ///     .provide(Database)
-    ///     .before_listening(|context| async move { context.get::<Database>()?.migrate().await })
-    ///     .serve()
-    ///     .await
-    /// # }
-    /// ```
-    #[track_caller]
-    pub fn before_listening<F, Fut>(mut self, act: F) -> Self
-    where
-        F: FnOnce(ApplicationContext) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<()>> + Send + 'static,
-    {
-        self.hooks.push((Place::caller(), Box::new(move |context| Box::pin(act(context)))));
-        self
-    }
-
-    /// Accepts bearer tokens at every endpoint, and establishes whose they are. They are a component of the application: one that
-    /// [provides](Self::provide) them does the same as this.
-    ///
-    /// ```
-    /// use endpoint_runtime::prelude::*;
-    /// use endpoint_runtime::{BearerTokens, export_all};
-    ///
-    /// struct User;
-    /// # async fn look_up(_: String) -> Option<User> { None }
-    ///
-    /// let exporter = export_all().bearer(BearerTokens::new(|token: String| async move {
-    ///     let user = look_up(token).await.ok_or_else(|| Refusal::unauthorized("this token is not valid"))?;
-    ///     Ok(Principal::new(user).named("bo").role("admin"))
-    /// }));
-    /// ```
-    pub fn bearer(self, tokens: BearerTokens) -> Self {
-        self.provide(tokens)
-    }
-
     /// Lets any tower service answer the requests that are not for an endpoint: pages, health checks, a whole axum application.
     ///
     /// A plain request to an endpoint's own path goes there too; if the service answers 404 it gets 426.
@@ -364,57 +247,6 @@ impl ServerEndpointExporter {
         self
     }
 
-    /// Takes messages for sessions by `POST` at this path, from whoever is in this role: for programs that speak HTTP and nothing else. With a
-    /// [cluster](Self::cluster) they reach the sessions of all nodes.
-    ///
-    /// Who it is a bearer token says, in `Authorization` and nowhere else; so the application must have [bearer tokens](Self::bearer), or it is not
-    /// deployed. The path is an exact one, behind the [prefix](crate::Settings::prefix), on all listeners. A
-    /// [fallback](Self::fallback) is not asked about it, and an endpoint of the same path keeps its handshakes.
-    ///
-    /// ```
-    /// use endpoint_runtime::prelude::*;
-    /// use endpoint_runtime::{BearerTokens, export_all};
-    ///
-    /// let tokens = BearerTokens::new(|token: String| async move {
-    ///     match token.as_str() {
-    ///         "s3cret" => Ok(Principal::new(()).named("billing").role("publisher")),
-    ///         _ => Err(Refusal::unauthorized("this token is not valid")),
-    ///     }
-    /// });
-    /// let exporter = export_all().bearer(tokens).publishing("/publish", "publisher");
-    /// ```
-    ///
-    /// ```sh
-    /// curl -i http://localhost:8080/publish -H 'Authorization: Bearer s3cret' -H 'Content-Type: application/json' \
-    ///     -d '{"room": "blue", "text": "your order is on its way", "id": "67e55044-10b1-426f-9247-bb680e5fe0c8"}'
-    /// ```
-    ///
-    /// The body is a JSON object: one of `"room"`, `"user"`, `"session"` (an id) and `"all": true`; either `"text"`, or `"bytes"` in base64;
-    /// and the [`"id"`](crate::Audience::id) of the message, if it may be sent again. The answer is one too:
-    ///
-    /// * `queued` and `missed`: the sessions of this process whose queue has the message, and those that were closing or too slow;
-    /// * `elsewhere`: `"nowhere"` (there is no cluster), `"handed"` (the engine has it), `"failed"`, or `"unknown"`: it was not said in time;
-    /// * `receivers`: how many nodes have it, or null where the engine does not know;
-    /// * `position`: `["<epoch>", <offset>]` in the history of a recoverable room, otherwise null; `duplicate`: it had that place already;
-    /// * `error`: what went wrong, if anything did.
-    ///
-    /// | status | |
-    /// |---|---|
-    /// | 202 | it is on its way |
-    /// | 400 | the body is no such object |
-    /// | 401, 403 | there is no token, or none that is accepted; its owner is not in the role |
-    /// | 404 | there is no such session |
-    /// | 405, 415 | not `POST`; not `application/json` |
-    /// | 408 | the body took longer than [`handshake_timeout`](crate::Settings::handshake_timeout) |
-    /// | 411, 413 | a body that does not say how large it is, or is larger than [`max_body_size`](crate::Settings::max_body_size); a message too large for the engine |
-    /// | 503 | it has not crossed to other nodes, or nobody knows whether it has. If it has an id and its room is recoverable, it can be sent again |
-    #[cfg(feature = "json")]
-    #[track_caller]
-    pub fn publishing(mut self, path: impl Into<String>, role: impl Into<String>) -> Self {
-        self.publishing.push((Place::caller(), Publishing::new(path.into(), role.into())));
-        self
-    }
-
     /// Puts a tower layer around the endpoints: it sees each handshake once its path is found, may refuse it, and what it leaves in the
     /// request's extensions reaches the handlers, such as a [`Principal`](crate::Principal). Of several, the last is the outermost.
     pub fn layer<L, B>(mut self, layer: L) -> Self
@@ -427,85 +259,6 @@ impl ServerEndpointExporter {
         B::Error: Into<BoxError>,
     {
         self.layers.push(Box::new(move |inner| boxed(layer.layer(EndpointService(inner)))));
-        self
-    }
-
-    /// Makes this process a node of a cluster: [`Sessions`](crate::Sessions) are those of all processes that are given an engine of the same
-    /// kind with the same server and prefix. Without this they are those of this process, and the same calls work.
-    ///
-    /// A session never moves; messages do. Two classes of them are told apart, by their room:
-    ///
-    /// | | volatile | recoverable |
-    /// |---|---|---|
-    /// | to a node with an interested session | at most once | at least once while the position is inside (size, ttl) |
-    /// | to the client | at most once, in channel order | in channel order, effectively once by (epoch, offset); if continuity cannot be proved, exactly one `recovered=false` and no partial replay |
-    /// | the engine is down | an error after the deadline (`cluster_deadline`); no unbounded buffer (`cluster_queue`); sessions of the same node still get it | an error; nothing is delivered that has no offset |
-    /// | the engine has restarted without its data, or a replica was promoted | nothing to do | the epoch differs: `recovered=false` |
-    ///
-    /// What was acknowledged and then lost by the engine itself is always visible as a change of the epoch, never silent. Nothing else is
-    /// promised: what must not be lost belongs into the application's database.
-    ///
-    /// The engine is started before the components are built. One that cannot be is a problem of the deployment.
-    ///
-    /// ```no_run
-    /// use endpoint_runtime as runtime;
-    /// use endpoint_runtime::cluster::Local;
-    ///
-    /// # async fn f() -> runtime::Result<()> {
-    /// // Two servers of one process, as two nodes.
-    /// let engine = Local::new();
-    /// let one = runtime::export_all().bind("127.0.0.1:9000").cluster(engine.clone()).start().await?;
-    /// let other = runtime::export_all().bind("127.0.0.1:9001").cluster(engine).start().await?;
-    /// one.sessions().room("blue").send("to both").await;
-    /// # drop(other);
-    /// # Ok(()) }
-    /// ```
-    pub fn cluster(mut self, engine: impl Engine) -> Self {
-        self.engine = Some(Arc::new(engine));
-        self
-    }
-
-    /// Says what holds for rooms: that they are recoverable, that it is known who is present. `pattern` is a name, or the beginning of one and a
-    /// `*`; of several that match, the longest holds. Endpoints say the same with `recover(..)` and `presence`; two who say different things of
-    /// one pattern are a problem of the deployment.
-    ///
-    /// Recoverable rooms need an engine that keeps messages. Without any ([`cluster`](Self::cluster)) there is one in this process, so that
-    /// the same holds for clients that were away, until the process ends.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// use endpoint_runtime::cluster::Rooms;
-    ///
-    /// let exporter = endpoint_runtime::export_all()
-    ///     .rooms("news/*", Rooms::recoverable(100, Duration::from_secs(300)))
-    ///     .rooms("lobby", Rooms::plain().presence());
-    /// ```
-    #[track_caller]
-    pub fn rooms(mut self, pattern: impl Into<String>, rooms: Rooms) -> Self {
-        self.rooms.push((pattern.into(), rooms, Place::caller()));
-        self
-    }
-
-    /// Carries attributes of the type `T` from a session to the one that resumes it, on whichever server: they are in its
-    /// [`attributes`](crate::Session::attributes) before `#[on_open]` runs. The name is what servers of different versions of the program agree
-    /// on; the value crosses as JSON. An attribute that changes is written down within a second; what changes without being
-    /// [inserted](crate::Attributes::insert) again, as behind a lock, is written down from time to time and when the session ends.
-    ///
-    /// ```
-    /// use serde::{Deserialize, Serialize};
-    ///
-    /// #[derive(Clone, Serialize, Deserialize)]
-    /// struct Nickname(String);
-    ///
-    /// let exporter = endpoint_runtime::export_all().carry::<Nickname>("nickname");
-    /// ```
-    #[cfg(feature = "json")]
-    pub fn carry<T>(mut self, name: impl Into<Cow<'static, str>>) -> Self
-    where
-        T: serde::Serialize + serde::de::DeserializeOwned + Clone + Send + Sync + 'static,
-    {
-        self.carried.add::<T>(name);
         self
     }
 
