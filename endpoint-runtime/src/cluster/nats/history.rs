@@ -83,6 +83,17 @@ struct Appending<'a> {
     why: String,
 }
 
+impl Appending<'_> {
+    /// A message was not kept. Nor was it ever sent, then, unless it had been before; of those sent behind it nobody knows.
+    fn is_not_kept(&mut self, index: usize, last: usize, sent_before: usize, was_unsure: bool) {
+        let is_last = index + 1 == last;
+        if is_last {
+            self.sent = sent_before.max(index);
+        }
+        self.unsure = was_unsure || !is_last;
+    }
+}
+
 impl Histories {
     pub(super) fn new(
         client: Client,
@@ -179,11 +190,11 @@ impl Histories {
                 }
                 Fate::Untaken => {
                     self.forget(appending.channel, &place);
-                    appending.unsure = was_unsure || index + 1 < last;
+                    appending.is_not_kept(index, last, known_as_sent, was_unsure);
                     return Err(Refusal::Later("no stream takes the message".to_owned()));
                 }
                 Fate::Refused(refusal) => {
-                    appending.unsure = was_unsure || index + 1 < last;
+                    appending.is_not_kept(index, last, known_as_sent, was_unsure);
                     return Err(refusal);
                 }
                 Fate::Unknown(why) => return Err(Refusal::Later(why)),

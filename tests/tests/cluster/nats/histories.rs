@@ -126,6 +126,23 @@ async fn a_message_whose_acknowledgement_was_lost_is_appended_once() {
     assert_eq!(other.placed().await.1, "b");
 }
 
+/// A message that no stream has taken was not appended: if the stream that takes it next has it already, that was somebody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_stream_has_taken_is_the_message_of_somebody_else() {
+    let server = NatsServer::that_keeps().await;
+    let (one, other) = (Node::keeping(&server).await, Node::keeping(&server).await);
+    let (room, id) = (Channel::room("blue"), MessageId::random());
+    one.add(&room, "before").await;
+    for stream in server.streams().await {
+        server.request(&format!("$JS.API.STREAM.DELETE.{stream}"), "").await.unwrap();
+    }
+    let first = other.try_add(&room, "once", id).await.unwrap();
+    assert!(!first.duplicate && first.position.offset == 1, "{first:?}");
+    // It still sends to the stream that was deleted, at first.
+    let again = one.try_add(&room, "once", id).await.unwrap();
+    assert_eq!(again, Appended { duplicate: true, ..first });
+}
+
 /// Whom the library is asked to publish for, it tells at once that there is no stream, or nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_append_to_a_server_that_hangs_for_a_while_is_tried_again() {
