@@ -8,7 +8,7 @@ use endpoint_runtime::test::RunningApp;
 use endpoint_runtime::{self as runtime, ClosedBy, SendError, TrySendError};
 use tokio::time::Instant;
 
-use crate::support::{CLOSE, Heard, Raw, TEXT, Told, close_frame, diary, frame, settle, soon};
+use crate::support::{CLOSE, Heard, Raw, TEXT, Told, close_frame, diary, frame, only_session, settle, soon};
 
 #[server_endpoint("/closing/{room}", subprotocols = ["v1"])]
 struct Closing {
@@ -51,11 +51,6 @@ impl Closing {
 async fn closing() -> (RunningApp, Heard) {
     let (told, heard) = diary();
     (runtime::test::app().only::<Closing>().provide(told).start().await, heard)
-}
-
-async fn only_session(app: &RunningApp) -> Session {
-    crate::support::until("a session", || app.sessions().count() == 1).await;
-    app.sessions().all().iter().next().unwrap()
 }
 
 #[tokio::test(start_paused = true)]

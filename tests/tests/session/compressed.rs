@@ -9,8 +9,8 @@ use endpoint_runtime::{self as runtime};
 use flate2::{Compress, Compression as Level, Decompress, FlushCompress, FlushDecompress};
 use tokio::io::AsyncWriteExt;
 
-use crate::fragments_out::{GOES_ON, TEXT_BEGINS, only_session};
-use crate::support::{BINARY, Gate, Heard, PING, PONG, Raw, TEXT, Told, diary, frame, until};
+use crate::fragments_out::{GOES_ON, TEXT_BEGINS};
+use crate::support::{BINARY, Gate, Heard, PING, PONG, Raw, TEXT, Told, diary, frame, only_session, until};
 
 /// What the first byte of a frame has more when a message begins that is compressed.
 const RSV1: u8 = 0x40;

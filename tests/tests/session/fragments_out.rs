@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::support::{
-    BINARY, CLOSE, Heard, PING, PONG, Raw, TEXT, Told, close_frame, diary, frame, settle, soon, until,
+    BINARY, CLOSE, Heard, PING, PONG, Raw, TEXT, Told, close_frame, diary, frame, only_session, settle, soon,
 };
 
 /// First bytes of fragments: not final, or of no opcode.
@@ -70,11 +70,6 @@ pub(crate) async fn opened() -> (RunningApp, Heard, Raw, Session) {
     let raw = Raw::open(&app, "/parts").await;
     let session = only_session(&app).await;
     (app, heard, raw, session)
-}
-
-pub(crate) async fn only_session(app: &RunningApp) -> Session {
-    until("a session", || app.sessions().count() == 1).await;
-    app.sessions().all().iter().next().unwrap()
 }
 
 impl Raw {

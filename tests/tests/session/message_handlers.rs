@@ -10,7 +10,7 @@ use endpoint_runtime::{
 use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 
-use crate::support::{Gate, PING, PONG, Raw, TEXT, Told, diary, frame, settle, soon, until};
+use crate::support::{Gate, PING, PONG, Raw, TEXT, Told, diary, frame, only_session, settle, soon, until};
 
 /// A fragment that is not the last: the first of a text, and one that continues it; and the last.
 const TEXT_BEGINS: u8 = 0x01;
@@ -77,7 +77,7 @@ async fn plain() -> (RunningApp, Peer, Session) {
     let config = ServerEndpointConfig::builder("/plain", || Plain).coders(coders).build();
     let app = runtime::test::app().endpoint(config).only::<Plain>().start().await;
     let peer = app.connect("/plain").await.unwrap();
-    let session = app.sessions().all().iter().next().unwrap();
+    let session = only_session(&app).await;
     (app, peer, session)
 }
 

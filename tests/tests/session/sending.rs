@@ -7,7 +7,7 @@ use endpoint_runtime::prelude::*;
 use endpoint_runtime::test::{Peer, RunningApp};
 use endpoint_runtime::{self as runtime, EncodeError, IntoMessage, SendError, TrySendError};
 
-use crate::support::{BINARY, PONG, Raw, TEXT, Told, diary, frame, parse, settle, soon, until};
+use crate::support::{BINARY, PONG, Raw, TEXT, Told, diary, frame, only_session, parse, settle, soon, until};
 
 #[server_endpoint("/sending", send_buffer = 1000)]
 struct Sending {
@@ -36,11 +36,6 @@ impl Sending {
 async fn sending() -> (RunningApp, crate::support::Heard) {
     let (told, heard) = diary();
     (runtime::test::app().only::<Sending>().provide(told).start().await, heard)
-}
-
-async fn only_session(app: &RunningApp) -> Session {
-    until("a session", || app.sessions().count() == 1).await;
-    app.sessions().all().iter().next().unwrap()
 }
 
 struct Unspeakable;

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::future::Future;
 use std::time::Duration;
 
+use endpoint_runtime::Session;
 use endpoint_runtime::test::RunningApp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::Semaphore;
@@ -29,6 +30,12 @@ pub(crate) async fn until(what: &str, mut state: impl FnMut() -> bool) {
         }
     })
     .await;
+}
+
+/// The session of the one client that has connected, which may know of it first.
+pub(crate) async fn only_session(app: &RunningApp) -> Session {
+    until("a session", || app.sessions().count() == 1).await;
+    app.sessions().all().iter().next().unwrap()
 }
 
 /// Lets everybody else run until nobody has anything to do: where time is paused, it moves on only then.

@@ -8,11 +8,9 @@ use endpoint_runtime::{self as runtime, SendError};
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
-use crate::fragments_out::{
-    BINARY_BEGINS, ENDS, GOES_ON, TEXT_BEGINS, elsewhere, only_session, opened, parts, stuck,
-};
+use crate::fragments_out::{BINARY_BEGINS, ENDS, GOES_ON, TEXT_BEGINS, elsewhere, opened, parts, stuck};
 use crate::logged::Lines;
-use crate::support::{BINARY, CLOSE, Raw, TEXT, close_frame, frame, settle, soon};
+use crate::support::{BINARY, CLOSE, Raw, TEXT, close_frame, frame, only_session, settle, soon};
 
 #[tokio::test(start_paused = true)]
 async fn a_short_message_is_one_frame() {
