@@ -49,7 +49,8 @@ impl Check {
     pub(crate) fn within(what: &str, figure: Option<Duration>, goal: Duration) -> Self {
         let shown = figure.map_or("never".to_owned(), |figure| format!("{:.3} s", figure.as_secs_f64()));
         let met = figure.is_some_and(|figure| figure <= goal);
-        let check = Check::of(what, shown, format!("<= {} s", goal.as_secs_f64()), met).of_time();
+        let most = (goal.as_secs_f64() * 1000.0).round() / 1000.0;
+        let check = Check::of(what, shown, format!("<= {most} s"), met).of_time();
         Check { time: figure.map(|figure| (figure, goal)), ..check }
     }
 
