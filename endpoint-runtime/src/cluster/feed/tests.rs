@@ -137,6 +137,28 @@ async fn who_has_said_where_it_is_waits_in_the_room_that_begins_anew() {
     assert_eq!(scene.heard.take(), ["all: 4 d"]);
 }
 
+/// A message may say where a room stands while only its place is read. Who waits is not answered by that, but when all that there was has come.
+#[tokio::test]
+async fn who_waits_is_answered_by_a_reading_that_has_read_something() {
+    let scene = Scene::new().await;
+    let places = scene.append(&["a"]).await;
+    scene.end();
+    let session = SessionId::new(1, 1);
+    scene.feeds.resume("room", session, places[0].clone(), || {
+        scene.feeds.open("room");
+        true
+    });
+    scene.append(&["b", "c"]).await;
+    scene.feeds.began(&scene.channel);
+    // The others are lost on their way, and the reading has begun but not ended.
+    scene.arrivals.0.lock().unwrap().retain(|arrival| arrival.message == "b");
+    scene.arrive();
+    while scene.feeds.counters().recovered == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(scene.heard.take(), ["all: 2 b", "all: 3 c", "one: 2 b", "one: 3 c", "one: recovered true 3"]);
+}
+
 /// What comes of a subscription that has ended says nothing of where the room stands: who joins it gets what is appended from then on.
 #[tokio::test]
 async fn old_messages_do_not_say_where_a_room_begins_anew() {

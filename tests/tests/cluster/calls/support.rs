@@ -186,7 +186,7 @@ struct Ear {
 
 impl Receiver for Ear {
     fn receive(&self, arrival: Arrival) {
-        if self.mood.load(Ordering::SeqCst) == WELL {
+        if [WELL, LATE].contains(&self.mood.load(Ordering::SeqCst)) {
             self.node.receive(arrival);
         }
     }
